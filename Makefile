@@ -1,0 +1,109 @@
+# Every target does all of its own set-up; nothing is built, downloaded or installed twice.
+#
+#   make run                 nginx in the foreground on 127.0.0.1:8080, with nginx-conf/nginx.conf
+#   make test                all tests: cargo test, then Test::Nginx over t/
+#   make install PREFIX=dir  a tree that runs on its own
+#   make lint                formatting and clippy
+#   make filters             the sample guests, target/filters/*.wasm
+#   make nginx, make module  the nginx to run in, and the module alone
+#   make smoke-debian        the module in Debian's own nginx, built by nginx's ./configure
+#   make configure-test      the module in the pinned nginx, built by nginx's ./configure
+#   make clean
+#
+# BUILD=debug (run, test) is quick to build, with nginx --with-debug; BUILD=release (install) is
+# optimised. Another nginx than the pinned one: NGINX_SOURCE_DIR and NGINX_BUILD_DIR, configured
+# and built.
+
+SHELL := bash
+BUILD ?= debug
+TARGET := $(if $(CARGO_TARGET_DIR),$(abspath $(CARGO_TARGET_DIR)),$(CURDIR)/target)
+
+ifeq ($(BUILD),debug)
+PROFILE := dev
+else ifeq ($(BUILD),release)
+PROFILE := release
+else
+$(error BUILD is debug or release, not "$(BUILD)")
+endif
+
+MODULE := $(TARGET)/modules/$(BUILD)/ngx_http_wasm_module.so
+FILTERS := $(CURDIR)/target/filters
+
+ifneq ($(NGINX_SOURCE_DIR)$(NGINX_BUILD_DIR),)
+# As nginx-sys completes them.
+NGINX_SOURCE_DIR ?= $(abspath $(NGINX_BUILD_DIR)/..)
+NGINX_BUILD_DIR ?= $(NGINX_SOURCE_DIR)/objs
+else
+NGINX_SOURCE_DIR := $(TARGET)/nginx/src
+NGINX_BUILD_DIR := $(TARGET)/nginx/$(BUILD)
+PINNED := yes
+endif
+export NGINX_SOURCE_DIR NGINX_BUILD_DIR
+
+.PHONY: all run test install lint filters nginx module smoke-debian configure-test clean
+.PHONY: setup-build setup-test samples
+.DEFAULT_GOAL := all
+
+all: module
+
+setup-build:
+	@scripts/setup build
+
+setup-test:
+	@scripts/setup test
+
+nginx: setup-build
+ifeq ($(PINNED),yes)
+	@scripts/nginx $(BUILD)
+endif
+	@[ -x "$(NGINX_BUILD_DIR)/nginx" ] || { \
+		echo "error: no nginx in $(NGINX_BUILD_DIR): run make there" >&2; exit 1; }
+
+module: nginx
+	@scripts/module $(PROFILE) "$(MODULE)"
+
+filters: setup-build
+	@scripts/filters
+
+# The guests of nginx-conf/nginx.conf alone, which need no other toolchain than Rust's.
+samples: setup-build
+	@scripts/filters fault_injection headers body_rewrite
+
+run: module samples
+	@scripts/run "$(NGINX_BUILD_DIR)/nginx" "$(MODULE)" "$(FILTERS)" \
+		"$(NGINX_SOURCE_DIR)/conf/mime.types"
+
+test: module filters setup-test
+	cargo test --workspace --locked --profile $(PROFILE)
+	WASM_MODULE="$(MODULE)" WASM_FILTERS="$(FILTERS)" scripts/prove
+
+# The tree for the user is the optimised one, so everything starts over with BUILD=release.
+install:
+ifeq ($(BUILD),release)
+install: module samples
+	@scripts/install "$(PREFIX)" "$(MODULE)" "$(FILTERS)"
+else
+	@[ -n "$(PREFIX)" ] || { echo "error: usage: make install PREFIX=dir" >&2; exit 1; }
+	@$(if $(PINNED),env -u NGINX_SOURCE_DIR -u NGINX_BUILD_DIR) \
+		$(MAKE) --no-print-directory install BUILD=release PREFIX="$(PREFIX)"
+endif
+
+lint: nginx
+	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+	@ls "$$(rustc --print target-libdir --target wasm32-wasip1)"/libstd-* >/dev/null 2>&1 || \
+		rustup target add wasm32-wasip1
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo fmt --manifest-path filters/Cargo.toml --all --check
+	cargo clippy --manifest-path filters/Cargo.toml --workspace --locked --target wasm32-wasip1 \
+		--release --target-dir "$(TARGET)/filters-build" -- -D warnings
+
+smoke-debian: module samples
+	@scripts/smoke-debian "$(FILTERS)"
+
+configure-test: module samples
+	@scripts/configure-test "$(FILTERS)"
+
+clean:
+	rm -rf "$(TARGET)"

@@ -1,0 +1,140 @@
+//! The enumerations of the Proxy-Wasm ABI, with the numbers that cross the guest's boundary.
+//!
+//! Source: `proxy-wasm/spec`, versions 0.1.0, 0.2.0 and 0.2.1.
+
+use std::fmt;
+
+/// What every `env.proxy_*` import returns.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    Ok = 0,
+    /// The key, property, buffer or id does not exist.
+    NotFound = 1,
+    /// An enumeration value or a range makes no sense, or not in this callback.
+    BadArgument = 2,
+    SerializationFailure = 3,
+    ParseFailure = 4,
+    /// A guest address or length lies outside of the guest's memory.
+    InvalidMemoryAccess = 6,
+    /// The queue is empty.
+    Empty = 7,
+    /// The compare-and-swap number differs.
+    CasMismatch = 8,
+    InternalFailure = 10,
+    Unimplemented = 12,
+}
+
+/// Level of a guest's log message.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogLevel {
+    Trace = 0,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Critical,
+}
+
+/// A header map.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MapType {
+    RequestHeaders = 0,
+    RequestTrailers,
+    ResponseHeaders,
+    ResponseTrailers,
+    GrpcInitialMetadata,
+    GrpcTrailingMetadata,
+    /// Headers of the response to an HTTP call of the guest.
+    CallHeaders,
+    /// Trailers of the response to an HTTP call of the guest.
+    CallTrailers,
+}
+
+/// A byte buffer.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BufferType {
+    RequestBody = 0,
+    ResponseBody,
+    DownstreamData,
+    UpstreamData,
+    /// Body of the response to an HTTP call of the guest.
+    CallResponseBody,
+    GrpcMessage,
+    VmConfiguration,
+    PluginConfiguration,
+    ForeignArguments,
+}
+
+/// What `proxy_continue_stream` and `proxy_close_stream` act on.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StreamType {
+    Request = 0,
+    Response,
+    Downstream,
+    Upstream,
+}
+
+/// A guest's answer to a stream callback.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    Continue = 0,
+    Pause = 1,
+}
+
+impl Action {
+    /// Zero continues; the reference host pauses at any other number.
+    pub(crate) fn from_guest(value: u32) -> Action {
+        if value == 0 {
+            Action::Continue
+        } else {
+            Action::Pause
+        }
+    }
+}
+
+/// The ABI that a module was built for, told by a marker export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AbiVersion {
+    V0_1_0,
+    V0_2_0,
+    V0_2_1,
+}
+
+impl fmt::Display for AbiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AbiVersion::V0_1_0 => "0.1.0",
+            AbiVersion::V0_2_0 => "0.2.0",
+            AbiVersion::V0_2_1 => "0.2.1",
+        })
+    }
+}
+
+/// Conversion from the guest's number; anything out of range is `BadArgument`.
+macro_rules! from_guest {
+    ($name:ident: $($variant:ident),+) => {
+        impl TryFrom<u32> for $name {
+            type Error = Status;
+
+            fn try_from(value: u32) -> Result<$name, Status> {
+                $(if value == $name::$variant as u32 {
+                    return Ok($name::$variant);
+                })+
+                Err(Status::BadArgument)
+            }
+        }
+    };
+}
+
+from_guest!(LogLevel: Trace, Debug, Info, Warn, Error, Critical);
+from_guest!(MapType: RequestHeaders, RequestTrailers, ResponseHeaders, ResponseTrailers,
+    GrpcInitialMetadata, GrpcTrailingMetadata, CallHeaders, CallTrailers);
+from_guest!(BufferType: RequestBody, ResponseBody, DownstreamData, UpstreamData, CallResponseBody,
+    GrpcMessage, VmConfiguration, PluginConfiguration, ForeignArguments);
+from_guest!(StreamType: Request, Response, Downstream, Upstream);

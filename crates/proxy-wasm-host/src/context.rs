@@ -1,0 +1,172 @@
+//! The contexts of one VM.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
+
+use crate::vm::{ContextId, PluginConfig};
+
+/// A root (plugin) context or a stream context.
+pub(crate) struct Context<S> {
+    /// Configuration of the root context, or of the stream's root context.
+    pub plugin: Rc<PluginConfig>,
+    /// Of a stream: its root context.
+    pub root: Option<ContextId>,
+    /// `None` in root contexts and once the stream is gone.
+    pub stream: Option<S>,
+    pub kind: Kind,
+    pub phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Root,
+    Stream,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Live,
+    /// `proxy_on_done` returned false: waits for `proxy_done`, then `log` tells whether
+    /// `proxy_on_log` is due.
+    AwaitsDone {
+        log: bool,
+    },
+    /// The guest called `proxy_done`: the rest follows when it has returned.
+    Finishing {
+        log: bool,
+    },
+}
+
+/// Contexts by id. An id is not used again while its context is there.
+pub(crate) struct Contexts<S> {
+    table: HashMap<ContextId, Context<S>, BuildHasherDefault<IdHasher>>,
+    last: ContextId,
+    streams: usize,
+}
+
+impl<S> Contexts<S> {
+    pub fn new() -> Contexts<S> {
+        Contexts {
+            table: HashMap::default(),
+            last: 0,
+            streams: 0,
+        }
+    }
+
+    pub fn insert(&mut self, context: Context<S>) -> ContextId {
+        loop {
+            self.last = self.last.wrapping_add(1);
+            if self.last != 0 && !self.table.contains_key(&self.last) {
+                break;
+            }
+        }
+        if context.kind == Kind::Stream {
+            self.streams += 1;
+        }
+        self.table.insert(self.last, context);
+        self.last
+    }
+
+    pub fn get(&self, id: ContextId) -> Option<&Context<S>> {
+        self.table.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: ContextId) -> Option<&mut Context<S>> {
+        self.table.get_mut(&id)
+    }
+
+    pub fn remove(&mut self, id: ContextId) -> Option<Context<S>> {
+        let context = self.table.remove(&id)?;
+        if context.kind == Kind::Stream {
+            self.streams -= 1;
+        }
+        Some(context)
+    }
+
+    pub fn is_stream(&self, id: ContextId) -> bool {
+        self.get(id).is_some_and(|c| c.kind == Kind::Stream)
+    }
+
+    /// Number of stream contexts, including those that wait for `proxy_done`.
+    pub fn streams(&self) -> usize {
+        self.streams
+    }
+
+    /// Ids of one kind, oldest first unless ids have wrapped.
+    pub fn ids(&self, kind: Kind) -> Vec<ContextId> {
+        let mut ids: Vec<_> = self
+            .table
+            .iter()
+            .filter(|(_, context)| context.kind == kind)
+            .map(|(id, _)| *id)
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    #[cfg(test)]
+    pub fn set_last(&mut self, last: ContextId) {
+        self.last = last;
+    }
+}
+
+/// Ids are counted up by this crate, no guest chooses them: one multiplication spreads them well
+/// enough.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, id: u32) {
+        // 2^64 divided by the golden ratio.
+        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(kind: Kind) -> Context<()> {
+        Context {
+            plugin: Rc::default(),
+            root: None,
+            stream: None,
+            kind,
+            phase: Phase::Live,
+        }
+    }
+
+    #[test]
+    fn ids_wrap_past_zero_and_past_live_ones() {
+        let mut contexts = Contexts::new();
+        assert_eq!(contexts.insert(context(Kind::Root)), 1);
+        assert_eq!(contexts.insert(context(Kind::Stream)), 2);
+        contexts.set_last(u32::MAX - 1);
+        assert_eq!(contexts.insert(context(Kind::Stream)), u32::MAX);
+        assert_eq!(contexts.insert(context(Kind::Stream)), 3);
+        assert_eq!(contexts.streams(), 3);
+        assert_eq!(contexts.ids(Kind::Root), [1]);
+    }
+
+    #[test]
+    fn a_removed_id_is_unknown_and_comes_back_only_after_a_wrap() {
+        let mut contexts = Contexts::new();
+        let first = contexts.insert(context(Kind::Stream));
+        assert!(contexts.remove(first).is_some());
+        assert!(contexts.remove(first).is_none());
+        assert!(contexts.get(first).is_none());
+        assert_eq!(contexts.streams(), 0);
+        assert_ne!(contexts.insert(context(Kind::Stream)), first);
+    }
+}

@@ -1,0 +1,247 @@
+//! What a guest exports: types, checked when it is compiled, and the functions of an instance.
+
+use std::fmt::Write;
+
+use wasm_runtime::wasmtime::{
+    ExternType, FuncType, Instance, Module, Store, TypedFunc, WasmParams, WasmResults,
+};
+
+use crate::abi::AbiVersion;
+use crate::callbacks::Callbacks;
+use crate::error::LoadError;
+use crate::memory::ALLOCATORS;
+
+/// Marker exports, the newest first: a module that has several gets the newest.
+const ABI_MARKERS: [(&str, AbiVersion); 3] = [
+    ("proxy_abi_version_0_2_1", AbiVersion::V0_2_1),
+    ("proxy_abi_version_0_2_0", AbiVersion::V0_2_0),
+    ("proxy_abi_version_0_1_0", AbiVersion::V0_1_0),
+];
+const ABI_MARKER: &str = "proxy_abi_version_";
+
+const VOID: &[&str] = &["() -> ()"];
+const ID: &[&str] = &["(i32) -> ()"];
+const ID_1: &[&str] = &["(i32, i32) -> ()"];
+const ID_2: &[&str] = &["(i32, i32, i32) -> ()"];
+const ID_4: &[&str] = &["(i32, i32, i32, i32, i32) -> ()"];
+const ANSWER: &[&str] = &["(i32) -> i32"];
+const ANSWER_1: &[&str] = &["(i32, i32) -> i32"];
+const ANSWER_2: &[&str] = &["(i32, i32, i32) -> i32"];
+/// 0.1.0 has no end of stream; guests mix the two, so the type decides and not the version.
+const HEADERS: &[&str] = &["(i32, i32, i32) -> i32", "(i32, i32) -> i32"];
+/// C's, with or without arguments and result.
+const MAIN: &[&str] = &["(i32, i32) -> i32", "() -> i32", "() -> ()"];
+
+/// Every callback of the ABI with the types it may have.
+const CALLBACKS: [(&str, Callbacks, &[&str]); 25] = [
+    ("proxy_on_context_create", Callbacks::CONTEXT_CREATE, ID_1),
+    ("proxy_on_vm_start", Callbacks::VM_START, ANSWER_1),
+    ("proxy_on_configure", Callbacks::CONFIGURE, ANSWER_1),
+    ("proxy_on_tick", Callbacks::TICK, ID),
+    ("proxy_on_queue_ready", Callbacks::QUEUE_READY, ID_1),
+    (
+        "proxy_on_request_headers",
+        Callbacks::REQUEST_HEADERS,
+        HEADERS,
+    ),
+    ("proxy_on_request_body", Callbacks::REQUEST_BODY, ANSWER_2),
+    (
+        "proxy_on_request_trailers",
+        Callbacks::REQUEST_TRAILERS,
+        ANSWER_1,
+    ),
+    (
+        "proxy_on_response_headers",
+        Callbacks::RESPONSE_HEADERS,
+        HEADERS,
+    ),
+    ("proxy_on_response_body", Callbacks::RESPONSE_BODY, ANSWER_2),
+    (
+        "proxy_on_response_trailers",
+        Callbacks::RESPONSE_TRAILERS,
+        ANSWER_1,
+    ),
+    (
+        "proxy_on_http_call_response",
+        Callbacks::HTTP_CALL_RESPONSE,
+        ID_4,
+    ),
+    (
+        "proxy_on_grpc_receive_initial_metadata",
+        Callbacks::GRPC_RECEIVE_INITIAL_METADATA,
+        ID_2,
+    ),
+    ("proxy_on_grpc_receive", Callbacks::GRPC_RECEIVE, ID_2),
+    (
+        "proxy_on_grpc_receive_trailing_metadata",
+        Callbacks::GRPC_RECEIVE_TRAILING_METADATA,
+        ID_2,
+    ),
+    ("proxy_on_grpc_close", Callbacks::GRPC_CLOSE, ID_2),
+    ("proxy_on_new_connection", Callbacks::NEW_CONNECTION, ANSWER),
+    (
+        "proxy_on_downstream_data",
+        Callbacks::DOWNSTREAM_DATA,
+        ANSWER_2,
+    ),
+    ("proxy_on_upstream_data", Callbacks::UPSTREAM_DATA, ANSWER_2),
+    (
+        "proxy_on_downstream_connection_close",
+        Callbacks::DOWNSTREAM_CONNECTION_CLOSE,
+        ID_1,
+    ),
+    (
+        "proxy_on_upstream_connection_close",
+        Callbacks::UPSTREAM_CONNECTION_CLOSE,
+        ID_1,
+    ),
+    (
+        "proxy_on_foreign_function",
+        Callbacks::FOREIGN_FUNCTION,
+        ID_2,
+    ),
+    ("proxy_on_done", Callbacks::DONE, ANSWER),
+    ("proxy_on_log", Callbacks::LOG, ID),
+    ("proxy_on_delete", Callbacks::DELETE, ID),
+];
+
+/// Checks a module's exports; tells its version and which callbacks it has.
+pub(crate) fn check(module: &Module) -> Result<(AbiVersion, Callbacks), LoadError> {
+    let abi = ABI_MARKERS
+        .iter()
+        .find(|(name, _)| module.get_export(name).is_some())
+        .map(|(_, abi)| *abi);
+    let Some(abi) = abi else {
+        let other = module.exports().find(|e| e.name().starts_with(ABI_MARKER));
+        return Err(match other {
+            Some(other) => LoadError::UnsupportedAbi(other.name().to_owned()),
+            None => LoadError::NoAbi,
+        });
+    };
+
+    match module.get_export("memory") {
+        Some(ExternType::Memory(_)) => {}
+        _ => return Err(LoadError::NoMemory),
+    }
+
+    let mut callbacks = Callbacks::default();
+    for (name, callback, types) in CALLBACKS {
+        if check_one(module, name, types)? {
+            callbacks.insert(callback);
+        }
+    }
+    // What is not used may have any type.
+    for name in ALLOCATORS {
+        if check_one(module, name, ANSWER)? {
+            break;
+        }
+    }
+    if !check_one(module, "_initialize", VOID)? && check_one(module, "_start", VOID)? {
+        return Ok((abi, callbacks));
+    }
+    check_one(module, "main", MAIN)?;
+    Ok((abi, callbacks))
+}
+
+/// Is it exported? With none of the types it is an error.
+fn check_one(module: &Module, name: &str, types: &[&str]) -> Result<bool, LoadError> {
+    let found = match module.get_export(name) {
+        None => return Ok(false),
+        Some(ExternType::Func(function)) => function_type(&function),
+        Some(_) => "something that is no function".to_owned(),
+    };
+    if types.contains(&found.as_str()) {
+        return Ok(true);
+    }
+    Err(LoadError::ExportType {
+        name: name.to_owned(),
+        module: found,
+        expected: types.join(" or "),
+    })
+}
+
+/// `(i32, i32) -> i32`
+pub(crate) fn function_type(function: &FuncType) -> String {
+    let mut text = String::new();
+    let list = |text: &mut String, types: &mut dyn Iterator<Item = String>| {
+        for (i, one) in types.enumerate() {
+            let _ = write!(text, "{}{one}", if i > 0 { ", " } else { "" });
+        }
+    };
+    text.push('(');
+    list(&mut text, &mut function.params().map(|t| t.to_string()));
+    text.push_str(") -> ");
+    let results = function.results().len();
+    if results != 1 {
+        text.push('(');
+    }
+    list(&mut text, &mut function.results().map(|t| t.to_string()));
+    if results != 1 {
+        text.push(')');
+    }
+    text
+}
+
+/// A callback with the context, a number, and an answer.
+pub(crate) type Answer1 = TypedFunc<(u32, u32), u32>;
+/// A callback with the context, two numbers, and an answer.
+pub(crate) type Answer2 = TypedFunc<(u32, u32, u32), u32>;
+
+/// `proxy_on_request_headers` and `proxy_on_response_headers`, of either type.
+pub(crate) enum HeadersFn {
+    WithEnd(Answer2),
+    WithoutEnd(Answer1),
+}
+
+/// The callbacks of an instance.
+pub(crate) struct Exports {
+    pub context_create: Option<TypedFunc<(u32, u32), ()>>,
+    pub vm_start: Option<Answer1>,
+    pub configure: Option<Answer1>,
+    pub tick: Option<TypedFunc<u32, ()>>,
+    pub request_headers: Option<HeadersFn>,
+    pub request_body: Option<Answer2>,
+    pub request_trailers: Option<Answer1>,
+    pub response_headers: Option<HeadersFn>,
+    pub response_body: Option<Answer2>,
+    pub response_trailers: Option<Answer1>,
+    pub done: Option<TypedFunc<u32, u32>>,
+    pub log: Option<TypedFunc<u32, ()>>,
+    pub delete: Option<TypedFunc<u32, ()>>,
+}
+
+impl Exports {
+    /// Looks up the functions of an instance of a checked module.
+    pub fn of<T: 'static>(instance: &Instance, store: &mut Store<T>) -> Exports {
+        let mut headers = |name| {
+            let with = function(instance, store, name).map(HeadersFn::WithEnd);
+            with.or_else(|| function(instance, store, name).map(HeadersFn::WithoutEnd))
+        };
+        let request_headers = headers("proxy_on_request_headers");
+        let response_headers = headers("proxy_on_response_headers");
+        Exports {
+            context_create: function(instance, store, "proxy_on_context_create"),
+            vm_start: function(instance, store, "proxy_on_vm_start"),
+            configure: function(instance, store, "proxy_on_configure"),
+            tick: function(instance, store, "proxy_on_tick"),
+            request_headers,
+            request_body: function(instance, store, "proxy_on_request_body"),
+            request_trailers: function(instance, store, "proxy_on_request_trailers"),
+            response_headers,
+            response_body: function(instance, store, "proxy_on_response_body"),
+            response_trailers: function(instance, store, "proxy_on_response_trailers"),
+            done: function(instance, store, "proxy_on_done"),
+            log: function(instance, store, "proxy_on_log"),
+            delete: function(instance, store, "proxy_on_delete"),
+        }
+    }
+}
+
+/// An exported function, if it is there with this type.
+pub(crate) fn function<T: 'static, A: WasmParams, R: WasmResults>(
+    instance: &Instance,
+    store: &mut Store<T>,
+    name: &str,
+) -> Option<TypedFunc<A, R>> {
+    instance.get_func(&mut *store, name)?.typed(&*store).ok()
+}

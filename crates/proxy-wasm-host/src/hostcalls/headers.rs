@@ -1,0 +1,158 @@
+//! Header maps.
+
+use wasm_runtime::wasmtime::{Caller, Linker, Result};
+
+use super::{code, ending};
+use crate::abi::{AbiVersion, MapType, Status};
+use crate::codec::{self, Size, Writer};
+use crate::memory::{Fault, Out, allocate, give_scratch, parts, slice, slice_mut, write_u32};
+use crate::state::State;
+use crate::traits::{HttpStream, Proxy};
+
+pub(super) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
+    linker
+        .func_wrap("env", "proxy_get_header_map_size", size::<P>)?
+        .func_wrap("env", "proxy_get_header_map_pairs", get_pairs::<P>)?
+        .func_wrap("env", "proxy_set_header_map_pairs", set_pairs::<P>)?
+        .func_wrap("env", "proxy_get_header_map_value", get::<P>)?
+        .func_wrap("env", "proxy_add_header_map_value", add::<P>)?
+        .func_wrap("env", "proxy_replace_header_map_value", replace::<P>)?
+        .func_wrap("env", "proxy_remove_header_map_value", remove::<P>)?;
+    Ok(())
+}
+
+/// The map's type and the stream that has it. Outside of streams there are no maps now.
+fn map<P: Proxy>(state: &State<P>, map: u32) -> Result<(MapType, &P::Stream), Status> {
+    let map = MapType::try_from(map)?;
+    Ok((map, state.stream().ok_or(Status::BadArgument)?))
+}
+
+fn measure(stream: &impl HttpStream, map: MapType) -> Result<Size, Status> {
+    let mut size = Size::default();
+    stream.map_visit(map, &mut |key, value| size.add(key, value))?;
+    Ok(size)
+}
+
+fn size<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32, out: u32) -> u32 {
+    let mut run = || {
+        let (memory, state) = parts(&mut caller)?;
+        let (map, stream) = map(state, id)?;
+        let bytes = measure(stream, map)?
+            .bytes()
+            .ok_or(Status::InternalFailure)?;
+        write_u32(memory, out, bytes)
+    };
+    code(run())
+}
+
+fn get_pairs<P: Proxy>(
+    mut caller: Caller<'_, State<P>>,
+    id: u32,
+    ptr: u32,
+    len: u32,
+) -> Result<u32> {
+    ending(write_pairs(&mut caller, id, Out { ptr, len }))
+}
+
+/// Measures the map, lets the guest allocate, then writes the pairs straight into its memory.
+fn write_pairs<P: Proxy>(
+    caller: &mut Caller<'_, State<P>>,
+    id: u32,
+    out: Out,
+) -> Result<(), Fault> {
+    let (memory, state) = parts(caller)?;
+    let (_, stream) = map(state, id)?;
+    out.check(memory)?;
+    let size = measure(stream, MapType::try_from(id)?)?;
+    let bytes = size.bytes().ok_or(Status::InternalFailure)?;
+
+    let address = allocate(caller, bytes)?;
+
+    let (memory, state) = parts(caller)?;
+    let (map, stream) = map(state, id)?;
+    let mut writer = Writer::new(slice_mut(memory, address, bytes)?, size.pairs());
+    stream.map_visit(map, &mut |key, value| writer.add(key, value))?;
+    if !writer.complete() {
+        return Err(Status::InternalFailure.into());
+    }
+    out.write(memory, address, bytes)?;
+    Ok(())
+}
+
+fn set_pairs<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32, ptr: u32, len: u32) -> u32 {
+    let mut run = || {
+        let (memory, state) = parts(&mut caller)?;
+        let (map, stream) = map(state, id)?;
+        let pairs = codec::parse(slice(memory, ptr, len)?)?;
+        stream.map_set_pairs(map, &pairs)
+    };
+    code(run())
+}
+
+fn get<P: Proxy>(
+    mut caller: Caller<'_, State<P>>,
+    id: u32,
+    key: u32,
+    key_len: u32,
+    ptr: u32,
+    len: u32,
+) -> Result<u32> {
+    ending(give_scratch(
+        &mut caller,
+        Out { ptr, len },
+        |memory, state, value| {
+            let (map, stream) = map(state, id)?;
+            let key = slice(memory, key, key_len)?;
+            let found = stream.map_get(map, key, &mut |found| value.extend_from_slice(found))?;
+            // The first version had no "missing".
+            if found || state.abi == AbiVersion::V0_1_0 {
+                Ok(())
+            } else {
+                Err(Status::NotFound)
+            }
+        },
+    ))
+}
+
+fn add<P: Proxy>(
+    mut caller: Caller<'_, State<P>>,
+    id: u32,
+    key: u32,
+    key_len: u32,
+    value: u32,
+    value_len: u32,
+) -> u32 {
+    let mut run = || {
+        let (memory, state) = parts(&mut caller)?;
+        let (map, stream) = map(state, id)?;
+        let key = slice(memory, key, key_len)?;
+        stream.map_add(map, key, slice(memory, value, value_len)?)
+    };
+    code(run())
+}
+
+fn replace<P: Proxy>(
+    mut caller: Caller<'_, State<P>>,
+    id: u32,
+    key: u32,
+    key_len: u32,
+    value: u32,
+    value_len: u32,
+) -> u32 {
+    let mut run = || {
+        let (memory, state) = parts(&mut caller)?;
+        let (map, stream) = map(state, id)?;
+        let key = slice(memory, key, key_len)?;
+        stream.map_replace(map, key, slice(memory, value, value_len)?)
+    };
+    code(run())
+}
+
+fn remove<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32, key: u32, key_len: u32) -> u32 {
+    let mut run = || {
+        let (memory, state) = parts(&mut caller)?;
+        let (map, stream) = map(state, id)?;
+        stream.map_remove(map, slice(memory, key, key_len)?)
+    };
+    code(run())
+}

@@ -1,0 +1,53 @@
+//! The imports of a guest, each a typed host function.
+//!
+//! Every function returns a status; only a trap of the guest itself, in its allocator, ends a
+//! callback from here.
+
+mod buffers;
+mod headers;
+mod log_time;
+mod misc;
+mod properties;
+mod streams;
+mod timer;
+mod unimplemented;
+
+pub(crate) use log_time::now;
+use wasm_runtime::wasmtime::{Linker, Result};
+
+use crate::abi::Status;
+use crate::memory::Fault;
+use crate::state::State;
+use crate::traits::Proxy;
+use crate::wasi;
+
+/// Defines all imports of the ABI, for every guest whatever its version: SDKs import functions
+/// that they never call, and mix versions.
+pub(crate) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
+    log_time::define(linker)?;
+    headers::define(linker)?;
+    buffers::define(linker)?;
+    properties::define(linker)?;
+    streams::define(linker)?;
+    timer::define(linker)?;
+    misc::define(linker)?;
+    unimplemented::define(linker)?;
+    wasi::define(linker)
+}
+
+/// A status as the guest's number.
+fn code(result: Result<(), Status>) -> u32 {
+    match result {
+        Ok(()) => Status::Ok as u32,
+        Err(status) => status as u32,
+    }
+}
+
+/// The same for functions that allocate.
+fn ending(result: Result<(), Fault>) -> Result<u32> {
+    match result {
+        Ok(()) => Ok(Status::Ok as u32),
+        Err(Fault::Status(status)) => Ok(status as u32),
+        Err(Fault::Trap(error)) => Err(error),
+    }
+}

@@ -1,0 +1,41 @@
+//! Hosts Proxy-Wasm filters (ABI 0.1.0, 0.2.0 and 0.2.1) for any proxy that implements [`Proxy`]
+//! and [`HttpStream`]. It knows nothing of nginx.
+//!
+//! 1. [`Program::compile`] once, in the process that reads the configuration.
+//! 2. In every process that runs guests: an [`Engine`], then a [`Vm`] per program
+//!    ([`Vm::start`]), then a root context per plugin configuration ([`Vm::create_root`]).
+//! 3. Per HTTP stream: [`Vm::create_stream`], the `on_…` callbacks, [`Vm::finish`].
+//!
+//! While a callback runs, the guest's calls arrive at the stream's and the proxy's trait methods.
+//! They must only record what resumes, ends or replaces a stream; the callback's caller acts on it
+//! afterwards.
+//!
+//! Guests are untrusted: whatever they pass is checked, misuse is answered with a [`Status`], and
+//! only a trap of their own ends a VM.
+#![forbid(unsafe_code)]
+
+mod abi;
+mod callbacks;
+mod codec;
+mod context;
+mod engine;
+mod error;
+mod exports;
+mod hostcalls;
+mod memory;
+mod nothing;
+mod program;
+mod state;
+mod traits;
+mod vm;
+mod wasi;
+
+pub use abi::{AbiVersion, Action, BufferType, LogLevel, MapType, Status, StreamType};
+pub use callbacks::Callbacks;
+pub use codec::serialize_map;
+pub use engine::Engine;
+pub use error::{CallError, LoadError, StartError};
+pub use program::Program;
+pub use traits::{HttpStream, LocalResponse, Proxy};
+pub use vm::{ContextId, PluginConfig, Vm, VmConfig};
+pub use wasm_runtime::sha256;

@@ -1,0 +1,104 @@
+//! A compiled and checked Proxy-Wasm module.
+
+use std::sync::Arc;
+
+use wasm_runtime::Artifact;
+use wasm_runtime::wasmtime::{ExternType, Linker, Module, Store};
+
+use crate::abi::AbiVersion;
+use crate::callbacks::Callbacks;
+use crate::engine::Engine;
+use crate::error::LoadError;
+use crate::exports::{self, function_type};
+use crate::hostcalls;
+use crate::nothing::NoProxy;
+use crate::state::State;
+use crate::vm::VmConfig;
+
+/// A compiled and checked Proxy-Wasm module, independent of any process: compiled in one, it
+/// starts in those forked from it as well. Clone = refcount.
+#[derive(Clone)]
+pub struct Program {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub artifact: Artifact,
+    abi: AbiVersion,
+    callbacks: Callbacks,
+}
+
+impl Program {
+    /// Compiles a module of the binary (`.wasm`) or text (`.wat`) format and checks that it can
+    /// run here: its WebAssembly features, every import, an ABI version, the memory, and the types
+    /// of its callbacks, allocator and entry points.
+    ///
+    /// Bytes that some live program was compiled from are not compiled again.
+    pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Program, LoadError> {
+        let artifact = engine.runtime.compile(bytes)?;
+        let module = engine.runtime.load(&artifact)?;
+        // What is no Proxy-Wasm module at all should not be told about its imports.
+        let (abi, callbacks) = exports::check(&module)?;
+        check_imports(engine, &module)?;
+        Ok(Program {
+            inner: Arc::new(Inner {
+                artifact,
+                abi,
+                callbacks,
+            }),
+        })
+    }
+
+    /// The version that the module says it was built for.
+    pub fn abi(&self) -> AbiVersion {
+        self.inner.abi
+    }
+
+    /// Which callbacks the module exports.
+    pub fn callbacks(&self) -> Callbacks {
+        self.inner.callbacks
+    }
+
+    /// SHA-256 of the bytes given to [`Program::compile`].
+    pub fn sha256(&self) -> &[u8; 32] {
+        self.inner.artifact.sha256()
+    }
+}
+
+/// Compares a module's imports with what is defined for every guest.
+fn check_imports(engine: &Engine, module: &Module) -> Result<(), LoadError> {
+    let runtime = engine.runtime.wasmtime();
+    let mut linker = Linker::new(runtime);
+    hostcalls::define::<NoProxy>(&mut linker)
+        .map_err(|e| wasm_runtime::Error::Engine(wasm_runtime::one_line(&e)))?;
+    let state = State::new(NoProxy, AbiVersion::V0_2_1, VmConfig::default());
+    let mut store = Store::new(runtime, state);
+
+    let mut unknown = Vec::new();
+    for import in module.imports() {
+        let name = format!("{}.{}", import.module(), import.name());
+        let Ok(host) = linker.get(&mut store, import.module(), import.name()) else {
+            if !unknown.contains(&name) {
+                unknown.push(name);
+            }
+            continue;
+        };
+        // Everything defined is a function.
+        let host = match host.ty(&store) {
+            ExternType::Func(host) => function_type(&host),
+            _ => continue,
+        };
+        let module = match import.ty() {
+            ExternType::Func(module) => function_type(&module),
+            _ => "something that is no function".to_owned(),
+        };
+        if module != host {
+            return Err(LoadError::ImportType { name, module, host });
+        }
+    }
+    if unknown.is_empty() {
+        Ok(())
+    } else {
+        Err(LoadError::UnknownImports(unknown))
+    }
+}

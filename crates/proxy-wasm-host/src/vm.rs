@@ -1,0 +1,196 @@
+//! One instance of a program with its contexts.
+
+mod entry;
+mod streams;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use wasm_runtime::trap_reason;
+use wasm_runtime::wasmtime::{Store, TypedFunc};
+
+use crate::abi::{AbiVersion, LogLevel};
+use crate::callbacks::Callbacks;
+use crate::context::{Context, Kind, Phase};
+use crate::engine::Engine;
+use crate::error::{CallError, StartError};
+use crate::exports::{Exports, function};
+use crate::program::Program;
+use crate::state::State;
+use crate::traits::Proxy;
+use entry::Guest;
+
+/// Number of a context within its VM; never 0, and not used again while the context is there.
+pub type ContextId = u32;
+
+/// What a VM is started with.
+#[derive(Clone, Debug, Default)]
+pub struct VmConfig {
+    /// The property `plugin_vm_id`.
+    pub vm_id: Vec<u8>,
+    /// What the guest reads in `proxy_on_vm_start`, byte for byte.
+    pub configuration: Arc<[u8]>,
+    /// The only environment variables that the guest sees: name, value; neither has a NUL.
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What a root context is configured with.
+#[derive(Clone, Debug, Default)]
+pub struct PluginConfig {
+    /// The property `plugin_name`.
+    pub name: Vec<u8>,
+    /// The property `plugin_root_id`; empty by default, as guests expect.
+    pub root_id: Vec<u8>,
+    /// What the guest reads in `proxy_on_configure`, byte for byte.
+    pub configuration: Arc<[u8]>,
+}
+
+/// One instance of a program with its contexts.
+///
+/// The guest runs only within these methods. After a trap nothing more is called in it: every
+/// method answers [`CallError::Poisoned`], and the VM is to be dropped.
+pub struct Vm<P: Proxy> {
+    guest: Guest<P>,
+    exports: Exports,
+    program: Program,
+}
+
+impl<P: Proxy> Vm<P> {
+    /// Instantiates a program (which is loaded and linked at its first start in this engine) and
+    /// runs its entry points: the start section; `_initialize`, else `_start`; then `main` where
+    /// it is exported, unless `_start` has run it.
+    pub fn start(
+        engine: &Engine,
+        program: &Program,
+        proxy: P,
+        config: VmConfig,
+    ) -> Result<Vm<P>, StartError> {
+        let instance_pre = engine.link(program)?;
+        let state = State::new(proxy, program.abi(), config);
+        let mut store = Store::new(engine.runtime.wasmtime(), state);
+        let instance = instance_pre
+            .instantiate(&mut store)
+            .map_err(|e| StartError::Instantiate(trap_reason(&e)))?;
+
+        let run = |store: &mut Store<State<P>>, name, function: TypedFunc<(), ()>| {
+            function.call(store, ()).map_err(|e| CallError::Trap {
+                callback: name,
+                reason: trap_reason(&e),
+            })
+        };
+        if let Some(initialize) = function(&instance, &mut store, "_initialize") {
+            run(&mut store, "_initialize", initialize)?;
+            entry::main(&instance, &mut store)?;
+        } else if let Some(start) = function(&instance, &mut store, "_start") {
+            run(&mut store, "_start", start)?;
+        } else {
+            entry::main(&instance, &mut store)?;
+        }
+
+        Ok(Vm {
+            exports: Exports::of(&instance, &mut store),
+            guest: Guest::new(store),
+            program: program.clone(),
+        })
+    }
+
+    /// Makes a root context: `proxy_on_context_create`, `proxy_on_vm_start`, `proxy_on_configure`.
+    ///
+    /// The context is gone again when the guest refuses or traps.
+    pub fn create_root(&mut self, config: PluginConfig) -> Result<ContextId, StartError> {
+        self.guest.check()?;
+        let configuration_len = config.configuration.len() as u32;
+        let id = self.state().contexts.insert(Context {
+            plugin: Rc::new(config),
+            root: None,
+            stream: None,
+            kind: Kind::Root,
+            phase: Phase::Live,
+        });
+        let result = self.configure_root(id, configuration_len);
+        if result.is_err() {
+            self.state().contexts.remove(id);
+        }
+        result.map(|()| id)
+    }
+
+    fn configure_root(&mut self, id: ContextId, configuration_len: u32) -> Result<(), StartError> {
+        self.call_create(id, 0)?;
+
+        let name = "proxy_on_vm_start";
+        let arguments = (id, self.state().config.configuration.len() as u32);
+        self.state().in_vm_start = true;
+        let answer = self.call(id, name, |exports| exports.vm_start.as_ref(), arguments);
+        self.state().in_vm_start = false;
+        refused(answer?, name)?;
+
+        let name = "proxy_on_configure";
+        let arguments = (id, configuration_len);
+        let answer = self.call(id, name, |exports| exports.configure.as_ref(), arguments)?;
+        refused(answer, name)
+    }
+
+    /// `proxy_on_tick` of a root context.
+    pub fn on_tick(&mut self, root: ContextId) -> Result<(), CallError> {
+        self.live(root, Kind::Root)?;
+        self.call(root, "proxy_on_tick", |exports| exports.tick.as_ref(), root)?;
+        Ok(())
+    }
+
+    /// Ends all root contexts: `proxy_on_done`, `proxy_on_delete`. Streams that are still there
+    /// end before them, without `proxy_on_log`. Errors are logged.
+    ///
+    /// A root context whose `proxy_on_done` returned false stays until `proxy_done`.
+    pub fn shutdown(&mut self) {
+        for kind in [Kind::Stream, Kind::Root] {
+            for id in self.state().contexts.ids(kind) {
+                if let Err(error) = self.finish(id, false) {
+                    self.log_error(&error);
+                }
+            }
+        }
+    }
+
+    /// Has a call trapped?
+    pub fn poisoned(&self) -> bool {
+        self.guest.poisoned
+    }
+
+    /// Which callbacks the program exports.
+    pub fn callbacks(&self) -> Callbacks {
+        self.program.callbacks()
+    }
+
+    /// The version that the program says it was built for.
+    pub fn abi(&self) -> AbiVersion {
+        self.program.abi()
+    }
+
+    pub fn proxy(&self) -> &P {
+        &self.guest.store.data().proxy
+    }
+
+    /// Number of stream contexts, including those that wait for `proxy_done`.
+    pub fn context_count(&self) -> usize {
+        self.guest.store.data().contexts.streams()
+    }
+
+    fn state(&mut self) -> &mut State<P> {
+        self.guest.store.data_mut()
+    }
+
+    fn log_error(&self, error: &CallError) {
+        let proxy = self.proxy();
+        if proxy.log_enabled(None, LogLevel::Critical) {
+            proxy.log(None, LogLevel::Critical, error.to_string().as_bytes());
+        }
+    }
+}
+
+/// A missing callback refuses nothing.
+fn refused(answer: Option<u32>, callback: &'static str) -> Result<(), StartError> {
+    match answer {
+        Some(0) => Err(StartError::Refused { callback }),
+        _ => Ok(()),
+    }
+}

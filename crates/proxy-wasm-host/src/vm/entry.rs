@@ -1,0 +1,171 @@
+//! Every entry into the guest.
+
+use wasm_runtime::trap_reason;
+use wasm_runtime::wasmtime::{Instance, Store, TypedFunc, WasmParams, WasmResults};
+
+use super::{ContextId, Vm};
+use crate::context::Phase;
+use crate::error::CallError;
+use crate::exports::{Exports, function};
+use crate::state::{Current, State};
+use crate::traits::Proxy;
+
+/// Runs `main`, of any of its types, where it is exported. A result other than 0 is no error: the
+/// reference host takes none for one.
+pub(super) fn main<P: Proxy>(
+    instance: &Instance,
+    store: &mut Store<State<P>>,
+) -> Result<(), CallError> {
+    let result = if let Some(main) = function::<_, (u32, u32), u32>(instance, store, "main") {
+        main.call(store, (0, 0)).map(drop)
+    } else if let Some(main) = function::<_, (), u32>(instance, store, "main") {
+        main.call(store, ()).map(drop)
+    } else if let Some(main) = function::<_, (), ()>(instance, store, "main") {
+        main.call(store, ())
+    } else {
+        Ok(())
+    };
+    result.map_err(|e| CallError::Trap {
+        callback: "main",
+        reason: trap_reason(&e),
+    })
+}
+
+/// The instance, and whether it may still be called.
+pub(super) struct Guest<P: Proxy> {
+    pub store: Store<State<P>>,
+    pub poisoned: bool,
+}
+
+impl<P: Proxy> Guest<P> {
+    pub fn new(store: Store<State<P>>) -> Guest<P> {
+        Guest {
+            store,
+            poisoned: false,
+        }
+    }
+
+    pub fn check(&self) -> Result<(), CallError> {
+        if self.poisoned {
+            Err(CallError::Poisoned)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Calls the guest for a context. A trap poisons it.
+    pub fn enter<A: WasmParams, R: WasmResults>(
+        &mut self,
+        id: ContextId,
+        callback: &'static str,
+        function: &TypedFunc<A, R>,
+        arguments: A,
+    ) -> Result<R, CallError> {
+        self.check()?;
+        let state = self.store.data_mut();
+        let context = state.contexts.get(id).ok_or(CallError::UnknownContext)?;
+        state.current = Some(Current::new(id, context));
+        let result = function.call(&mut self.store, arguments);
+        self.store.data_mut().current = None;
+        result.map_err(|error| {
+            self.poisoned = true;
+            CallError::Trap {
+                callback,
+                reason: trap_reason(&error),
+            }
+        })
+    }
+}
+
+impl<P: Proxy> Vm<P> {
+    /// Calls the guest for a context, then does what `proxy_done` has asked for meanwhile.
+    /// `None` when the callback is not exported.
+    pub(super) fn call<A: WasmParams, R: WasmResults>(
+        &mut self,
+        id: ContextId,
+        callback: &'static str,
+        function: fn(&Exports) -> Option<&TypedFunc<A, R>>,
+        arguments: A,
+    ) -> Result<Option<R>, CallError> {
+        let Some(function) = function(&self.exports) else {
+            return Ok(None);
+        };
+        let result = self.guest.enter(id, callback, function, arguments)?;
+        self.finish_done();
+        Ok(Some(result))
+    }
+
+    pub(super) fn call_create(&mut self, id: ContextId, parent: u32) -> Result<(), CallError> {
+        let name = "proxy_on_context_create";
+        self.call(
+            id,
+            name,
+            |exports| exports.context_create.as_ref(),
+            (id, parent),
+        )?;
+        Ok(())
+    }
+
+    /// Ends a context: `proxy_on_done`, then the rest, which waits for `proxy_done` when the guest
+    /// says so. `log`: `proxy_on_log` too, which is for streams only.
+    ///
+    /// Nothing happens for an id that is unknown or waits for `proxy_done` already. In a poisoned
+    /// VM the context goes without a call.
+    pub fn finish(&mut self, id: ContextId, log: bool) -> Result<(), CallError> {
+        if self.guest.poisoned {
+            self.state().contexts.remove(id);
+            return Ok(());
+        }
+        match self.state().contexts.get(id) {
+            Some(context) if context.phase == Phase::Live => {}
+            _ => return Ok(()),
+        }
+        match self.call(id, "proxy_on_done", |exports| exports.done.as_ref(), id) {
+            Ok(Some(0)) => {
+                if let Some(context) = self.state().contexts.get_mut(id) {
+                    context.stream = None;
+                    context.phase = Phase::AwaitsDone { log };
+                }
+                Ok(())
+            }
+            Ok(_) => self.log_and_delete(id, log),
+            Err(error) => {
+                self.state().contexts.remove(id);
+                Err(error)
+            }
+        }
+    }
+
+    /// What comes after `proxy_on_done`; the context is gone then, whatever happens.
+    fn log_and_delete(&mut self, id: ContextId, log: bool) -> Result<(), CallError> {
+        let stream = self.state().contexts.is_stream(id);
+        let mut result = Ok(());
+        if let Some(on_log) = &self.exports.log
+            && log
+            && stream
+        {
+            result = self.guest.enter(id, "proxy_on_log", on_log, id);
+        }
+        if let (Ok(()), Some(on_delete)) = (&result, &self.exports.delete) {
+            result = self.guest.enter(id, "proxy_on_delete", on_delete, id);
+        }
+        self.state().contexts.remove(id);
+        result
+    }
+
+    /// Ends the contexts whose `proxy_done` came. Their callbacks may ask for more.
+    pub(super) fn finish_done(&mut self) {
+        while let Some(id) = self.state().finishing.pop() {
+            let Some(Phase::Finishing { log }) = self.state().contexts.get(id).map(|c| c.phase)
+            else {
+                continue;
+            };
+            if self.guest.poisoned {
+                self.state().contexts.remove(id);
+            } else if let Err(error) = self.log_and_delete(id, log) {
+                // It is no error of the callback that has just succeeded.
+                self.log_error(&error);
+            }
+        }
+    }
+}

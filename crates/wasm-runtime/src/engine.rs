@@ -1,0 +1,160 @@
+//! The runtime of one process: settings, compiling, loading.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use wasmparser::{Validator, WasmFeatures};
+use wasmtime::{Config, Module, WasmBacktraceDetails};
+
+use crate::artifact::{self, Artifact, sha256};
+use crate::error::{Error, one_line, push_words};
+
+/// The WebAssembly runtime of one process. Clone = refcount.
+///
+/// It starts no thread, so it survives a fork that happens while no guest runs. Processes that run
+/// guests make their own all the same, and load the artifacts of the one that compiled.
+#[derive(Clone)]
+pub struct Engine {
+    inner: wasmtime::Engine,
+    loaded: Arc<Mutex<HashMap<[u8; 32], Loaded>>>,
+}
+
+/// A module of this engine, for as long as its artifact lives.
+struct Loaded {
+    artifact: Weak<artifact::Inner>,
+    module: Module,
+}
+
+impl Engine {
+    pub fn new() -> Result<Engine, Error> {
+        let inner = wasmtime::Engine::new(&config()).map_err(|e| Error::Engine(one_line(&e)))?;
+        Ok(Engine {
+            inner,
+            loaded: Arc::default(),
+        })
+    }
+
+    pub fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner
+    }
+
+    /// Compiles the binary or text format. Bytes that some live artifact of this process, or of
+    /// the one it was forked from, was compiled from are not compiled again.
+    pub fn compile(&self, bytes: &[u8]) -> Result<Artifact, Error> {
+        let sha256 = sha256(bytes);
+        if let Some(artifact) = Artifact::find(&sha256) {
+            return Ok(artifact);
+        }
+        let binary = binary(bytes)?;
+        // Apart from compiling, so that a broken module is told from a failing compiler.
+        Module::validate(&self.inner, &binary).map_err(|e| invalid(&e, &binary))?;
+        let code = self
+            .inner
+            .precompile_module(&binary)
+            .map_err(|e| Error::Compile(one_line(&e)))?;
+        Artifact::store(sha256, &code)
+    }
+
+    /// The artifact's module in this process; maps it at the first call only.
+    pub fn load(&self, artifact: &Artifact) -> Result<Module, Error> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = loaded.get(artifact.sha256())
+            && known.artifact.strong_count() > 0
+        {
+            return Ok(known.module.clone());
+        }
+        let module = map(&self.inner, artifact)?;
+        loaded.retain(|_, known| known.artifact.strong_count() > 0);
+        loaded.insert(
+            *artifact.sha256(),
+            Loaded {
+                artifact: artifact.downgrade(),
+                module: module.clone(),
+            },
+        );
+        Ok(module)
+    }
+}
+
+/// The same in every process, or an artifact of one would not load in another.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        // What LLVM, Go and AssemblyScript emit. Their defaults grow with time; Wasmtime's own
+        // are the standard's version 3, of which the rest of this list is what no SDK needs.
+        .wasm_tail_call(true)
+        .wasm_extended_const(true)
+        .wasm_simd(true)
+        .wasm_relaxed_simd(false)
+        .relaxed_simd_deterministic(false)
+        .wasm_multi_memory(false)
+        .wasm_memory64(false)
+        // Trap handling walks frame pointers; registering with the system's unwinder is slow
+        // and would only serve a native debugger.
+        .native_unwind_info(false)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        // An instance starts with its data mapped from the artifact, and copies a page when the
+        // guest writes to it.
+        .memory_init_cow(true);
+    config
+}
+
+/// The binary format, converted from the text format if need be.
+fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
+    if let Some(rest) = bytes.strip_prefix(b"\0asm") {
+        // Version 1 is a module, layer 1 of any version a component.
+        return match rest.get(..4) {
+            Some([_, _, 1, 0]) => Err(Error::Component),
+            _ => Ok(Cow::Borrowed(bytes)),
+        };
+    }
+    match wat::Detect::from_bytes(bytes) {
+        wat::Detect::WasmText => {
+            let binary = wat::parse_bytes(bytes).map_err(|e| Error::Text(text_error(&e)))?;
+            if binary.get(6) == Some(&1) {
+                return Err(Error::Component);
+            }
+            Ok(binary)
+        }
+        _ => Err(Error::NotWasm),
+    }
+}
+
+/// `wat` quotes the source in further lines: the message and the position stay.
+fn text_error(error: &wat::Error) -> String {
+    let message = error.to_string();
+    let mut lines = message.lines();
+    let mut line = String::new();
+    push_words(&mut line, lines.next().unwrap_or_default());
+    if let Some(position) = lines
+        .next()
+        .and_then(|l| l.trim().strip_prefix("--> <anon>:"))
+    {
+        line.push_str(" at ");
+        push_words(&mut line, position);
+    }
+    line
+}
+
+/// A module that would be valid with every extension of WebAssembly needs one that is off.
+fn invalid(error: &wasmtime::Error, binary: &[u8]) -> Error {
+    let line = one_line(error);
+    match Validator::new_with_features(WasmFeatures::all()).validate_all(binary) {
+        Ok(_) => Error::Feature(line),
+        Err(_) => Error::Invalid(line),
+    }
+}
+
+/// Maps an artifact's file.
+#[allow(unsafe_code)]
+fn map(engine: &wasmtime::Engine, artifact: &Artifact) -> Result<Module, Error> {
+    let file = artifact
+        .file()
+        .try_clone()
+        .map_err(|e| Error::Artifact(e.to_string()))?;
+    // SAFETY: the file holds what this program's own `precompile_module` returned, and is sealed,
+    // so nothing has changed it since, nor can. Wasmtime checks that the settings are the same.
+    unsafe { Module::deserialize_open_file(engine, file) }
+        .map_err(|e| Error::Artifact(one_line(&e)))
+}

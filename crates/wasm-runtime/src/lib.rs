@@ -1,0 +1,18 @@
+//! Compiles and runs WebAssembly with Wasmtime. Knows no ABI and no proxy.
+//!
+//! An [`Engine`] belongs to one process. What it compiles is an [`Artifact`], which any engine
+//! of this program can [load](Engine::load), also in a process forked later: the code lies in
+//! an anonymous file, so that all of them map the same pages.
+#![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
+
+mod artifact;
+mod engine;
+mod error;
+mod trap;
+
+pub use artifact::{Artifact, sha256};
+pub use engine::Engine;
+pub use error::{Error, one_line};
+pub use trap::trap_reason;
+/// The runtime itself, for whoever defines host functions.
+pub use wasmtime;

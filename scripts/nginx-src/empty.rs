@@ -1,0 +1,1 @@
+//! Nothing: the manifest next to this file is all that counts.

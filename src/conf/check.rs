@@ -1,0 +1,46 @@
+//! The dry run: every module is started, and every filter configured, before nginx takes the
+//! configuration.
+
+use ngx::ffi::ngx_conf_t;
+
+use super::{FilterConf, MainConf};
+use crate::nginx::log::{Log, conf_error_at};
+use crate::worker::start;
+
+/// Starts each module with its filters in an instance that is thrown away. `false` when one
+/// refuses or fails, which has been logged with the place of its directive.
+///
+/// # Safety
+/// `cf` is the configuration in the postconfiguration step.
+pub unsafe fn check(cf: *mut ngx_conf_t, conf: &MainConf) -> bool {
+    // SAFETY: by the contract.
+    let log = unsafe { Log::new((*cf).log) };
+    for (index, module) in conf.modules.iter().enumerate() {
+        let engine = match conf.engine() {
+            Ok(engine) => engine,
+            Err(error) => {
+                // SAFETY: by the contract.
+                unsafe { conf_error_at(cf, &module.place, format_args!("{error}")) };
+                return false;
+            }
+        };
+        let filters = conf.filters.iter().enumerate();
+        let filters = filters.filter(|(_, filter): &(usize, &FilterConf)| filter.module == index);
+        if let Err((filter, error)) = start(engine, module, filters, log) {
+            let place = match filter {
+                Some(filter) => &conf.filters[filter].place,
+                None => &module.place,
+            };
+            // SAFETY: by the contract.
+            unsafe {
+                conf_error_at(
+                    cf,
+                    place,
+                    format_args!("wasm module \"{}\" {error}", module.name),
+                );
+            }
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,116 @@
+//! `wasm_filter name [configuration|@file] | off;` and `wasm_filter_phase rewrite | access;`
+
+use std::ffi::{c_char, c_void};
+
+use ngx::ffi::{ngx_command_t, ngx_conf_t};
+
+use super::{CONF_ERROR, CONF_OK, FilterUse, LocConf, arguments, text_or_file};
+use crate::http::chain::Phase;
+use crate::nginx::log::{Place, conf_error};
+
+pub unsafe extern "C" fn wasm_filter(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: nginx passes the configuration and what `create_loc_conf` made; so below.
+    unsafe { set(cf, conf, |cf, conf| read_filter(cf, conf)) }
+}
+
+pub unsafe extern "C" fn wasm_filter_phase(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: as above.
+    unsafe { set(cf, conf, |cf, conf| read_phase(cf, conf)) }
+}
+
+/// # Safety
+/// The arguments are those that nginx passed to the directive's handler.
+unsafe fn set(
+    cf: *mut ngx_conf_t,
+    conf: *mut c_void,
+    read: impl FnOnce(*mut ngx_conf_t, &mut LocConf) -> Result<(), String>,
+) -> *mut c_char {
+    crate::guard(CONF_ERROR, || {
+        // SAFETY: by the contract.
+        unsafe {
+            match read(cf, &mut *conf.cast::<LocConf>()) {
+                Ok(()) => CONF_OK,
+                Err(message) => {
+                    conf_error(cf, format_args!("{message}"));
+                    CONF_ERROR
+                }
+            }
+        }
+    })
+}
+
+const BESIDE_OFF: &str = "\"wasm_filter off\" stands beside another wasm_filter directive";
+
+/// # Safety
+/// `cf` is the configuration that nginx passed to the directive's handler.
+unsafe fn read_filter(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), String> {
+    // SAFETY: by the contract.
+    let (name, configuration) = match unsafe { arguments(cf) } {
+        [name] => (name, None),
+        [name, configuration] => (name, Some(configuration)),
+        _ => {
+            return Err(
+                "wasm_filter takes a name and one configuration; quote a configuration that \
+                 has spaces"
+                    .into(),
+            );
+        }
+    };
+    if name.as_bytes() == b"off" {
+        return match (configuration, &conf.uses) {
+            (Some(_), _) => Err("\"wasm_filter off\" takes no configuration".into()),
+            (None, Some(_)) => Err(BESIDE_OFF.into()),
+            (None, None) => {
+                conf.uses = Some(Vec::new());
+                Ok(())
+            }
+        };
+    }
+    let uses = match &mut conf.uses {
+        Some(uses) if uses.is_empty() => return Err(BESIDE_OFF.into()),
+        uses => uses.get_or_insert_default(),
+    };
+    let name = name.to_string();
+    // SAFETY: by the contract.
+    let configuration = unsafe {
+        text_or_file(cf, configuration.map_or(&[], |text| text.as_bytes()))
+            .map_err(|error| format!("configuration of wasm filter \"{name}\": {error}"))?
+    };
+    uses.push(FilterUse {
+        module: name,
+        configuration,
+        // SAFETY: by the contract.
+        place: unsafe { Place::current(cf) },
+    });
+    Ok(())
+}
+
+/// # Safety
+/// As for [`read_filter`].
+unsafe fn read_phase(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), String> {
+    // SAFETY: by the contract.
+    let value = unsafe { arguments(cf) }.first().map(|v| v.as_bytes());
+    let phase = match value {
+        Some(b"rewrite") => Phase::Rewrite,
+        Some(b"access") => Phase::Access,
+        other => {
+            return Err(format!(
+                "invalid value \"{}\" in \"wasm_filter_phase\" directive, it must be \"rewrite\" \
+                 or \"access\"",
+                String::from_utf8_lossy(other.unwrap_or_default())
+            ));
+        }
+    };
+    match conf.phase.replace(phase) {
+        None => Ok(()),
+        Some(_) => Err("\"wasm_filter_phase\" directive is duplicate".into()),
+    }
+}

@@ -1,0 +1,129 @@
+//! Making and merging the configurations, from the `http` block down to locations.
+
+use std::ffi::{c_char, c_void};
+
+use ngx::ffi::{ngx_conf_t, ngx_http_core_loc_conf_t};
+use ngx::http::HttpModuleConfExt;
+
+use super::{CONF_ERROR, CONF_OK, FilterConf, FilterUse, LocConf, MainConf};
+use crate::http::chain::{Chain, FilterId};
+use crate::nginx::log::{Place, conf_error_at};
+use crate::nginx::{core_module, pool};
+
+pub unsafe extern "C" fn create_main_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: the pool is that of the configuration, which lives as long as its users.
+    unsafe { pool::boxed((*cf).pool, MainConf::default()).cast() }
+}
+
+pub unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: as above.
+    unsafe { pool::boxed((*cf).pool, LocConf::default()).cast() }
+}
+
+/// nginx merges a level into its children when the whole `http` block has been read.
+pub unsafe extern "C" fn merge_loc_conf(
+    cf: *mut ngx_conf_t,
+    parent: *mut c_void,
+    child: *mut c_void,
+) -> *mut c_char {
+    crate::guard(CONF_ERROR, || {
+        // SAFETY: nginx passes two different configurations that `create_loc_conf` made, and
+        // the configuration whose context is the child's.
+        unsafe {
+            let (parent, child) = (
+                &mut *parent.cast::<LocConf>(),
+                &mut *child.cast::<LocConf>(),
+            );
+            let Some(mut main) = (*cf).http_main_conf_unchecked::<MainConf>(crate::module()) else {
+                return CONF_ERROR;
+            };
+            match merge(main.as_mut(), parent, child, is_if(cf)) {
+                Ok(()) => CONF_OK,
+                Err((place, message)) => {
+                    conf_error_at(cf, &place, format_args!("{message}"));
+                    CONF_ERROR
+                }
+            }
+        }
+    })
+}
+
+type Mistake = (Place, String);
+
+fn merge(
+    main: &mut MainConf,
+    parent: &mut LocConf,
+    child: &mut LocConf,
+    child_is_if: bool,
+) -> Result<(), Mistake> {
+    parent.resolve(main)?;
+    if child_is_if && child.uses.is_some() {
+        parent.if_has_filters = true;
+    }
+    match child.uses {
+        Some(_) => child.resolve(main)?,
+        None => child.chain = parent.chain.clone(),
+    }
+    child.phase = child.phase.or(parent.phase);
+    Ok(())
+}
+
+impl LocConf {
+    /// Makes the chain of this level's own directives, once.
+    fn resolve(&mut self, main: &mut MainConf) -> Result<(), Mistake> {
+        let Some(uses) = &self.uses else {
+            return Ok(());
+        };
+        if uses.is_empty() || self.chain.is_some() {
+            return Ok(());
+        }
+        let filters = uses
+            .iter()
+            .map(|filter| {
+                let id = main.filter(filter)?;
+                Ok((id, main.callbacks(id)))
+            })
+            .collect::<Result<Vec<_>, Mistake>>()?;
+        self.chain = Some(Chain::new(filters));
+        Ok(())
+    }
+}
+
+impl MainConf {
+    /// The number of this module with this configuration.
+    fn filter(&mut self, filter: &FilterUse) -> Result<FilterId, Mistake> {
+        let module = self
+            .modules
+            .iter()
+            .position(|module| module.name == filter.module)
+            .ok_or_else(|| {
+                let message = format!("unknown wasm module \"{}\"", filter.module);
+                (filter.place.clone(), message)
+            })?;
+        let known = self
+            .filters
+            .iter()
+            .position(|f| f.module == module && f.configuration == filter.configuration);
+        Ok(known.unwrap_or_else(|| {
+            self.filters.push(FilterConf {
+                module,
+                configuration: filter.configuration.clone(),
+                place: filter.place.clone(),
+            });
+            self.filters.len() - 1
+        }))
+    }
+}
+
+/// Is the block being merged an `if` in a location?
+///
+/// # Safety
+/// `cf` is the configuration in a merge step.
+unsafe fn is_if(cf: *mut ngx_conf_t) -> bool {
+    // SAFETY: nginx's core module has a configuration at every level.
+    unsafe {
+        (*cf)
+            .http_location_conf_unchecked::<ngx_http_core_loc_conf_t>(core_module())
+            .is_some_and(|core| core.as_ref().noname() != 0)
+    }
+}

@@ -1,0 +1,226 @@
+//! The module's configuration: nginx's directives as plain values.
+
+mod check;
+mod filter;
+mod merge;
+mod module;
+
+use std::cell::OnceCell;
+use std::ffi::{CStr, c_char, c_void};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use ngx::ffi::{
+    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_TAKE1, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF,
+    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF,
+    ngx_command_t, ngx_conf_full_name, ngx_conf_t, ngx_str_t,
+};
+use proxy_wasm_host::{Callbacks, Engine, Program, VmConfig};
+
+pub use check::check;
+pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf};
+
+use crate::http::chain::{Chain, Phase};
+use crate::nginx::log::Place;
+use crate::nginx::request::Request;
+use crate::nginx::{OK, pool};
+use crate::worker::Worker;
+
+/// The `http` block's configuration.
+#[derive(Default)]
+pub struct MainConf {
+    pub modules: Vec<ModuleConf>,
+    pub filters: Vec<FilterConf>,
+    /// Compiles, and runs the check of the configuration; workers make their own.
+    engine: OnceCell<Engine>,
+    /// Made in each worker process.
+    worker: OnceCell<Worker>,
+}
+
+/// A `wasm_module` directive.
+pub struct ModuleConf {
+    pub name: String,
+    pub program: Program,
+    pub vm: VmConfig,
+    place: Place,
+}
+
+/// A distinct (module, configuration) pair of the `wasm_filter` directives.
+pub struct FilterConf {
+    /// Index in [`MainConf::modules`].
+    pub module: usize,
+    pub configuration: Arc<[u8]>,
+    place: Place,
+}
+
+/// A location's configuration.
+#[derive(Default)]
+pub struct LocConf {
+    /// The level's own directives, in order; `None` to inherit.
+    uses: Option<Vec<FilterUse>>,
+    phase: Option<Phase>,
+    chain: Option<Rc<Chain>>,
+    if_has_filters: bool,
+}
+
+/// A `wasm_filter` directive.
+struct FilterUse {
+    module: String,
+    configuration: Arc<[u8]>,
+    place: Place,
+}
+
+impl MainConf {
+    /// The configuration that the request runs under.
+    pub fn of<'a>(request: Request) -> Option<&'a MainConf> {
+        // SAFETY: `create_main_conf` put it there; it lives as long as the cycle, and the cycle
+        // as long as its requests.
+        unsafe { request.main_conf::<MainConf>(crate::module()).as_ref() }
+    }
+
+    /// This process's runtime; there is none in a process that serves no requests.
+    pub fn worker(&self) -> Option<&Worker> {
+        self.worker.get()
+    }
+
+    /// Keeps the runtime of this process.
+    pub fn set_worker(&self, worker: Worker) {
+        // A process starts once for each configuration.
+        let _ = self.worker.set(worker);
+    }
+
+    /// The engine of the process that reads the configuration.
+    fn engine(&self) -> Result<&Engine, String> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let engine = Engine::new().map_err(|error| error.to_string())?;
+        Ok(self.engine.get_or_init(|| engine))
+    }
+
+    fn callbacks(&self, filter: usize) -> Callbacks {
+        self.modules[self.filters[filter].module]
+            .program
+            .callbacks()
+    }
+}
+
+impl LocConf {
+    pub fn of<'a>(request: Request) -> &'a LocConf {
+        // SAFETY: `create_loc_conf` put one into every location; it lives as long as the cycle.
+        unsafe { &*request.loc_conf::<LocConf>(crate::module()) }
+    }
+
+    /// The filters; `None` when there are none.
+    pub fn chain(&self) -> Option<&Rc<Chain>> {
+        self.chain.as_ref()
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase.unwrap_or(Phase::Rewrite)
+    }
+
+    /// Has an `if` in this location filters of its own? Which filters a request gets is known
+    /// only behind the rewrite directives then.
+    pub fn if_has_filters(&self) -> bool {
+        self.if_has_filters
+    }
+}
+
+/// The module's directives.
+pub static mut COMMANDS: [ngx_command_t; 4] = [
+    command(
+        c"wasm_module",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
+        module::wasm_module,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_filter",
+        NGX_HTTP_MAIN_CONF
+            | NGX_HTTP_SRV_CONF
+            | NGX_HTTP_LOC_CONF
+            | NGX_HTTP_LIF_CONF
+            | NGX_CONF_1MORE,
+        filter::wasm_filter,
+        NGX_HTTP_LOC_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_filter_phase",
+        NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+        filter::wasm_filter_phase,
+        NGX_HTTP_LOC_CONF_OFFSET,
+    ),
+    ngx_command_t::empty(),
+];
+
+type Setter = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
+
+const fn command(name: &'static CStr, type_: u32, set: Setter, conf: usize) -> ngx_command_t {
+    ngx_command_t {
+        name: ngx_str_t {
+            len: name.count_bytes(),
+            data: name.as_ptr().cast_mut().cast(),
+        },
+        type_: type_ as usize,
+        set: Some(set),
+        conf,
+        offset: 0,
+        post: std::ptr::null_mut(),
+    }
+}
+
+/// What a directive's handler returns to nginx: null, or (void *) -1 for an error that it has
+/// logged.
+const CONF_OK: *mut c_char = std::ptr::null_mut();
+const CONF_ERROR: *mut c_char = usize::MAX as *mut c_char;
+
+/// The directive's parameters, without its name.
+///
+/// # Safety
+/// `cf` is the configuration that nginx passed to the directive's handler.
+unsafe fn arguments<'a>(cf: *mut ngx_conf_t) -> &'a [ngx_str_t] {
+    // SAFETY: `args` holds the strings of the directive, its name first.
+    unsafe { (*(*cf).args).as_slice().get(1..).unwrap_or_default() }
+}
+
+/// A path relative to the directory of nginx's configuration, as for nginx's other directives.
+///
+/// # Safety
+/// As for [`arguments`].
+unsafe fn full_name(cf: *mut ngx_conf_t, name: &[u8]) -> Result<PathBuf, String> {
+    use std::os::unix::ffi::OsStrExt;
+    // SAFETY: nginx wants the name with a NUL behind it, and may replace it by a new one.
+    unsafe {
+        let with_nul = [name, b"\0"].concat();
+        let mut full = pool::copy((*cf).pool, &with_nul).ok_or("out of memory")?;
+        full.len -= 1;
+        if ngx_conf_full_name((*cf).cycle, &mut full, 1) != OK {
+            return Err("out of memory".into());
+        }
+        Ok(Path::new(std::ffi::OsStr::from_bytes(full.as_bytes())).to_owned())
+    }
+}
+
+/// Reads a file that a directive names.
+///
+/// # Safety
+/// As for [`arguments`].
+unsafe fn read_file(cf: *mut ngx_conf_t, name: &[u8]) -> Result<Vec<u8>, String> {
+    // SAFETY: by the contract.
+    let path = unsafe { full_name(cf, name)? };
+    std::fs::read(&path).map_err(|error| format!("cannot read \"{}\": {error}", path.display()))
+}
+
+/// A text, or the bytes of a file as `@path`.
+///
+/// # Safety
+/// As for [`arguments`].
+unsafe fn text_or_file(cf: *mut ngx_conf_t, text: &[u8]) -> Result<Arc<[u8]>, String> {
+    match text {
+        // SAFETY: by the contract.
+        [b'@', path @ ..] => unsafe { read_file(cf, path) }.map(Arc::from),
+        _ => Ok(Arc::from(text)),
+    }
+}

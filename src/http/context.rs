@@ -1,0 +1,384 @@
+//! What the module keeps for one request: the contexts of its filters, and how far it is.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::ffi::c_void;
+use std::rc::Rc;
+
+use ngx::ffi::{ngx_pool_cleanup_t, ngx_pool_t};
+use proxy_wasm_host::{Action, CallError, ContextId};
+
+use super::body::Body;
+use super::chain::Chain;
+use super::local::LocalReply;
+use super::response::Response;
+use super::stream::Stream;
+use super::wake::Wake;
+use crate::conf::MainConf;
+use crate::nginx::log::Level;
+use crate::nginx::pool;
+use crate::nginx::request::Request;
+use crate::worker::{SharedVm, WorkerVm};
+
+/// Half of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Request,
+    Response,
+}
+
+/// One filter of the chain in this request.
+pub struct Filter {
+    pub vm: SharedVm,
+    pub id: ContextId,
+    pub request: Half,
+    pub response: Half,
+}
+
+impl Filter {
+    pub fn half(&self, direction: Direction) -> &Half {
+        match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        }
+    }
+}
+
+/// A filter's state in one direction.
+#[derive(Default)]
+pub struct Half {
+    /// The piece that its body callback sees, or that it holds back.
+    pub body: RefCell<Option<Body>>,
+    /// Held back by `Pause`; the value says whether the held piece ends the body.
+    pub held: Cell<Option<bool>>,
+    /// `continue_stream` was called.
+    pub resume: Cell<bool>,
+}
+
+/// Why a request cannot go on through its filters.
+pub enum Stop {
+    /// A filter answered with a local response, recorded in the context.
+    LocalReply,
+    /// A filter closed the stream.
+    Close,
+    /// A filter failed; the log says why.
+    Failed,
+}
+
+/// How far the request callbacks are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestStage {
+    /// The header callback of the filter at this place is next.
+    Headers(usize),
+    /// The filter at this place paused in its header callback.
+    HeadersPaused(usize),
+    /// nginx reads the body.
+    ReadingBody,
+    /// The body is there; its callbacks are next.
+    BodyRead,
+    /// A body callback paused at the end of the body.
+    BodyPaused,
+    Done,
+}
+
+/// The contexts of a request or subrequest, and its progress. Everything is in cells: host calls
+/// come in while a callback runs.
+pub struct Context {
+    request: Cell<Option<Request>>,
+    pub chain: Rc<Chain>,
+    filters: OnceCell<Vec<Filter>>,
+    pub stage: Cell<RequestStage>,
+    /// The request's header map, method or path was changed.
+    pub request_changed: Cell<bool>,
+    pub response: Response,
+    pub reply: RefCell<Option<LocalReply>>,
+    pub close: Cell<bool>,
+    /// A filter failed: no callback but the last ones is made any more.
+    pub failed: Cell<bool>,
+    /// The last callbacks are being made.
+    pub ending: Cell<bool>,
+    /// What `set_property` stored that is no nginx variable, by path.
+    pub properties: RefCell<Vec<(Vec<u8>, Vec<u8>)>>,
+    pub body: RefCell<Option<super::request_body::Rewriter>>,
+    pub wake: Wake,
+}
+
+impl Context {
+    /// Makes a context in every filter's instance. `None` when an instance cannot be had or
+    /// fails; the log says why, and the request must fail.
+    pub fn create(request: Request, chain: &Rc<Chain>, conf: &MainConf) -> Option<Rc<Context>> {
+        let worker = conf.worker()?;
+        let context = Rc::new(Context {
+            request: Cell::new(Some(request)),
+            chain: chain.clone(),
+            filters: OnceCell::new(),
+            stage: Cell::new(RequestStage::Headers(0)),
+            request_changed: Cell::new(false),
+            response: Response::default(),
+            reply: RefCell::new(None),
+            close: Cell::new(false),
+            failed: Cell::new(false),
+            ending: Cell::new(false),
+            properties: RefCell::default(),
+            body: RefCell::new(None),
+            wake: Wake::default(),
+        });
+        attach(request, &context)?;
+        let mut filters = Vec::with_capacity(chain.filters.len());
+        for (index, &filter) in chain.filters.iter().enumerate() {
+            let Some((vm, root)) = worker.filter(filter, request.log()) else {
+                break;
+            };
+            let stream = Stream::new(context.clone(), index);
+            match vm.call(|vm| vm.create_stream(root, stream)) {
+                Ok(id) => filters.push(Filter {
+                    vm,
+                    id,
+                    request: Half::default(),
+                    response: Half::default(),
+                }),
+                Err(error) => {
+                    report(request, &vm, &error);
+                    break;
+                }
+            }
+        }
+        let complete = filters.len() == chain.filters.len();
+        // Set once, here.
+        let _ = context.filters.set(filters);
+        if !complete {
+            context.end();
+            return None;
+        }
+        Some(context)
+    }
+
+    /// The request, until its contexts have ended.
+    pub fn request(&self) -> Option<Request> {
+        self.request.get()
+    }
+
+    pub fn filters(&self) -> &[Filter] {
+        self.filters.get().map_or(&[], |filters| filters)
+    }
+
+    /// The filter at a place of a direction's order: response filters run in reverse.
+    pub fn index(&self, direction: Direction, place: usize) -> usize {
+        match direction {
+            Direction::Request => place,
+            Direction::Response => self.filters().len().saturating_sub(place + 1),
+        }
+    }
+
+    /// Makes a callback in a filter's context, and then sees to what the guest asked for
+    /// meanwhile. `Ok(true)`: go on; `Ok(false)`: paused.
+    pub fn callback(
+        &self,
+        direction: Direction,
+        index: usize,
+        call: impl FnOnce(&mut WorkerVm, ContextId) -> Result<Action, CallError>,
+    ) -> Result<bool, Stop> {
+        let Some(filter) = self.filters().get(index) else {
+            return Ok(true);
+        };
+        let half = filter.half(direction);
+        half.resume.set(false);
+        let result = filter.vm.call(|vm| call(vm, filter.id));
+        if let Err(error) = &result
+            && let Some(request) = self.request()
+        {
+            report(request, &filter.vm, error);
+        }
+        let Ok(action) = result else {
+            self.failed.set(true);
+            return Err(Stop::Failed);
+        };
+        self.check_stop()?;
+        Ok(action == Action::Continue || half.resume.replace(false))
+    }
+
+    /// Has a guest asked for the end of the stream?
+    pub fn check_stop(&self) -> Result<(), Stop> {
+        if self.reply.borrow().is_some() {
+            return Err(Stop::LocalReply);
+        }
+        if self.close.get() {
+            return Err(Stop::Close);
+        }
+        Ok(())
+    }
+
+    /// Passes a piece of a body through the filters from `place` on. `None`: a filter holds it.
+    pub fn pass_body(
+        &self,
+        direction: Direction,
+        mut place: usize,
+        mut piece: Body,
+        end: bool,
+    ) -> Result<Option<Body>, Stop> {
+        while place < self.filters().len() {
+            let index = self.index(direction, place);
+            place += 1;
+            let callbacks = self.chain.callbacks[index];
+            let wanted = match direction {
+                Direction::Request => callbacks.request_body(),
+                Direction::Response => callbacks.response_body(),
+            };
+            if !wanted {
+                continue;
+            }
+            let half = self.filters()[index].half(direction);
+            if half.held.take().is_some()
+                && let Some(mut held) = half.body.take()
+            {
+                held.append(piece).map_err(|_| self.io_failure())?;
+                piece = held;
+            }
+            let size = piece.len();
+            half.body.replace(Some(piece));
+            let go_on = self.callback(direction, index, |vm, id| match direction {
+                Direction::Request => vm.on_request_body(id, size, end),
+                Direction::Response => vm.on_response_body(id, size, end),
+            });
+            piece = half.body.take().unwrap_or_default();
+            if !go_on? {
+                piece.own().map_err(|_| self.io_failure())?;
+                half.body.replace(Some(piece));
+                half.held.set(Some(end));
+                return Ok(None);
+            }
+        }
+        Ok(Some(piece))
+    }
+
+    /// A piece that a filter held back and now lets go, with the place behind that filter and
+    /// whether it ends the body.
+    pub fn released(&self, direction: Direction) -> Option<(usize, Body, bool)> {
+        for place in 0..self.filters().len() {
+            let half = self.filters()[self.index(direction, place)].half(direction);
+            if let Some(end) = half.held.get()
+                && half.resume.replace(false)
+            {
+                half.held.set(None);
+                return Some((place + 1, half.body.take().unwrap_or_default(), end));
+            }
+        }
+        None
+    }
+
+    /// Notes that a file of nginx's could not be read.
+    pub fn io_failure(&self) -> Stop {
+        if let Some(request) = self.request() {
+            let error = std::io::Error::last_os_error();
+            request.log().write(
+                Level::Crit,
+                format_args!("[wasm] cannot read a body: {error}"),
+            );
+        }
+        self.failed.set(true);
+        Stop::Failed
+    }
+
+    /// Makes the last callbacks in all filters' contexts: done, log, delete. Later calls do
+    /// nothing.
+    pub fn end(&self) {
+        let Some(request) = self.request() else {
+            return;
+        };
+        self.ending.set(true);
+        for filter in self.filters() {
+            if let Err(error) = filter.vm.call(|vm| vm.finish(filter.id, true)) {
+                report(request, &filter.vm, &error);
+            }
+        }
+        self.wake.cancel();
+        self.request.set(None);
+    }
+}
+
+/// One line about a failed callback, unless an earlier one has told why the instance is dead.
+fn report(request: Request, vm: &SharedVm, error: &CallError) {
+    let level = match error {
+        CallError::Trap { .. } => Level::Error,
+        _ => Level::Info,
+    };
+    request
+        .log()
+        .write(level, format_args!("[wasm] {}: {error}", vm.name()));
+}
+
+/// Stores the context in the request, to be dropped with its pool.
+fn attach(request: Request, context: &Rc<Context>) -> Option<()> {
+    let data = Rc::into_raw(context.clone());
+    // SAFETY: `release` takes this reference back when the pool goes, once.
+    unsafe {
+        if pool::on_destroy(request.pool(), release, data.cast_mut().cast()).is_null() {
+            drop(Rc::from_raw(data));
+            return None;
+        }
+    }
+    request.set_module_ctx(crate::module(), data.cast_mut());
+    Some(())
+}
+
+/// Pool clean-up: drops the pool's reference. The log phase has ended the contexts; should it
+/// not have run, they end here without a request, whose memory is on its way out.
+unsafe extern "C" fn release(data: *mut c_void) {
+    crate::guard((), || {
+        // SAFETY: `data` is the reference that `attach` gave to the pool.
+        let context = unsafe { Rc::from_raw(data.cast::<Context>()) };
+        if context.request.take().is_some() {
+            context.wake.cancel();
+            for filter in context.filters() {
+                // Nothing can be logged for the request any more.
+                let _ = filter.vm.call(|vm| vm.finish(filter.id, false));
+            }
+        }
+    });
+}
+
+/// The request's context, found again where nginx has cleared the module's slot.
+pub fn find(request: Request) -> Option<Rc<Context>> {
+    let data: *const Context = request.module_ctx(crate::module());
+    if !data.is_null() {
+        // SAFETY: the slot holds what `attach` put there, and the pool its reference.
+        return Some(unsafe {
+            Rc::increment_strong_count(data);
+            Rc::from_raw(data)
+        });
+    }
+    if !request.contexts_were_cleared() {
+        return None;
+    }
+    let context = all(request.pool()).find(|context| context.request() == Some(request))?;
+    request.set_module_ctx(crate::module(), Rc::as_ptr(&context).cast_mut());
+    Some(context)
+}
+
+/// Ends the contexts of a request before it gets others, or none.
+pub fn detach(request: Request, context: &Context) {
+    context.end();
+    request.set_module_ctx::<c_void>(crate::module(), std::ptr::null_mut());
+}
+
+/// The contexts of a main request and of its subrequests, which share its pool.
+pub fn all(pool: *mut ngx_pool_t) -> impl Iterator<Item = Rc<Context>> {
+    // SAFETY: clean-ups live as long as the pool; one with our handler holds a context.
+    let mut next: *mut ngx_pool_cleanup_t = unsafe { (*pool).cleanup };
+    std::iter::from_fn(move || {
+        loop {
+            // SAFETY: as above.
+            unsafe {
+                let cleanup = next.as_ref()?;
+                next = cleanup.next;
+                let ours = cleanup
+                    .handler
+                    .is_some_and(|h| std::ptr::fn_addr_eq(h, release as unsafe extern "C" fn(_)));
+                if ours {
+                    let data: *const Context = cleanup.data.cast_const().cast();
+                    Rc::increment_strong_count(data);
+                    return Some(Rc::from_raw(data));
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,43 @@
+//! Header maps: nginx's header lists and the fields it keeps apart from them, as one map with
+//! lower-case names and Proxy-Wasm's pseudo-headers.
+
+pub mod request;
+pub mod response;
+
+use proxy_wasm_host::Status;
+
+/// Passes a name and a value of a header line on.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]);
+
+/// Calls `visit` with the name in lower case.
+fn visit_lower(name: &[u8], value: &[u8], visit: Visit<'_>) {
+    if !name.iter().any(u8::is_ascii_uppercase) {
+        return visit(name, value);
+    }
+    let mut short = [0u8; 64];
+    match short.get_mut(..name.len()) {
+        Some(lower) => {
+            lower.copy_from_slice(name);
+            lower.make_ascii_lowercase();
+            visit(lower, value);
+        }
+        None => visit(&name.to_ascii_lowercase(), value),
+    }
+}
+
+/// May a guest set this line? A name is a token of RFC 9110, a value has no line break and no
+/// NUL: nothing else must reach the wire.
+fn check_line(name: &[u8], value: &[u8]) -> Result<(), Status> {
+    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    if name.is_empty() || !name.iter().all(token) {
+        return Err(Status::BadArgument);
+    }
+    check_value(value)
+}
+
+fn check_value(value: &[u8]) -> Result<(), Status> {
+    match value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
+        true => Err(Status::BadArgument),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,257 @@
+//! The request through the filters: nginx's rewrite and access phases.
+
+use std::rc::Rc;
+
+use ngx::ffi::{
+    NGX_HTTP_CLOSE, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SERVICE_UNAVAILABLE,
+    NGX_HTTP_SPECIAL_RESPONSE, ngx_http_core_run_phases, ngx_http_finalize_request,
+    ngx_http_read_client_request_body, ngx_http_test_reading, ngx_int_t,
+};
+
+use super::chain::Phase;
+use super::context::{Context, Direction, RequestStage, Stop, detach, find};
+use super::headers::request as headers;
+use super::request_body::Rewriter;
+use crate::conf::{LocConf, MainConf};
+use crate::nginx::log::Level;
+use crate::nginx::request::Request;
+use crate::nginx::{DECLINED, DONE, OK, variable};
+
+/// Before the location's rewrite directives.
+pub fn rewrite(request: Request) -> ngx_int_t {
+    let conf = LocConf::of(request);
+    // The contexts of another location end, be it that this one has no filters.
+    if let Some(context) = find(request)
+        && Some(&context.chain) != conf.chain()
+    {
+        detach(request, &context);
+    }
+    match conf.phase() == Phase::Rewrite && !conf.if_has_filters() {
+        true => run(request, conf),
+        false => DECLINED,
+    }
+}
+
+/// Behind the location's rewrite directives, where an `if` may have brought other filters.
+/// Subrequests have no access phase.
+pub fn after_rewrite(request: Request) -> ngx_int_t {
+    // SAFETY: the request is live.
+    if unsafe { (*request.as_ptr()).uri_changed() } != 0 {
+        return DECLINED;
+    }
+    let conf = LocConf::of(request);
+    match conf.phase() == Phase::Rewrite || !request.is_main() {
+        true => run(request, conf),
+        false => DECLINED,
+    }
+}
+
+pub fn access(request: Request) -> ngx_int_t {
+    let conf = LocConf::of(request);
+    match conf.phase() {
+        Phase::Access => run(request, conf),
+        Phase::Rewrite => DECLINED,
+    }
+}
+
+/// Makes the request callbacks, or goes on with them; `DECLINED` when all are done.
+fn run(request: Request, conf: &LocConf) -> ngx_int_t {
+    let mut context = find(request);
+    if let Some(old) = &context
+        && Some(&old.chain) != conf.chain()
+    {
+        detach(request, old);
+        context = None;
+    }
+    let context = match (context, conf.chain()) {
+        (Some(context), _) => context,
+        (None, None) => return DECLINED,
+        (None, Some(chain)) => {
+            match MainConf::of(request).and_then(|main| Context::create(request, chain, main)) {
+                Some(context) => context,
+                None => return NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
+            }
+        }
+    };
+    match advance(&context, request) {
+        Ok(rc) => rc,
+        Err(stop) => stopped(&context, request, stop),
+    }
+}
+
+/// The next steps of the request's callbacks, until they are done or something has to be waited
+/// for.
+fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
+    loop {
+        let stage = match context.stage.get() {
+            RequestStage::Headers(index) => run_headers(context, request, index)?,
+            RequestStage::HeadersPaused(index) => {
+                context.check_stop()?;
+                match context.filters()[index].request.resume.replace(false) {
+                    true => RequestStage::Headers(index + 1),
+                    false => return Ok(wait(request)),
+                }
+            }
+            RequestStage::ReadingBody if request.body_is_read() => RequestStage::BodyRead,
+            RequestStage::ReadingBody => {
+                context.stage.set(RequestStage::ReadingBody);
+                return Ok(read_body(request));
+            }
+            RequestStage::BodyRead | RequestStage::BodyPaused => run_body(context, request)?,
+            RequestStage::Done => return Ok(DECLINED),
+        };
+        context.stage.set(stage);
+        match stage {
+            RequestStage::HeadersPaused(_) | RequestStage::BodyPaused => return Ok(wait(request)),
+            RequestStage::Done => finish(context, request),
+            _ => {}
+        }
+    }
+}
+
+/// The header callbacks from a filter on.
+fn run_headers(context: &Context, request: Request, from: usize) -> Result<RequestStage, Stop> {
+    let has_body = request.is_main() && request.has_body();
+    for index in from..context.filters().len() {
+        if !context.chain.callbacks[index].request_headers() {
+            continue;
+        }
+        let mut count = 0;
+        headers::visit(request, &mut |_, _| count += 1);
+        let go_on = context.callback(Direction::Request, index, |vm, id| {
+            vm.on_request_headers(id, count, !has_body)
+        })?;
+        if !go_on {
+            return Ok(RequestStage::HeadersPaused(index));
+        }
+    }
+    Ok(match has_body && context.chain.request_body {
+        true => RequestStage::ReadingBody,
+        false => RequestStage::Done,
+    })
+}
+
+/// Has nginx read the body; it comes back through [`body_read`].
+fn read_body(request: Request) -> ngx_int_t {
+    // SAFETY: the request is live; as in nginx's mirror module, the reference that reading takes
+    // is given back by finalizing with `DONE`.
+    unsafe {
+        let rc = ngx_http_read_client_request_body(request.as_ptr(), Some(super::body_read));
+        if rc >= NGX_HTTP_SPECIAL_RESPONSE as ngx_int_t {
+            return rc;
+        }
+        ngx_http_finalize_request(request.as_ptr(), DONE);
+    }
+    DONE
+}
+
+/// nginx has read the body: the phases go on where they were.
+pub fn body_read(request: Request) -> ngx_int_t {
+    if let Some(context) = find(request) {
+        context.stage.set(RequestStage::BodyRead);
+    }
+    // SAFETY: the request is live, and waits in one of the module's phases.
+    unsafe {
+        (*request.as_ptr()).write_event_handler = Some(ngx_http_core_run_phases);
+        ngx_http_core_run_phases(request.as_ptr());
+    }
+    OK
+}
+
+/// The body callbacks, piece by piece.
+fn run_body(context: &Context, request: Request) -> Result<RequestStage, Stop> {
+    context.check_stop()?;
+    let mut body = match context.body.take() {
+        Some(body) => body,
+        None => Rewriter::new(request),
+    };
+    while !body.ended {
+        let (passed, end) = if let Some((place, piece, end)) = context.released(Direction::Request)
+        {
+            (
+                context.pass_body(Direction::Request, place, piece, end)?,
+                end,
+            )
+        } else if let Some((piece, end)) = body.next() {
+            (context.pass_body(Direction::Request, 0, piece, end)?, end)
+        } else {
+            context.body.replace(Some(body));
+            return Ok(RequestStage::BodyPaused);
+        };
+        if let Some(piece) = passed {
+            body.write(request, piece, end)
+                .map_err(|_| context.io_failure())?;
+        }
+    }
+    if body.install(request).map_err(|_| context.io_failure())? {
+        context.request_changed.set(true);
+        headers::set_body_length(request, body.length()).map_err(|_| Stop::Failed)?;
+    }
+    context.body.replace(Some(body));
+    Ok(RequestStage::Done)
+}
+
+/// The filters have seen all of the request.
+fn finish(context: &Context, request: Request) {
+    if context.request_changed.get() {
+        keep_body_length(request);
+        variable::forget_request_values(request);
+    }
+}
+
+/// A body that no filter has changed keeps its length, whatever became of its line.
+fn keep_body_length(request: Request) {
+    // SAFETY: the request is live.
+    let length = unsafe { (*request.as_ptr()).headers_in.content_length_n };
+    let mut line = None;
+    headers::get(request, b"content-length", &mut |value| {
+        line = Some(value.to_vec())
+    });
+    let text = length.to_string().into_bytes();
+    if length >= 0 && request.is_main() && line.as_ref() != Some(&text) {
+        let had_line = line.is_some() || length > 0;
+        // A line that cannot be kept is left as the filter set it.
+        let _ = match had_line {
+            true => headers::replace(request, b"content-length", &text),
+            false => Ok(()),
+        };
+    } else if length < 0 && line.is_some() {
+        let _ = headers::remove(request, b"content-length");
+    }
+}
+
+/// Paused: until a filter goes on, or the client leaves.
+fn wait(request: Request) -> ngx_int_t {
+    // SAFETY: the request is live and waits in one of the module's phases.
+    unsafe {
+        let r = request.as_ptr();
+        (*r).write_event_handler = Some(ngx_http_core_run_phases);
+        if request.is_main() {
+            (*r).read_event_handler = Some(ngx_http_test_reading);
+        }
+    }
+    DONE
+}
+
+/// The filters end the request: by a local response, by closing, or by failing.
+fn stopped(context: &Context, request: Request, stop: Stop) -> ngx_int_t {
+    context.stage.set(RequestStage::Done);
+    let rc = match stop {
+        Stop::LocalReply => match context.reply.take() {
+            Some(reply) => reply.respond(request),
+            None => NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t,
+        },
+        Stop::Close => {
+            request.log().write(
+                Level::Info,
+                format_args!("[wasm] a filter closed the stream"),
+            );
+            NGX_HTTP_CLOSE as ngx_int_t
+        }
+        Stop::Failed => NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
+    };
+    // The access phase would take some of these results for a verdict.
+    // SAFETY: the request is live until it is finalized, and not used after.
+    unsafe { ngx_http_finalize_request(request.as_ptr(), rc) };
+    DONE
+}

@@ -1,0 +1,715 @@
+//! The response through the filters: nginx's header filter and body filter.
+//!
+//! While a filter sees the body, the response header is held until the first piece of the body
+//! has passed the filters: until then a filter can still answer with a local response, and a
+//! length that is no longer right can be mended.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use ngx::ffi::{ngx_buf_t, ngx_chain_add_copy, ngx_chain_t, ngx_http_weak_etag, ngx_int_t};
+
+use super::body::Body;
+use super::context::{Context, Direction, Stop, find};
+use super::headers::response as headers;
+use super::local::LocalReply;
+use super::next;
+use crate::nginx::log::Level;
+use crate::nginx::request::Request;
+use crate::nginx::{AGAIN, ERROR, OK, buf};
+
+/// Bytes of a file that a body callback sees at a time.
+pub const WINDOW: usize = 64 * 1024;
+
+/// Set in `r->buffered` while the filters hold something back. nginx's own filters use the bits
+/// 1 (SSI), 2 (sub) and 4 (copy) of the four.
+const BUFFERED: u32 = 8;
+
+/// How far the response is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// There are no response headers yet.
+    #[default]
+    New,
+    /// The header callbacks are being made.
+    Headers,
+    /// The filter at this place paused in its header callback.
+    HeadersPaused(usize),
+    /// The header callbacks are done; the header waits for the first piece of the body.
+    HeadersHeld,
+    /// The header has been passed on.
+    Sent,
+    /// The filters have nothing more to do with this response.
+    Passing,
+    /// A filter's own response has been sent; what comes from upstream is dropped.
+    Discarding,
+}
+
+/// A response on its way.
+pub struct Response {
+    stage: Cell<Stage>,
+    /// Buffers that came in and have not yet passed the filters.
+    queue: Cell<*mut ngx_chain_t>,
+    /// Bytes of the first queued buffer, a file, that have passed the filters.
+    passed: Cell<usize>,
+    /// Bytes of it that have been sent on; those up to `passed` are unchanged.
+    sent: Cell<usize>,
+    output: RefCell<buf::Output>,
+    /// Bytes of the output's buffers.
+    storage: RefCell<Vec<(*mut ngx_buf_t, Vec<u8>)>>,
+    /// The end of the body has been passed on, or there is no body.
+    ended: Cell<bool>,
+    /// Bytes that the Content-Length which was sent still promises.
+    promised: Cell<Option<u64>>,
+}
+
+impl Default for Response {
+    fn default() -> Response {
+        Response {
+            stage: Cell::default(),
+            queue: Cell::new(std::ptr::null_mut()),
+            passed: Cell::new(0),
+            sent: Cell::new(0),
+            output: RefCell::new(buf::Output::new(
+                std::ptr::from_ref(crate::module()).cast_mut().cast(),
+            )),
+            storage: RefCell::default(),
+            ended: Cell::new(false),
+            promised: Cell::new(None),
+        }
+    }
+}
+
+impl Response {
+    pub fn stage(&self) -> Stage {
+        self.stage.get()
+    }
+}
+
+/// What the body callbacks see at a time: whole buffers, or part of a file.
+struct Window {
+    body: Body,
+    end: bool,
+    flush: bool,
+    source: Source,
+}
+
+enum Source {
+    /// The first buffers of the queue, so many.
+    Buffers(usize),
+    /// Part of the queue's first buffer, and whether it is the last part.
+    File { last: bool },
+}
+
+/// nginx's header filter.
+pub fn header_filter(request: Request) -> ngx_int_t {
+    let Some(context) = find(request) else {
+        return next::header(request);
+    };
+    let response = &context.response;
+    match response.stage.get() {
+        Stage::New if context.request().is_some() && !context.failed.get() => {
+            response.stage.set(Stage::Headers);
+            run_headers(&context, request, 0)
+        }
+        // nginx gives another response than the one that the filters were at, an error page say.
+        Stage::HeadersPaused(_) | Stage::HeadersHeld | Stage::New | Stage::Headers => {
+            drop_queue(&context, request);
+            set_buffered(request, false);
+            response.stage.set(Stage::Passing);
+            next::header(request)
+        }
+        Stage::Sent | Stage::Passing | Stage::Discarding => next::header(request),
+    }
+}
+
+/// nginx's body filter.
+pub fn body_filter(request: Request, input: *mut ngx_chain_t) -> ngx_int_t {
+    let Some(context) = find(request) else {
+        return next::body(request, input);
+    };
+    let response = &context.response;
+    match response.stage.get() {
+        Stage::New | Stage::Headers | Stage::Passing => next::body(request, input),
+        Stage::Sent if response.ended.get() || !context.chain.response_body => {
+            next::body(request, input)
+        }
+        Stage::Discarding => {
+            // SAFETY: nobody reads these buffers any more.
+            unsafe { buf::iter(input).for_each(|b| buf::consume(b)) };
+            next::body(request, std::ptr::null_mut())
+        }
+        Stage::HeadersPaused(_) | Stage::HeadersHeld | Stage::Sent => {
+            let mut queue = response.queue.get();
+            // SAFETY: the links are from the request's pool.
+            let rc = unsafe { ngx_chain_add_copy(request.pool(), &mut queue, input) };
+            response.queue.set(queue);
+            if rc != OK {
+                return ERROR;
+            }
+            pump(&context, request)
+        }
+    }
+}
+
+/// Makes the header callbacks from a place of the response's order on.
+fn run_headers(context: &Rc<Context>, request: Request, from: usize) -> ngx_int_t {
+    let response = &context.response;
+    let length = request.response_length();
+    let end = length == Some(0) || request.response_is_bodiless();
+    for place in from..context.filters().len() {
+        let index = context.index(Direction::Response, place);
+        if !context.chain.callbacks[index].response_headers() {
+            continue;
+        }
+        let mut count = 0;
+        headers::visit(request, &mut |_, _| count += 1);
+        let result = context.callback(Direction::Response, index, |vm, id| {
+            vm.on_response_headers(id, count, end)
+        });
+        match result {
+            Ok(true) => {}
+            Ok(false) => {
+                response.stage.set(Stage::HeadersPaused(place));
+                set_buffered(request, true);
+                return OK;
+            }
+            Err(stop) => return stopped(context, request, stop),
+        }
+    }
+    // A filter that drops the length is about to change the body.
+    if length.is_some() && request.response_length().is_none() && !end {
+        body_changes(request);
+    }
+    if end || !context.chain.response_body {
+        response.ended.set(end);
+        return send_headers(context, request);
+    }
+    response.stage.set(Stage::HeadersHeld);
+    OK
+}
+
+/// A changed body has no ranges and not the validator of the old one.
+fn body_changes(request: Request) {
+    request.forbid_ranges();
+    // SAFETY: the request is live.
+    unsafe { ngx_http_weak_etag(request.as_ptr()) };
+}
+
+fn send_headers(context: &Context, request: Request) -> ngx_int_t {
+    // The upstream was asked for a HEAD by a filter, the client asked for more.
+    // SAFETY: the request is live.
+    if unsafe { (*request.as_ptr()).method_name.as_bytes() } == b"HEAD" && !request.is_head() {
+        request.set_response_length(None);
+    }
+    context.response.stage.set(Stage::Sent);
+    context.response.promised.set(request.response_length());
+    next::header(request)
+}
+
+/// Passes what is queued through the filters and on.
+fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
+    let response = &context.response;
+    if let Stage::HeadersPaused(place) = response.stage.get() {
+        if let Err(stop) = context.check_stop() {
+            return stopped(context, request, stop);
+        }
+        let index = context.index(Direction::Response, place);
+        if !context.filters()[index].response.resume.replace(false) {
+            set_buffered(request, true);
+            return AGAIN;
+        }
+        response.stage.set(Stage::Headers);
+        let rc = run_headers(context, request, place + 1);
+        if rc == ERROR || rc > OK || matches!(response.stage.get(), Stage::HeadersPaused(_)) {
+            return rc;
+        }
+    }
+    if response.stage.get() == Stage::Discarding {
+        return OK;
+    }
+    let mut rc = OK;
+    let flush = response.stage.get() == Stage::Sent && response.queue.get().is_null();
+    if flush || response.output.borrow().is_busy() {
+        rc = send(context, request, std::ptr::null_mut());
+    }
+    loop {
+        if rc == ERROR || rc > OK || response.stage.get() == Stage::Discarding {
+            return rc;
+        }
+        // Back-pressure: nothing new is made while the next filters have not used up the last.
+        if response.output.borrow().is_busy() {
+            break;
+        }
+        rc = match step(context, request) {
+            Ok(None) => break,
+            Ok(Some(result)) => result,
+            Err(stop) => return stopped(context, request, stop),
+        };
+    }
+    let held = context
+        .filters()
+        .iter()
+        .any(|f| f.response.held.get().is_some());
+    let waiting = held || !response.queue.get().is_null();
+    set_buffered(request, waiting);
+    if waiting { AGAIN } else { rc }
+}
+
+/// Passes one piece through the filters and on. `None`: there is none.
+fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, Stop> {
+    context.check_stop()?;
+    if let Some((place, piece, end)) = context.released(Direction::Response) {
+        return Ok(Some(
+            match context.pass_body(Direction::Response, place, piece, end)? {
+                Some(piece) => send_piece(context, request, piece, end, false)?,
+                None => OK,
+            },
+        ));
+    }
+    let Some(mut window) = next_window(context, request) else {
+        return Ok(None);
+    };
+    let body = std::mem::take(&mut window.body);
+    if body.is_empty() && !window.end {
+        return Ok(Some(forward(context, request, window)?));
+    }
+    let trailers = window.end && has_trailers(context, request);
+    let end = window.end && !trailers;
+    let passed = context.pass_body(Direction::Response, 0, body, end)?;
+    let mut rc = match passed {
+        Some(piece) if piece.is_untouched() && !trailers => forward(context, request, window)?,
+        Some(piece) => {
+            let rc = send_unchanged_before(context, request, &window)?;
+            if rc == ERROR || rc > OK {
+                return Ok(Some(rc));
+            }
+            // Trailers may have more to add; the end is sent behind them.
+            let rc = send_piece(context, request, piece, end, window.flush)?;
+            used(context, request, &window);
+            rc
+        }
+        None => {
+            let rc = send_unchanged_before(context, request, &window)?;
+            used(context, request, &window);
+            rc
+        }
+    };
+    if trailers && rc != ERROR && rc <= OK {
+        rc = run_trailers(context, request)?;
+    }
+    Ok(Some(rc))
+}
+
+/// Are there response trailers, and a filter that sees them?
+fn has_trailers(context: &Context, request: Request) -> bool {
+    let mut any = false;
+    headers::trailers::visit(request, &mut |_, _| any = true);
+    any && context
+        .chain
+        .callbacks
+        .iter()
+        .any(|c| c.response_trailers())
+}
+
+/// Makes the trailer callbacks. What a filter held of the body goes on behind its callback.
+fn run_trailers(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
+    for place in 0..context.filters().len() {
+        let index = context.index(Direction::Response, place);
+        if context.chain.callbacks[index].response_trailers() {
+            let mut count = 0;
+            headers::trailers::visit(request, &mut |_, _| count += 1);
+            context.callback(Direction::Response, index, |vm, id| {
+                vm.on_response_trailers(id, count)
+            })?;
+        }
+        let half = &context.filters()[index].response;
+        if half.held.take().is_some() {
+            let piece = half.body.take().unwrap_or_default();
+            if let Some(piece) = context.pass_body(Direction::Response, place + 1, piece, false)? {
+                let rc = send_piece(context, request, piece, false, false)?;
+                if rc == ERROR || rc > OK {
+                    return Ok(rc);
+                }
+            }
+        }
+    }
+    send_piece(context, request, Body::default(), true, false)
+}
+
+/// The next bytes of the queue: all buffers up to the next file, or part of a file.
+fn next_window(context: &Context, request: Request) -> Option<Window> {
+    let response = &context.response;
+    let mut window = Window {
+        body: Body::default(),
+        end: false,
+        flush: false,
+        source: Source::Buffers(0),
+    };
+    let mut count = 0;
+    // SAFETY: queued buffers are valid until they are used up; the body borrows them until the
+    // window is dealt with.
+    unsafe {
+        for source in buf::iter(response.queue.get()) {
+            let size = buf::size(source);
+            if !buf::in_memory(source) && size > 0 {
+                if count == 0 {
+                    let passed = response.passed.get();
+                    window.body.push(source, passed, WINDOW);
+                    let last = passed + window.body.len() == size;
+                    response.passed.set(passed + window.body.len());
+                    window.end = last && buf::ends(source, request);
+                    window.flush = last && (*source).flush() != 0;
+                    window.source = Source::File { last };
+                    return Some(window);
+                }
+                break;
+            }
+            window.body.push(source, 0, usize::MAX);
+            window.flush |= (*source).flush() != 0;
+            count += 1;
+            if buf::ends(source, request) {
+                window.end = true;
+                break;
+            }
+        }
+    }
+    window.source = Source::Buffers(count);
+    (count > 0).then_some(window)
+}
+
+/// Passes a window on in the buffers that it came in.
+fn forward(context: &Rc<Context>, request: Request, window: Window) -> Result<ngx_int_t, Stop> {
+    let response = &context.response;
+    let held = context
+        .filters()
+        .iter()
+        .any(|f| f.response.held.get().is_some());
+    if held && !window.end {
+        // A flush behind bytes that are held back.
+        used(context, request, &window);
+        return Ok(OK);
+    }
+    let count = match window.source {
+        Source::File { last: false } => return Ok(OK),
+        Source::File { last: true } if response.sent.get() > 0 => {
+            let rc = send_file_part(context, request, response.passed.get(), Some(&window))?;
+            used(context, request, &window);
+            return Ok(rc);
+        }
+        Source::File { last: true } => 1,
+        Source::Buffers(count) => count,
+    };
+    response.passed.set(0);
+    let rc = hold_off_headers(context, request, None, window.end);
+    if rc == ERROR || rc > OK {
+        return Ok(rc);
+    }
+    let mut first = std::ptr::null_mut();
+    let mut queue = response.queue.get();
+    // SAFETY: the links are ours, from the request's pool; the buffers go on as they came.
+    unsafe {
+        let mut last: *mut *mut ngx_chain_t = &mut first;
+        for _ in 0..count {
+            let Some(link) = queue.as_mut() else { break };
+            promise_kept(context, buf::size(link.buf));
+            queue = link.next;
+            *last = link;
+            last = &mut link.next;
+        }
+        *last = std::ptr::null_mut();
+    }
+    response.queue.set(queue);
+    if window.end {
+        response.ended.set(true);
+    }
+    Ok(send(context, request, first))
+}
+
+/// Takes a window off the queue whose bytes went on elsewhere, or nowhere.
+fn used(context: &Context, request: Request, window: &Window) {
+    let response = &context.response;
+    let count = match window.source {
+        Source::File { last: false } => {
+            response.sent.set(response.passed.get());
+            return;
+        }
+        Source::File { last: true } => 1,
+        Source::Buffers(count) => count,
+    };
+    response.passed.set(0);
+    response.sent.set(0);
+    let mut queue = response.queue.get();
+    for _ in 0..count {
+        // SAFETY: the links are ours; the bytes were copied or dropped.
+        unsafe {
+            if let Some(buf) = buf::pop(request.pool(), &mut queue) {
+                buf::consume(buf);
+            }
+        }
+    }
+    response.queue.set(queue);
+}
+
+fn drop_queue(context: &Context, request: Request) {
+    let mut queue = context.response.queue.replace(std::ptr::null_mut());
+    // SAFETY: as in `used`.
+    unsafe {
+        while let Some(buf) = buf::pop(request.pool(), &mut queue) {
+            buf::consume(buf);
+        }
+    }
+    for filter in context.filters() {
+        filter.response.held.set(None);
+        filter.response.body.take();
+    }
+}
+
+/// Sends the unchanged part of a file that lies before this window.
+fn send_unchanged_before(
+    context: &Rc<Context>,
+    request: Request,
+    window: &Window,
+) -> Result<ngx_int_t, Stop> {
+    let response = &context.response;
+    let Source::File { .. } = window.source else {
+        return Ok(OK);
+    };
+    // SAFETY: the queue's first buffer is the file that the window is part of.
+    let size = unsafe {
+        response
+            .queue
+            .get()
+            .as_ref()
+            .map_or(0, |link| buf::size(link.buf))
+    };
+    let start = response.passed.get().saturating_sub(1) / WINDOW * WINDOW;
+    let start = start.min(size);
+    match start > response.sent.get() {
+        true => send_file_part(context, request, start, None),
+        false => Ok(OK),
+    }
+}
+
+/// Sends the queue's first buffer, a file, from what was sent up to `upto`, with the flags of
+/// `last`.
+fn send_file_part(
+    context: &Rc<Context>,
+    request: Request,
+    upto: usize,
+    last: Option<&Window>,
+) -> Result<ngx_int_t, Stop> {
+    let response = &context.response;
+    let from = response.sent.get();
+    let end = last.is_some_and(|window| window.end);
+    // A later part of the body has been changed.
+    let changed = last.is_none();
+    let rc = hold_off_headers(context, request, changed.then_some(None), end);
+    if rc == ERROR || rc > OK {
+        return Ok(rc);
+    }
+    // SAFETY: the file stays open as long as the request; the new buffer is ours.
+    let link = unsafe {
+        let link = response.output.borrow_mut().fresh(request.pool());
+        let source = response.queue.get();
+        if link.is_null() || source.is_null() {
+            return Err(Stop::Failed);
+        }
+        let source = (*source).buf;
+        let part = (*link).buf;
+        (*part).set_in_file(1);
+        (*part).file = (*source).file;
+        (*part).file_pos = (*source).file_pos + from as i64;
+        (*part).file_last = (*source).file_pos + upto as i64;
+        finish_buffer(part, request, end, last.is_some_and(|window| window.flush));
+        link
+    };
+    promise_kept(context, upto - from);
+    response.sent.set(upto);
+    if end {
+        response.ended.set(true);
+    }
+    Ok(send(context, request, link))
+}
+
+/// Sends a piece that a filter has changed or held.
+fn send_piece(
+    context: &Rc<Context>,
+    request: Request,
+    mut piece: Body,
+    end: bool,
+    flush: bool,
+) -> Result<ngx_int_t, Stop> {
+    let response = &context.response;
+    if piece.is_empty() && !end {
+        return Ok(OK);
+    }
+    let rc = hold_off_headers(context, request, Some(end.then_some(piece.len())), end);
+    if rc == ERROR || rc > OK {
+        return Ok(rc);
+    }
+    if response.stage.get() == Stage::Discarding {
+        return Ok(OK);
+    }
+    let bytes = piece.take().map_err(|_| context.io_failure())?;
+    if !promise_kept(context, bytes.len()) || (end && response.promised.get() > Some(0)) {
+        request.log().write(
+            Level::Error,
+            format_args!(
+                "[wasm] a filter changed the length of a response body whose Content-Length was \
+                 already sent; a filter that does so must remove content-length in \
+                 on_response_headers"
+            ),
+        );
+        return Err(Stop::Close);
+    }
+    // SAFETY: the new buffer is ours; its bytes are kept in `storage` until it is used up.
+    let link = unsafe {
+        let link = response.output.borrow_mut().fresh(request.pool());
+        if link.is_null() {
+            return Err(Stop::Failed);
+        }
+        let part = (*link).buf;
+        if !bytes.is_empty() {
+            (*part).pos = bytes.as_ptr().cast_mut();
+            (*part).last = (*part).pos.add(bytes.len());
+            (*part).start = (*part).pos;
+            (*part).end = (*part).last;
+            (*part).set_temporary(1);
+            response.storage.borrow_mut().push((part, bytes));
+        }
+        finish_buffer(part, request, end, flush);
+        link
+    };
+    if end {
+        response.ended.set(true);
+    }
+    Ok(send(context, request, link))
+}
+
+/// Sets the flags of a buffer of ours.
+///
+/// # Safety
+/// `part` is valid.
+unsafe fn finish_buffer(part: *mut ngx_buf_t, request: Request, end: bool, flush: bool) {
+    // SAFETY: by the contract.
+    unsafe {
+        (*part).set_flush(u32::from(flush));
+        if end {
+            (*part).set_last_buf(u32::from(request.is_main()));
+            (*part).set_last_in_chain(1);
+            (*part).set_sync(u32::from(buf::size(part) == 0 && !request.is_main()));
+        }
+    }
+}
+
+/// Sends the header if it is still held. `changed` is there when the body is not what the
+/// upstream sent, with the new length if that is all of it.
+fn hold_off_headers(
+    context: &Rc<Context>,
+    request: Request,
+    changed: Option<Option<usize>>,
+    end: bool,
+) -> ngx_int_t {
+    if context.response.stage.get() != Stage::HeadersHeld {
+        return OK;
+    }
+    if let Some(length) = changed
+        && request.response_length().is_some()
+    {
+        let length = length.filter(|_| end).map(|length| length as u64);
+        request.set_response_length(length);
+        body_changes(request);
+    }
+    let rc = send_headers(context, request);
+    // SAFETY: the request is live.
+    if rc != ERROR && unsafe { (*request.as_ptr()).header_only() } != 0 {
+        context.response.stage.set(Stage::Discarding);
+        drop_queue(context, request);
+    }
+    rc
+}
+
+/// Counts bytes against the Content-Length that was sent; `false` when they are too many.
+fn promise_kept(context: &Context, len: usize) -> bool {
+    let promised = &context.response.promised;
+    match promised.get() {
+        None => true,
+        Some(left) => {
+            promised.set(Some(left.saturating_sub(len as u64)));
+            left >= len as u64
+        }
+    }
+}
+
+/// Passes a chain to the next filter, and frees what has been used up.
+fn send(context: &Context, request: Request, chain: *mut ngx_chain_t) -> ngx_int_t {
+    let rc = next::body(request, chain);
+    let mut storage = context.response.storage.borrow_mut();
+    // SAFETY: the links and buffers are the live request's.
+    unsafe {
+        context
+            .response
+            .output
+            .borrow_mut()
+            .sent(request.pool(), chain, |freed| {
+                storage.retain(|(buffer, _)| *buffer != freed);
+            });
+    }
+    rc
+}
+
+/// The filters stop this response: by a response of their own where the header is not yet sent.
+fn stopped(context: &Rc<Context>, request: Request, stop: Stop) -> ngx_int_t {
+    let response = &context.response;
+    let stage = response.stage.replace(Stage::Discarding);
+    drop_queue(context, request);
+    set_buffered(request, false);
+    let reply = match stop {
+        Stop::LocalReply => context.reply.take(),
+        Stop::Failed => Some(LocalReply::failure()),
+        Stop::Close => None,
+    };
+    let unsent = matches!(
+        stage,
+        Stage::Headers | Stage::HeadersPaused(_) | Stage::HeadersHeld
+    );
+    match reply {
+        Some(reply) if unsent => replace(request, reply),
+        Some(_) => {
+            request.log().write(
+                Level::Error,
+                format_args!(
+                    "[wasm] a filter's local response came after the response headers were sent; \
+                     the connection is closed"
+                ),
+            );
+            ERROR
+        }
+        None => ERROR,
+    }
+}
+
+/// Sends a local response instead of the upstream's.
+fn replace(request: Request, reply: LocalReply) -> ngx_int_t {
+    let Ok(mut body) = reply.prepare(request) else {
+        return ERROR;
+    };
+    let rc = next::header(request);
+    // SAFETY: the request is live.
+    if rc == ERROR || rc > OK || unsafe { (*request.as_ptr()).header_only() } != 0 {
+        return rc;
+    }
+    match next::body(request, &mut body) {
+        ERROR => ERROR,
+        _ => OK,
+    }
+}
+
+fn set_buffered(request: Request, buffered: bool) {
+    // SAFETY: the request is live.
+    unsafe {
+        let flags = (*request.as_ptr()).buffered() & !BUFFERED;
+        (*request.as_ptr()).set_buffered(flags | if buffered { BUFFERED } else { 0 });
+    }
+}

@@ -1,0 +1,235 @@
+//! A stream of Proxy-Wasm's as a request of nginx's.
+
+use std::rc::Rc;
+
+use proxy_wasm_host::{BufferType, HttpStream, LocalResponse, MapType, Status, StreamType};
+
+use super::context::{Context, Direction, Half, RequestStage};
+use super::headers::{request, response};
+use super::local::LocalReply;
+use super::properties;
+use super::response::Stage;
+use crate::nginx::request::Request;
+
+/// One filter's view of a request.
+#[derive(Clone)]
+pub struct Stream {
+    context: Rc<Context>,
+    index: usize,
+}
+
+impl Stream {
+    pub fn new(context: Rc<Context>, index: usize) -> Stream {
+        Stream { context, index }
+    }
+
+    /// The request, until it ends.
+    pub fn request(&self) -> Option<Request> {
+        self.context.request()
+    }
+
+    fn live(&self) -> Result<Request, Status> {
+        self.request().ok_or(Status::BadArgument)
+    }
+
+    /// The request when its response headers are there.
+    fn responding(&self) -> Result<Request, Status> {
+        match self.context.response.stage() {
+            Stage::New => Err(Status::BadArgument),
+            _ => self.live(),
+        }
+    }
+
+    fn half(&self, direction: Direction) -> Result<&Half, Status> {
+        let filter = self.context.filters().get(self.index);
+        Ok(filter.ok_or(Status::BadArgument)?.half(direction))
+    }
+
+    fn body(&self, buffer: BufferType) -> Result<&Half, Status> {
+        match buffer {
+            BufferType::RequestBody => self.half(Direction::Request),
+            BufferType::ResponseBody => self.half(Direction::Response),
+            _ => Err(Status::NotFound),
+        }
+    }
+
+    /// Applies a change of a map; header lines of the request are derived values elsewhere.
+    fn change(
+        &self,
+        map: MapType,
+        on_request: impl FnOnce(Request) -> Result<(), Status>,
+        on_response: impl FnOnce(Request) -> Result<(), Status>,
+        on_trailers: impl FnOnce(Request) -> Result<(), Status>,
+    ) -> Result<(), Status> {
+        match map {
+            MapType::RequestHeaders => {
+                self.context.request_changed.set(true);
+                on_request(self.live()?)
+            }
+            MapType::ResponseHeaders => on_response(self.responding()?),
+            MapType::ResponseTrailers => on_trailers(self.responding()?),
+            _ => Err(Status::BadArgument),
+        }
+    }
+}
+
+impl HttpStream for Stream {
+    fn map_visit(&self, map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Status> {
+        match map {
+            MapType::RequestHeaders => request::visit(self.live()?, visit),
+            MapType::ResponseHeaders => response::visit(self.responding()?, visit),
+            MapType::ResponseTrailers => response::trailers::visit(self.responding()?, visit),
+            _ => return Err(Status::BadArgument),
+        }
+        Ok(())
+    }
+
+    fn map_get(
+        &self,
+        map: MapType,
+        key: &[u8],
+        found: &mut dyn FnMut(&[u8]),
+    ) -> Result<bool, Status> {
+        match map {
+            MapType::RequestHeaders => Ok(request::get(self.live()?, key, found)),
+            MapType::ResponseHeaders => Ok(response::get(self.responding()?, key, found)),
+            MapType::ResponseTrailers => {
+                Ok(response::trailers::get(self.responding()?, key, found))
+            }
+            _ => Err(Status::BadArgument),
+        }
+    }
+
+    fn map_add(&self, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
+        self.change(
+            map,
+            |r| request::add(r, key, value),
+            |r| response::add(r, key, value),
+            |r| response::trailers::add(r, key, value),
+        )
+    }
+
+    fn map_replace(&self, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
+        self.change(
+            map,
+            |r| request::replace(r, key, value),
+            |r| response::replace(r, key, value),
+            |r| response::trailers::replace(r, key, value),
+        )
+    }
+
+    fn map_remove(&self, map: MapType, key: &[u8]) -> Result<(), Status> {
+        self.change(
+            map,
+            |r| request::remove(r, key),
+            |r| response::remove(r, key),
+            |r| response::trailers::remove(r, key),
+        )
+    }
+
+    fn map_set_pairs(&self, map: MapType, pairs: &[(&[u8], &[u8])]) -> Result<(), Status> {
+        self.change(
+            map,
+            |r| request::set_pairs(r, pairs),
+            |r| response::set_pairs(r, pairs),
+            |r| response::trailers::set_pairs(r, pairs),
+        )
+    }
+
+    fn buffer_len(&self, buffer: BufferType) -> Result<usize, Status> {
+        let body = self.body(buffer)?.body.borrow();
+        Ok(body.as_ref().ok_or(Status::NotFound)?.len())
+    }
+
+    fn buffer_read(
+        &self,
+        buffer: BufferType,
+        start: usize,
+        len: usize,
+        found: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Status> {
+        let body = self.body(buffer)?.body.borrow();
+        body.as_ref()
+            .ok_or(Status::NotFound)?
+            .read(start, len, found)
+    }
+
+    fn buffer_replace(
+        &self,
+        buffer: BufferType,
+        start: usize,
+        len: usize,
+        data: &[u8],
+    ) -> Result<(), Status> {
+        let mut body = self.body(buffer)?.body.borrow_mut();
+        body.as_mut()
+            .ok_or(Status::NotFound)?
+            .replace(start, len, data)
+    }
+
+    fn property(&self, path: &[&[u8]], out: &mut Vec<u8>) -> Result<(), Status> {
+        let request = self.request().ok_or(Status::NotFound)?;
+        properties::get(&self.context, request, path, out)
+    }
+
+    fn set_property(&self, path: &[&[u8]], value: &[u8]) -> Result<(), Status> {
+        let request = self.request().ok_or(Status::NotFound)?;
+        properties::set(&self.context, request, path, value)
+    }
+
+    fn continue_stream(&self, stream: StreamType) -> Result<(), Status> {
+        let direction = match stream {
+            StreamType::Request => Direction::Request,
+            StreamType::Response => Direction::Response,
+            _ => return Err(Status::BadArgument),
+        };
+        self.live()?;
+        self.half(direction)?.resume.set(true);
+        self.context.wake_if_paused();
+        Ok(())
+    }
+
+    fn close_stream(&self, stream: StreamType) -> Result<(), Status> {
+        match stream {
+            StreamType::Request | StreamType::Response => {}
+            _ => return Err(Status::BadArgument),
+        }
+        self.live()?;
+        self.context.close.set(true);
+        self.context.wake_if_paused();
+        Ok(())
+    }
+
+    fn send_local_response(&self, response: &LocalResponse<'_>) -> Result<(), Status> {
+        self.live()?;
+        if self.context.ending.get() || !(200..=999).contains(&response.status) {
+            return Err(Status::BadArgument);
+        }
+        // As in Envoy, the first response is the one that counts.
+        let mut reply = self.context.reply.borrow_mut();
+        if reply.is_none() {
+            *reply = Some(LocalReply::new(response));
+        }
+        drop(reply);
+        self.context.wake_if_paused();
+        Ok(())
+    }
+}
+
+impl Context {
+    /// A pause may end now; a callback that is still running is seen to when it returns.
+    fn wake_if_paused(&self) {
+        let request = matches!(
+            self.stage.get(),
+            RequestStage::HeadersPaused(_) | RequestStage::BodyPaused
+        );
+        let response = matches!(self.response.stage(), Stage::HeadersPaused(_))
+            || self
+                .filters()
+                .iter()
+                .any(|f| f.response.held.get().is_some());
+        if request || response {
+            self.wake.post(self);
+        }
+    }
+}

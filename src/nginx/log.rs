@@ -1,0 +1,151 @@
+//! Lines in nginx's logs.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+use ngx::ffi::{
+    NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_EMERG, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN,
+    ngx_conf_log_error, ngx_conf_t, ngx_log_error_core, ngx_log_t,
+};
+
+/// nginx's levels, of those that the module uses.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum Level {
+    Crit = NGX_LOG_CRIT,
+    Error = NGX_LOG_ERR,
+    Warn = NGX_LOG_WARN,
+    Info = NGX_LOG_INFO,
+    Debug = NGX_LOG_DEBUG,
+}
+
+/// A log of nginx's, valid as long as the connection or the cycle that it was taken from.
+#[derive(Clone, Copy)]
+pub struct Log(*mut ngx_log_t);
+
+impl Log {
+    /// # Safety
+    /// `log` is valid as long as this value is used.
+    pub unsafe fn new(log: *mut ngx_log_t) -> Log {
+        Log(log)
+    }
+
+    pub fn as_ptr(self) -> *mut ngx_log_t {
+        self.0
+    }
+
+    /// Would a line of this level be written? The macro `ngx_log_error` asks the same.
+    pub fn enabled(self, level: Level) -> bool {
+        // SAFETY: valid by the contract of `new`.
+        unsafe { (*self.0).log_level >= level as usize }
+    }
+
+    /// Writes one line when its level is enabled.
+    pub fn write(self, level: Level, message: fmt::Arguments<'_>) {
+        if self.enabled(level) {
+            let text = message.to_string();
+            // SAFETY: valid by the contract of `new`; `%*s` takes a length and that many bytes.
+            unsafe {
+                ngx_log_error_core(
+                    level as usize,
+                    self.0,
+                    0,
+                    c"%*s".as_ptr(),
+                    text.len(),
+                    text.as_ptr(),
+                );
+            }
+        }
+    }
+}
+
+/// Reports a mistake in the directive being read: one line with its file and line number.
+///
+/// # Safety
+/// `cf` is the configuration that nginx passed to the directive's handler.
+pub unsafe fn conf_error(cf: *mut ngx_conf_t, message: fmt::Arguments<'_>) {
+    let text = one_line(&message.to_string());
+    // SAFETY: as above; `%*s` takes a length and that many bytes.
+    unsafe {
+        ngx_conf_log_error(
+            NGX_LOG_EMERG as usize,
+            cf,
+            0,
+            c"%*s".as_ptr(),
+            text.len(),
+            text.as_ptr(),
+        );
+    }
+}
+
+/// Reports a mistake in a directive read earlier.
+///
+/// # Safety
+/// As for [`conf_error`].
+pub unsafe fn conf_error_at(cf: *mut ngx_conf_t, place: &Place, message: fmt::Arguments<'_>) {
+    let text = one_line(&format!("{message} in {place}"));
+    // SAFETY: as above.
+    unsafe {
+        ngx_log_error_core(
+            NGX_LOG_EMERG as usize,
+            (*cf).log,
+            0,
+            c"%*s".as_ptr(),
+            text.len(),
+            text.as_ptr(),
+        );
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
+
+/// Where a directive stands.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    file: String,
+    line: usize,
+}
+
+impl Place {
+    /// # Safety
+    /// As for [`conf_error`].
+    pub unsafe fn current(cf: *mut ngx_conf_t) -> Place {
+        // SAFETY: `conf_file` is null or the file being read.
+        unsafe {
+            match (*cf).conf_file.as_ref() {
+                Some(conf) => Place {
+                    file: String::from_utf8_lossy(conf.file.name.as_bytes()).into_owned(),
+                    line: conf.line,
+                },
+                None => Place::default(),
+            }
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A guest's message as one log line: control characters, which could fake a line of their own,
+/// are written as `\xNN`; bytes that are not UTF-8 are replaced.
+pub fn printable(message: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(message);
+    if !text.contains(|c: char| c.is_control() && c != '\t') {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if c.is_control() && c != '\t' {
+            // Writing to a string cannot fail.
+            let _ = write!(line, "\\x{:02X}", c as u32);
+        } else {
+            line.push(c);
+        }
+    }
+    Cow::Owned(line)
+}

@@ -1,0 +1,76 @@
+//! Memory and clean-ups of nginx's pools.
+
+use std::ffi::c_void;
+
+use ngx::ffi::{
+    ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_cleanup_t, ngx_pool_t, ngx_str_t,
+};
+
+/// Copies `bytes` into the pool; `None` when memory is out.
+///
+/// # Safety
+/// `pool` is valid.
+pub unsafe fn copy(pool: *mut ngx_pool_t, bytes: &[u8]) -> Option<ngx_str_t> {
+    // SAFETY: the allocation holds `bytes.len()` bytes and is new, so it overlaps nothing.
+    unsafe {
+        let data: *mut u8 = ngx_pnalloc(pool, bytes.len().max(1)).cast();
+        if data.is_null() {
+            return None;
+        }
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
+        Some(ngx_str_t {
+            data,
+            len: bytes.len(),
+        })
+    }
+}
+
+/// A zeroed `T` in the pool; null when memory is out.
+///
+/// # Safety
+/// `pool` is valid, and all zeroes is a valid `T`, as for nginx's own structures.
+pub unsafe fn zeroed<T>(pool: *mut ngx_pool_t) -> *mut T {
+    // SAFETY: by the contract; ngx_pcalloc aligns for any C structure.
+    unsafe { ngx_pcalloc(pool, size_of::<T>()).cast() }
+}
+
+/// Has `handler(data)` called when the pool is destroyed; null when memory is out.
+///
+/// # Safety
+/// `pool` is valid, and `handler` accepts `data` at that time.
+pub unsafe fn on_destroy(
+    pool: *mut ngx_pool_t,
+    handler: unsafe extern "C" fn(*mut c_void),
+    data: *mut c_void,
+) -> *mut ngx_pool_cleanup_t {
+    // SAFETY: a clean-up of size 0 is only linked into the pool's list.
+    unsafe {
+        let cleanup = ngx_pool_cleanup_add(pool, 0);
+        if let Some(cleanup) = cleanup.as_mut() {
+            cleanup.handler = Some(handler);
+            cleanup.data = data;
+        }
+        cleanup
+    }
+}
+
+/// Moves `value` to the heap, to be dropped with the pool; null when memory is out.
+///
+/// # Safety
+/// `pool` is valid, and nothing uses the value after the pool is destroyed.
+pub unsafe fn boxed<T>(pool: *mut ngx_pool_t, value: T) -> *mut T {
+    unsafe extern "C" fn drop_box<T>(data: *mut c_void) {
+        // SAFETY: `data` came from `Box::into_raw` below and is dropped here alone. A panic in a
+        // `drop` must not unwind into nginx.
+        let _ = std::panic::catch_unwind(|| unsafe { drop(Box::from_raw(data.cast::<T>())) });
+    }
+    let data = Box::into_raw(Box::new(value));
+    // SAFETY: `drop_box` takes what it is given here, once.
+    unsafe {
+        if on_destroy(pool, drop_box::<T>, data.cast()).is_null() {
+            drop(Box::from_raw(data));
+            return std::ptr::null_mut();
+        }
+    }
+    data
+}

@@ -1,0 +1,190 @@
+//! One HTTP request of nginx.
+
+use std::ptr::NonNull;
+
+use ngx::ffi::{
+    NGX_HTTP_HEAD, ngx_chain_t, ngx_connection_t, ngx_http_core_loc_conf_t,
+    ngx_http_core_main_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t, ngx_module_t,
+    ngx_pool_t, ngx_str_t,
+};
+
+use super::core_module;
+use super::log::Log;
+
+/// A live request; a copyable handle.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Request(NonNull<ngx_http_request_t>);
+
+impl Request {
+    /// # Safety
+    /// `r` is a request that nginx passed to the module, and the handle and its copies are used
+    /// only until that request's pool is destroyed, on nginx's one thread.
+    pub unsafe fn new(r: *mut ngx_http_request_t) -> Option<Request> {
+        NonNull::new(r).map(Request)
+    }
+
+    pub fn as_ptr(self) -> *mut ngx_http_request_t {
+        self.0.as_ptr()
+    }
+
+    /// Not a subrequest?
+    pub fn is_main(self) -> bool {
+        // SAFETY: live by the contract of `new`; so below.
+        unsafe { (*self.as_ptr()).main == self.as_ptr() }
+    }
+
+    pub fn pool(self) -> *mut ngx_pool_t {
+        // SAFETY: as above.
+        unsafe { (*self.as_ptr()).pool }
+    }
+
+    pub fn connection(self) -> *mut ngx_connection_t {
+        // SAFETY: as above.
+        unsafe { (*self.as_ptr()).connection }
+    }
+
+    /// The connection's log, whose lines end with client, server and request.
+    pub fn log(self) -> Log {
+        // SAFETY: a connection's log lives as long as the connection, which outlives its requests.
+        unsafe { Log::new((*self.connection()).log) }
+    }
+
+    /// The value of this module's slot in the request's contexts.
+    pub fn module_ctx<T>(self, module: &ngx_module_t) -> *mut T {
+        // SAFETY: nginx allocates a slot for each HTTP module.
+        unsafe { (*(*self.as_ptr()).ctx.add(module.ctx_index)).cast() }
+    }
+
+    pub fn set_module_ctx<T>(self, module: &ngx_module_t, value: *mut T) {
+        // SAFETY: as above.
+        unsafe { *(*self.as_ptr()).ctx.add(module.ctx_index) = value.cast() }
+    }
+
+    /// This module's configuration of the location.
+    pub fn loc_conf<T>(self, module: &ngx_module_t) -> *mut T {
+        // SAFETY: nginx allocates a slot for each HTTP module.
+        unsafe { (*(*self.as_ptr()).loc_conf.add(module.ctx_index)).cast() }
+    }
+
+    /// This module's main configuration.
+    pub fn main_conf<T>(self, module: &ngx_module_t) -> *mut T {
+        // SAFETY: as above.
+        unsafe { (*(*self.as_ptr()).main_conf.add(module.ctx_index)).cast() }
+    }
+
+    pub fn core_loc_conf(self) -> *mut ngx_http_core_loc_conf_t {
+        self.loc_conf(core_module())
+    }
+
+    pub fn core_srv_conf(self) -> *mut ngx_http_core_srv_conf_t {
+        // SAFETY: as above.
+        unsafe { (*(*self.as_ptr()).srv_conf.add(core_module().ctx_index)).cast() }
+    }
+
+    pub fn core_main_conf(self) -> *mut ngx_http_core_main_conf_t {
+        self.main_conf(core_module())
+    }
+
+    /// Did an internal redirect or an error page bring the request here? nginx clears the
+    /// modules' contexts then.
+    pub fn contexts_were_cleared(self) -> bool {
+        // SAFETY: live by the contract of `new`.
+        unsafe { (*self.as_ptr()).internal() != 0 || (*self.as_ptr()).filter_finalize() != 0 }
+    }
+
+    pub fn is_head(self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.as_ptr()).method == NGX_HTTP_HEAD as usize }
+    }
+
+    /// Does the client's connection use TLS?
+    pub fn is_tls(self) -> bool {
+        #[cfg(ngx_feature = "http_ssl")]
+        // SAFETY: as above.
+        return unsafe { !(*self.connection()).ssl.is_null() };
+        #[cfg(not(ngx_feature = "http_ssl"))]
+        false
+    }
+
+    /// Has the client announced a body?
+    pub fn has_body(self) -> bool {
+        // SAFETY: as above.
+        unsafe {
+            let headers = &raw const (*self.as_ptr()).headers_in;
+            (*headers).content_length_n > 0 || (*headers).chunked() != 0
+        }
+    }
+
+    /// Has nginx read, or started to read, the request body?
+    pub fn body_is_read(self) -> bool {
+        // SAFETY: as above.
+        unsafe { !(*self.as_ptr()).request_body.is_null() }
+    }
+
+    /// The buffers of the request body once it has been read; null before and for none.
+    pub fn body(self) -> *mut ngx_chain_t {
+        // SAFETY: as above.
+        unsafe {
+            match (*self.as_ptr()).request_body.as_ref() {
+                Some(body) => body.bufs,
+                None => std::ptr::null_mut(),
+            }
+        }
+    }
+
+    pub fn status(self) -> usize {
+        // SAFETY: as above.
+        unsafe { (*self.as_ptr()).headers_out.status }
+    }
+
+    /// Sets the status and drops the upstream's status line.
+    pub fn set_status(self, status: usize) {
+        // SAFETY: as above.
+        unsafe {
+            (*self.as_ptr()).headers_out.status = status;
+            (*self.as_ptr()).headers_out.status_line = ngx_str_t::empty();
+        }
+    }
+
+    /// Length of the response body in bytes, `None` when unknown.
+    pub fn response_length(self) -> Option<u64> {
+        // SAFETY: as above.
+        unsafe { u64::try_from((*self.as_ptr()).headers_out.content_length_n).ok() }
+    }
+
+    /// Sets the length of the response body (with `None`: macro `ngx_http_clear_content_length`).
+    pub fn set_response_length(self, length: Option<u64>) {
+        // SAFETY: as above; a line stays valid when it is switched off.
+        unsafe {
+            let headers = &raw mut (*self.as_ptr()).headers_out;
+            (*headers).content_length_n = length.and_then(|n| n.try_into().ok()).unwrap_or(-1);
+            if let Some(line) = (*headers).content_length.as_mut() {
+                line.hash = 0;
+                (*headers).content_length = std::ptr::null_mut();
+            }
+        }
+    }
+
+    /// No ranges for this response (macro `ngx_http_clear_accept_ranges`).
+    pub fn forbid_ranges(self) {
+        // SAFETY: as above.
+        unsafe {
+            (*self.as_ptr()).set_allow_ranges(0);
+            let headers = &raw mut (*self.as_ptr()).headers_out;
+            if let Some(line) = (*headers).accept_ranges.as_mut() {
+                line.hash = 0;
+                (*headers).accept_ranges = std::ptr::null_mut();
+            }
+        }
+    }
+
+    /// Can the response have no body, whatever its length says (HEAD, 1xx, 204, 304)?
+    pub fn response_is_bodiless(self) -> bool {
+        // SAFETY: as above.
+        unsafe {
+            (*self.as_ptr()).header_only() != 0
+                || self.is_head()
+                || matches!(self.status(), 100..=199 | 204 | 304)
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! nginx's variables by name.
+
+use ngx::ffi::{
+    NGX_HTTP_VAR_CHANGEABLE, NGX_HTTP_VAR_INDEXED, ngx_hash_find, ngx_http_get_variable,
+    ngx_http_variable_t, ngx_http_variable_value_t,
+};
+
+use super::request::Request;
+use super::{borrowed_str, pool, table};
+
+/// The value of a variable, `None` when it has none or does not exist
+/// (`ngx_http_get_variable`).
+pub fn get<'a>(request: Request, name: &[u8]) -> Option<&'a [u8]> {
+    let lower = name.to_ascii_lowercase();
+    // SAFETY: prefix variables (`http_`, `arg_` …) keep no pointer to the name past the call; the
+    // value lives in the request's pool.
+    unsafe {
+        let mut name = borrowed_str(&lower);
+        let value = ngx_http_get_variable(request.as_ptr(), &mut name, key(&lower)).as_ref()?;
+        if value.not_found() != 0 || value.valid() == 0 {
+            return None;
+        }
+        Some(if value.len() == 0 {
+            &[]
+        } else {
+            std::slice::from_raw_parts(value.data, value.len() as usize)
+        })
+    }
+}
+
+/// Why a variable was not set.
+pub enum SetError {
+    Unknown,
+    ReadOnly,
+    NoMemory,
+}
+
+/// Sets a variable that the directive `set` could set, too.
+pub fn set(request: Request, name: &[u8], value: &[u8]) -> Result<(), SetError> {
+    let lower = name.to_ascii_lowercase();
+    // SAFETY: the hash is built at configuration; its values are variables. The value is copied
+    // into the request's pool, where nginx expects it.
+    unsafe {
+        let main = request.core_main_conf();
+        let variable: *mut ngx_http_variable_t = ngx_hash_find(
+            &raw mut (*main).variables_hash,
+            key(&lower),
+            lower.as_ptr().cast_mut(),
+            lower.len(),
+        )
+        .cast();
+        let variable = variable.as_ref().ok_or(SetError::Unknown)?;
+        if variable.flags & NGX_HTTP_VAR_CHANGEABLE as usize == 0 {
+            return Err(SetError::ReadOnly);
+        }
+        let text = pool::copy(request.pool(), value).ok_or(SetError::NoMemory)?;
+        let mut new: ngx_http_variable_value_t = std::mem::zeroed();
+        new.set_len(text.len as _);
+        new.set_valid(1);
+        new.data = text.data;
+
+        if let Some(handler) = variable.set_handler {
+            handler(request.as_ptr(), &mut new, variable.data);
+            return Ok(());
+        }
+        if variable.flags & NGX_HTTP_VAR_INDEXED as usize == 0 {
+            return Err(SetError::ReadOnly);
+        }
+        *(*request.as_ptr()).variables.add(variable.index) = new;
+        Ok(())
+    }
+}
+
+/// Forgets cached values that follow from the request's line and headers, after these changed.
+pub fn forget_request_values(request: Request) {
+    // SAFETY: `variables` of a request has one value for each of the main configuration's
+    // indexed variables.
+    unsafe {
+        let main = request.core_main_conf();
+        let definitions: &[ngx_http_variable_t] = (*main).variables.as_slice();
+        let values = (*request.as_ptr()).variables;
+        for (index, definition) in definitions.iter().enumerate() {
+            let name = definition.name.as_bytes();
+            let follows = matches!(
+                name,
+                b"host" | b"request_uri" | b"request_method" | b"content_length" | b"content_type"
+            ) || [&b"http_"[..], b"cookie_", b"arg_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix));
+            if follows {
+                let value = &mut *values.add(index);
+                value.set_valid(0);
+                value.set_not_found(0);
+            }
+        }
+    }
+}
+
+/// nginx's hash of a name; the empty name's is 0, unlike a header line's.
+fn key(lower: &[u8]) -> usize {
+    if lower.is_empty() {
+        0
+    } else {
+        table::hash(lower)
+    }
+}
