@@ -59,6 +59,8 @@ pub struct Response {
     storage: RefCell<Vec<(*mut ngx_buf_t, Vec<u8>)>>,
     /// The end of the body has been passed on, or there is no body.
     ended: Cell<bool>,
+    /// Bytes that are still to come in, when the upstream has told.
+    expected: Cell<Option<u64>>,
     /// Bytes that the Content-Length which was sent still promises.
     promised: Cell<Option<u64>>,
 }
@@ -75,6 +77,7 @@ impl Default for Response {
             )),
             storage: RefCell::default(),
             ended: Cell::new(false),
+            expected: Cell::new(None),
             promised: Cell::new(None),
         }
     }
@@ -97,8 +100,11 @@ struct Window {
 enum Source {
     /// The first buffers of the queue, so many.
     Buffers(usize),
-    /// Part of the queue's first buffer, and whether it is the last part.
-    File { last: bool },
+    /// Part of the queue's first buffer, a file.
+    Part,
+    /// The last part of the queue's first buffer, a file, and buffers without bytes behind it:
+    /// so many in all.
+    LastPart(usize),
 }
 
 /// nginx's header filter.
@@ -110,6 +116,7 @@ pub fn header_filter(request: Request) -> ngx_int_t {
     match response.stage.get() {
         Stage::New if context.request().is_some() && !context.failed.get() => {
             response.stage.set(Stage::Headers);
+            response.expected.set(request.response_length());
             run_headers(&context, request, 0)
         }
         // nginx gives another response than the one that the filters were at, an error page say.
@@ -230,15 +237,15 @@ fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
     }
     let mut rc = OK;
     let flush = response.stage.get() == Stage::Sent && response.queue.get().is_null();
-    if flush || response.output.borrow().is_busy() {
+    if flush || is_full(context, request) {
         rc = send(context, request, std::ptr::null_mut());
     }
     loop {
         if rc == ERROR || rc > OK || response.stage.get() == Stage::Discarding {
             return rc;
         }
-        // Back-pressure: nothing new is made while the next filters have not used up the last.
-        if response.output.borrow().is_busy() {
+        // Back-pressure: nothing new is made.
+        if is_full(context, request) {
             break;
         }
         rc = match step(context, request) {
@@ -256,6 +263,16 @@ fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
     if waiting { AGAIN } else { rc }
 }
 
+/// Do the next filters hold as much as they may? nginx's write filter keeps up to
+/// `postpone_output` bytes until more come, so there has to be room beyond that.
+fn is_full(context: &Context, request: Request) -> bool {
+    // SAFETY: the request and its configuration are live.
+    unsafe {
+        let postponed = (*request.core_loc_conf()).postpone_output;
+        context.response.output.borrow().busy() > postponed + 2 * WINDOW
+    }
+}
+
 /// Passes one piece through the filters and on. `None`: there is none.
 fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, Stop> {
     context.check_stop()?;
@@ -271,6 +288,9 @@ fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, St
         return Ok(None);
     };
     let body = std::mem::take(&mut window.body);
+    let expected = context.response.expected.get();
+    let left = expected.map(|length| length.saturating_sub(body.len() as u64));
+    context.response.expected.set(left);
     if body.is_empty() && !window.end {
         return Ok(Some(forward(context, request, window)?));
     }
@@ -356,13 +376,24 @@ fn next_window(context: &Context, request: Request) -> Option<Window> {
                 if count == 0 {
                     let passed = response.passed.get();
                     window.body.push(source, passed, WINDOW);
-                    let last = passed + window.body.len() == size;
-                    response.passed.set(passed + window.body.len());
-                    window.end = last && buf::ends(source, request);
-                    window.flush = last && (*source).flush() != 0;
-                    window.source = Source::File { last };
-                    return Some(window);
+                    let upto = passed + window.body.len();
+                    if upto < size {
+                        window.source = Source::Part;
+                        response.passed.set(upto);
+                        return Some(window);
+                    }
+                    count = 1;
+                    window.flush = (*source).flush() != 0;
+                    window.end = buf::ends(source, request);
+                    window.source = Source::LastPart(count);
+                    if window.end {
+                        break;
+                    }
+                    continue;
                 }
+                break;
+            }
+            if matches!(window.source, Source::LastPart(_)) && size > 0 {
                 break;
             }
             window.body.push(source, 0, usize::MAX);
@@ -374,8 +405,24 @@ fn next_window(context: &Context, request: Request) -> Option<Window> {
             }
         }
     }
-    window.source = Source::Buffers(count);
-    (count > 0).then_some(window)
+    if count == 0 {
+        return None;
+    }
+    // The end follows the last byte at once, in a buffer of its own: filters get the two
+    // together, as from Envoy, and the length that they make of the body is known.
+    if !window.end && response.expected.get() == Some(window.body.len() as u64) {
+        return None;
+    }
+    window.source = match window.source {
+        Source::LastPart(_) => {
+            response
+                .passed
+                .set(response.passed.get() + window.body.len());
+            Source::LastPart(count)
+        }
+        _ => Source::Buffers(count),
+    };
+    Some(window)
 }
 
 /// Passes a window on in the buffers that it came in.
@@ -391,14 +438,13 @@ fn forward(context: &Rc<Context>, request: Request, window: Window) -> Result<ng
         return Ok(OK);
     }
     let count = match window.source {
-        Source::File { last: false } => return Ok(OK),
-        Source::File { last: true } if response.sent.get() > 0 => {
+        Source::Part => return Ok(OK),
+        Source::LastPart(_) if response.sent.get() > 0 => {
             let rc = send_file_part(context, request, response.passed.get(), Some(&window))?;
             used(context, request, &window);
             return Ok(rc);
         }
-        Source::File { last: true } => 1,
-        Source::Buffers(count) => count,
+        Source::LastPart(count) | Source::Buffers(count) => count,
     };
     response.passed.set(0);
     let rc = hold_off_headers(context, request, None, window.end);
@@ -430,12 +476,11 @@ fn forward(context: &Rc<Context>, request: Request, window: Window) -> Result<ng
 fn used(context: &Context, request: Request, window: &Window) {
     let response = &context.response;
     let count = match window.source {
-        Source::File { last: false } => {
+        Source::Part => {
             response.sent.set(response.passed.get());
             return;
         }
-        Source::File { last: true } => 1,
-        Source::Buffers(count) => count,
+        Source::LastPart(count) | Source::Buffers(count) => count,
     };
     response.passed.set(0);
     response.sent.set(0);
@@ -472,9 +517,9 @@ fn send_unchanged_before(
     window: &Window,
 ) -> Result<ngx_int_t, Stop> {
     let response = &context.response;
-    let Source::File { .. } = window.source else {
+    if let Source::Buffers(_) = window.source {
         return Ok(OK);
-    };
+    }
     // SAFETY: the queue's first buffer is the file that the window is part of.
     let size = unsafe {
         response

@@ -89,9 +89,13 @@ impl Output {
         }
     }
 
-    /// Does the next filter still hold buffers that were sent to it?
-    pub fn is_busy(&self) -> bool {
-        !self.busy.is_null()
+    /// Bytes that were sent on and that the next filters have not yet used up.
+    ///
+    /// # Safety
+    /// The request that the chains belong to is live.
+    pub unsafe fn busy(&self) -> usize {
+        // SAFETY: by the contract; links and buffers of `busy` are valid.
+        unsafe { iter(self.busy).map(|buf| size(buf)).sum() }
     }
 
     /// A link with an empty buffer of this filter; null when memory is out.
