@@ -9,7 +9,11 @@ variants_target() {
         note "copying the built dependencies to $variants"
         rm -rf "$variants.new"
         mkdir -p "$variants.new/debug"
-        cp -a --reflink=auto "$TARGET/debug"/{.fingerprint,build,deps} "$variants.new/debug"
+        # Without the test programs, which are most of it. posix: with the full time stamps, by
+        # which cargo tells what is out of date.
+        (cd "$TARGET/debug" && find .fingerprint build deps -type f \
+            \( -path 'build/*' -o -name '*.so' -o ! -perm -u+x \) -print0 |
+            tar -c --format=posix --null -T -) | tar -x -C "$variants.new/debug"
         mv "$variants.new" "$variants"
     fi
     printf '%s\n' "$variants"
@@ -67,7 +71,7 @@ CONF
 configure_module() {
     local src=$1 build=$2 flags=$3 configure=./configure key
     [ -x "$src/configure" ] || configure=auto/configure
-    key="$src $flags $(cat "$ROOT"/config "$ROOT"/config.make "$ROOT"/auto/* | sha256sum)"
+    key="$ROOT $src $flags $(cat "$ROOT"/config "$ROOT"/config.make "$ROOT"/auto/* | sha256sum)"
     export CARGO_TARGET_DIR NGX_CARGO_PROFILE=dev
     CARGO_TARGET_DIR=$(variants_target)
     if [ "$(cat "$build/.configured" 2>/dev/null)" != "$key" ]; then

@@ -2,7 +2,7 @@
 //! ticks.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use ngx::ffi::{ngx_add_timer, ngx_del_timer, ngx_event_t, ngx_log_t};
@@ -97,6 +97,11 @@ fn nginx_level(level: LogLevel) -> Level {
     }
 }
 
+/// Waits for a callback into an instance, and has to know when there will be none.
+pub trait Waiter {
+    fn instance_failed(&self);
+}
+
 /// A running instance, shared by the requests that have a context in it.
 #[derive(Clone)]
 pub struct SharedVm(Rc<Instance>);
@@ -107,6 +112,7 @@ struct Instance {
     /// Root contexts, by filter.
     roots: Vec<(FilterId, ContextId)>,
     ticks: Rc<RefCell<Vec<(ContextId, u32)>>>,
+    waiters: RefCell<Vec<Weak<dyn Waiter>>>,
     /// Boxed, because nginx's tree of timers points at their events.
     #[allow(clippy::vec_box)]
     timers: RefCell<Vec<Box<Timer>>>,
@@ -130,7 +136,29 @@ impl SharedVm {
         if !self.0.ticks.borrow().is_empty() {
             self.set_timers();
         }
+        if let Err(CallError::Trap { .. }) = result {
+            self.fail();
+        }
         result
+    }
+
+    /// Has `waiter` told when the instance fails.
+    pub fn watch(&self, waiter: Weak<dyn Waiter>) {
+        let mut waiters = self.0.waiters.borrow_mut();
+        // Those that are gone are dropped when the list would have to grow anyway.
+        if waiters.len() == waiters.capacity() {
+            waiters.retain(|waiter| waiter.strong_count() > 0);
+        }
+        waiters.push(waiter);
+    }
+
+    /// The instance has trapped: nothing more is called in it.
+    fn fail(&self) {
+        self.0.timers.borrow_mut().clear();
+        let waiters = self.0.waiters.take();
+        for waiter in waiters.iter().filter_map(Weak::upgrade) {
+            waiter.instance_failed();
+        }
     }
 
     /// Carries out what guests have asked of `proxy_set_tick_period_milliseconds`.
@@ -151,7 +179,7 @@ impl SharedVm {
 /// The tick of one root context.
 struct Timer {
     event: std::cell::UnsafeCell<ngx_event_t>,
-    instance: std::rc::Weak<Instance>,
+    instance: Weak<Instance>,
     root: ContextId,
     period: u32,
 }
@@ -200,15 +228,13 @@ unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
         };
         let Some(instance) = instance else { return };
         let vm = SharedVm(instance);
-        if let Err(error) = vm.call(|vm| vm.on_tick(root)) {
-            // The timers of an instance that failed go with it.
-            vm.0.timers.borrow_mut().clear();
-            if let Ok(instance) = vm.0.vm.try_borrow() {
-                instance
-                    .proxy()
-                    .log
-                    .write(Level::Error, format_args!("[wasm] {}: {error}", vm.name()));
-            }
+        if let Err(error) = vm.call(|vm| vm.on_tick(root))
+            && let Ok(instance) = vm.0.vm.try_borrow()
+        {
+            instance
+                .proxy()
+                .log
+                .write(Level::Error, format_args!("[wasm] {}: {error}", vm.name()));
         }
     });
 }
@@ -352,6 +378,7 @@ pub fn start<'a>(
         vm: RefCell::new(vm),
         roots,
         ticks,
+        waiters: RefCell::default(),
         timers: RefCell::default(),
     }));
     Ok(vm)

@@ -15,20 +15,21 @@ add_block_preprocessor(sub {
     my $conf = $block->http_conf;
     if (defined $conf) {
         my $files = $block->user_files // '';
-        $block->set_value(user_files => "$files\n>>> http.conf\n$conf");
+        $block->set_value(user_files => "$files>>> http.conf\n$conf");
         $block->set_value(http_config => "    include $html/http.conf;");
     }
     $block->set_value(config => '') unless defined $block->config;
     my $mistake = $block->mistake;
     if (defined $mistake) {
-        $mistake =~ s/ in http\.conf:/ in $html\/http.conf:/g;
+        $mistake =~ s/ in http\.conf:/ in $html\/http.conf:/g unless ref $mistake;
         $block->set_value(must_die => '');
         $block->set_value(suppress_stderr => '');
         my $says = $block->guest_says;
         my $below = defined $says ? qr/\[wasm\] .*/ : qr/(?!)/;
         $block->set_value(grep_error_log => qr/(?:\[emerg\] \d+#\d+: \K.*|$below)/);
-        $block->set_value(grep_error_log_out => ($says // '') . $mistake);
-        $block->set_value(no_error_log => "[alert]\n[crit]\npanicked");
+        $block->set_value(grep_error_log_out => ref $mistake ? $mistake : ($says // '') . $mistake);
+        $block->set_value(no_error_log => "[alert]\n[crit]\npanicked")
+            unless defined $block->no_error_log;
     }
 });
 
@@ -37,7 +38,7 @@ sub nginx_t {
     my $conf = shift;
     open my $out, '>', "$html/t.conf" or die $!;
     print $out "load_module $ENV{TEST_NGINX_WASM_MODULE};\nerror_log stderr notice;\n",
-        "pid $html/t.pid;\nevents {}\nhttp {\n$conf}\n";
+        "pid $html/t.pid;\nevents {}\nhttp {\n${conf}server {}\n}\n";
     close $out;
     my $root = $ENV{TEST_NGINX_SERVER_ROOT};
     my $said = `$ENV{TEST_NGINX_BINARY} -t -p $root/ -e stderr -c $html/t.conf 2>&1`;
@@ -58,7 +59,7 @@ invalid number of arguments in "wasm_module" directive in http.conf:1
 
 === TEST 2: wasm_module without a file
 --- http_conf
-
+# a line before
 wasm_module m;
 --- mistake
 invalid number of arguments in "wasm_module" directive in http.conf:2
@@ -86,7 +87,7 @@ wasm module "m" ("$TEST_NGINX_FILTERS/init_calls.wasm"): sha256= needs 64 hexade
 wasm_module m ../html/m.wat
   sha256=0000000000000000000000000000000000000000000000000000000000000000;
 --- mistake
-wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): sha256 mismatch: the file has 4d7d0b1ee4c7e4a9e3fc7bf0b31b4cbbb98b4b6f0f8d6b8d0a1b1f7d0c2d3a6e in http.conf:2
+wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): sha256 mismatch: the file has 3584af5e1ab0b1da09b5326237be4b178de0bb388d6093efd94e6aec56c20a74 in http.conf:2
 
 
 === TEST 6: sha256 twice
@@ -210,7 +211,7 @@ qr{\Awasm module "m" \("\Q$ENV{TEST_NGINX_SERVER_ROOT}\E/conf/\.\./html/m\.wasm"
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module
+wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): invalid WebAssembly module: type mismatch: expected i32 but nothing on stack (at offset 0x18) in http.conf:1
 
 
 === TEST 22: the text format with a mistake: its line and column
@@ -221,7 +222,7 @@ wasm module
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module
+wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): invalid WebAssembly text: unknown operator or unexpected token at 2:10 in http.conf:1
 
 
 === TEST 23: a component
@@ -241,7 +242,7 @@ wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): a WebAssembly co
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module
+wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): needs a WebAssembly feature that is not enabled: threads must be enabled for shared memories (at offset 0x15) in http.conf:1
 
 
 === TEST 25: a feature that is not enabled: exceptions
@@ -251,7 +252,7 @@ wasm module
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module
+wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): needs a WebAssembly feature that is not enabled: exceptions proposal not enabled (at offset 0x19) in http.conf:1
 
 
 === TEST 26: a feature that is not enabled: garbage collection
@@ -262,7 +263,7 @@ wasm module
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module
+wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): needs a WebAssembly feature that is not enabled: cannot define struct types when gc types are disabled (at offset 0xb) in http.conf:1
 
 
 === TEST 27: a feature that is not enabled: 64-bit memory
@@ -272,7 +273,7 @@ wasm module
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module
+wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): needs a WebAssembly feature that is not enabled: memory64 must be enabled for 64-bit memories (at offset 0x15) in http.conf:1
 
 
 === TEST 28: imports that nobody provides are named, all of them
@@ -283,7 +284,7 @@ wasm module
   (import "env" "proxy_nonsense" (func))
   (import "wasi_snapshot_preview1" "fd_nonsense" (func))
   (import "env" "memory" (memory 1))
-  (memory (export "memory") 1)
+  (export "memory" (memory 0))
   (func (export "proxy_abi_version_0_2_1")))
 --- http_conf
 wasm_module m ../html/m.wat;
@@ -301,7 +302,7 @@ wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): imports env.prox
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module
+wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): imports env.proxy_log as (i32) -> i32, but this host provides it as (i32, i32, i32) -> i32 in http.conf:1
 
 
 === TEST 30: a module without an ABI version is no Proxy-Wasm module
@@ -342,7 +343,7 @@ wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): exports no memor
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module
+wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): exports proxy_on_request_headers as (i32) -> () instead of (i32, i32, i32) -> i32 or (i32, i32) -> i32 in http.conf:1
 
 
 === TEST 34: wasm_filter without arguments
@@ -501,10 +502,10 @@ wasm module "m" refused its configuration (proxy_on_configure returned false) in
 
 === TEST 50: a module that cannot read its configuration
 --- http_conf
-wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm;
-wasm_filter m '{"request_headers":[["add_header"]]}';
+wasm_module m $TEST_NGINX_FILTERS/headers.wasm;
+wasm_filter m '{"request":{"remove":[1]}}';
 --- guest_says
-[wasm] m: invalid configuration: request_headers[0] add_header: an argument is missing
+[wasm] m: invalid configuration: "request.remove" must be a string or an array of strings
 --- mistake
 wasm module "m" refused its configuration (proxy_on_configure returned false) in http.conf:2
 
@@ -529,7 +530,7 @@ wasm module "m" refused to start (proxy_on_vm_start returned false) in http.conf
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module
+wasm module "m" cannot be instantiated: wasm trap: wasm `unreachable` instruction executed in begin in http.conf:1
 
 
 === TEST 53: a trap in _initialize
@@ -541,7 +542,7 @@ wasm module
 wasm_module m ../html/m.wat;
 wasm_filter m;
 --- mistake
-wasm module
+wasm module "m" _initialize trapped: wasm trap: integer divide by zero in divide in http.conf:1
 
 
 === TEST 54: a trap in _start, of a module that nobody uses
@@ -552,7 +553,7 @@ wasm module
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module
+wasm module "m" _start trapped: wasm trap: wasm `unreachable` instruction executed in function 1 in http.conf:1
 
 
 === TEST 55: a trap in on_context_create
@@ -564,7 +565,7 @@ wasm module
 wasm_module m ../html/m.wat;
 wasm_filter m;
 --- mistake
-wasm module
+wasm module "m" proxy_on_context_create trapped: wasm trap: wasm `unreachable` instruction executed in create in http.conf:2
 
 
 === TEST 56: a panic in on_configure, with its text
@@ -600,48 +601,48 @@ qr{\Awasm module "m" proxy_on_vm_start trapped: .*stack.* in \Q$ENV{TEST_NGINX_S
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module
+wasm module "m" cannot be instantiated: wasm trap: out of bounds memory access in http.conf:1
 
 
 === TEST 59: "nginx -t" tells the same, and exits with 1
 --- config
-    location / { return 204; }
+    location = /t { return 204; }
 --- init
 my ($status, $said) = main::nginx_t("\n  wasm_filter typo;\n");
 Test::More::is($status, 1, "exit status");
 my @lines = split /\n/, $said;
-Test::More::like($lines[0], qr{\Anginx: \[emerg\] unknown wasm module "typo" in \Q$ENV{TEST_NGINX_SERVER_ROOT}\E/html/t\.conf:7\z}, "the mistake");
+Test::More::like($lines[0], qr{ \[emerg\] \d+#\d+: unknown wasm module "typo" in \Q$ENV{TEST_NGINX_SERVER_ROOT}\E/html/t\.conf:7\z}, "the mistake");
 Test::More::like($lines[-1], qr{test failed\z}, "the verdict");
 Test::More::is(scalar @lines, 2, "nothing else");
 --- request
-GET /
+GET /t
 --- error_code: 204
 
 
 === TEST 60: "nginx -t" takes a good configuration, and says nothing else
 --- config
-    location / { return 204; }
+    location = /t { return 204; }
 --- init
 my ($status, $said) = main::nginx_t("wasm_module m $ENV{TEST_NGINX_FILTERS}/fault_injection.wasm;\n"
     . "wasm_filter m '{\"http_status\":200}';\n");
 Test::More::is($status, 0, "exit status");
 Test::More::like($said, qr{\A[^\n]* syntax is ok\n[^\n]* test is successful\n\z}, "the verdict");
 --- request
-GET /
+GET /t
 --- error_code: 204
 
 
 === TEST 61: "nginx -t" shows a refusing guest's own line
 --- config
-    location / { return 204; }
+    location = /t { return 204; }
 --- init
 my ($status, $said) = main::nginx_t("wasm_module m $ENV{TEST_NGINX_FILTERS}/fault_injection.wasm;\n"
     . "wasm_filter m '{\"http_status\":199}';\n");
 Test::More::is($status, 1, "exit status");
-Test::More::like($said, qr{^nginx: \[error\] \[wasm\] m: invalid configuration: "http_status" must be an integer from 200 to 599$}m, "the guest");
-Test::More::like($said, qr{^nginx: \[emerg\] wasm module "m" refused its configuration \(proxy_on_configure returned false\) in \S+/t\.conf:7$}m, "the host");
+Test::More::like($said, qr{ \[error\] \d+#\d+: \[wasm\] m: invalid configuration: "http_status" must be an integer from 200 to 599$}m, "the guest");
+Test::More::like($said, qr{ \[emerg\] \d+#\d+: wasm module "m" refused its configuration \(proxy_on_configure returned false\) in \S+/t\.conf:7$}m, "the host");
 --- request
-GET /
+GET /t
 --- error_code: 204
 
 
@@ -687,8 +688,8 @@ served
     (drop (call $log (i32.const 3) (i32.const 0) (i32.const 10)))
     (i32.const 1)))
 --- http_conf
-wasm_module a ../html/guest.wat sha256=SUMLOWER;
-wasm_module b ../html/guest.wat sha256=SUMUPPER;
+wasm_module a ../html/guest.wat sha256=803a4cda9a97dec6bdb302f460379192b22ca8d520299b4f9bca717641beddd7;
+wasm_module b ../html/guest.wat sha256=803A4CDA9A97DEC6BDB302F460379192B22CA8D520299B4F9BCA717641BEDDD7;
 wasm_filter a;
 wasm_filter b;
 --- config
@@ -709,7 +710,7 @@ served
 --- http_conf
 wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm
     env=A=1
-    vm_config='{"trace":true}'
+    'vm_config={"trace":true}'
     env=B;
 wasm_filter m '{"configure":[["env","A"],["vm_configuration"]]}';
 --- config

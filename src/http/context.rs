@@ -10,14 +10,14 @@ use proxy_wasm_host::{Action, CallError, ContextId};
 use super::body::Body;
 use super::chain::Chain;
 use super::local::LocalReply;
-use super::response::Response;
+use super::response::{Response, Stage};
 use super::stream::Stream;
 use super::wake::Wake;
 use crate::conf::MainConf;
 use crate::nginx::log::Level;
 use crate::nginx::pool;
 use crate::nginx::request::Request;
-use crate::worker::{SharedVm, WorkerVm};
+use crate::worker::{SharedVm, Waiter, WorkerVm};
 
 /// Half of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub enum Stop {
     Close,
     /// A filter failed; the log says why.
     Failed,
+    /// The upstream failed while a filter held its response back.
+    CutOff,
 }
 
 /// How far the request callbacks are.
@@ -87,11 +89,15 @@ pub struct Context {
     pub chain: Rc<Chain>,
     filters: OnceCell<Vec<Filter>>,
     pub stage: Cell<RequestStage>,
+    /// So many filters have seen the request. As in Envoy, the others do not see the response.
+    pub reached: Cell<usize>,
     /// The request's header map, method or path was changed.
     pub request_changed: Cell<bool>,
     pub response: Response,
     pub reply: RefCell<Option<LocalReply>>,
     pub close: Cell<bool>,
+    /// The filters' instances tell this context when they fail.
+    watching: Cell<bool>,
     /// A filter failed: no callback but the last ones is made any more.
     pub failed: Cell<bool>,
     /// The last callbacks are being made.
@@ -112,10 +118,12 @@ impl Context {
             chain: chain.clone(),
             filters: OnceCell::new(),
             stage: Cell::new(RequestStage::Headers(0)),
+            reached: Cell::new(0),
             request_changed: Cell::new(false),
             response: Response::default(),
             reply: RefCell::new(None),
             close: Cell::new(false),
+            watching: Cell::new(false),
             failed: Cell::new(false),
             ending: Cell::new(false),
             properties: RefCell::default(),
@@ -161,11 +169,47 @@ impl Context {
         self.filters.get().map_or(&[], |filters| filters)
     }
 
+    /// Number of filters in a direction's order.
+    pub fn count(&self, direction: Direction) -> usize {
+        match direction {
+            Direction::Request => self.filters().len(),
+            Direction::Response => self.reached.get().min(self.filters().len()),
+        }
+    }
+
     /// The filter at a place of a direction's order: response filters run in reverse.
     pub fn index(&self, direction: Direction, place: usize) -> usize {
         match direction {
             Direction::Request => place,
-            Direction::Response => self.filters().len().saturating_sub(place + 1),
+            Direction::Response => self.count(direction).saturating_sub(place + 1),
+        }
+    }
+
+    /// A pause may end now; a callback that is still running is seen to when it returns.
+    pub fn wake_if_paused(&self) {
+        let request = matches!(
+            self.stage.get(),
+            RequestStage::HeadersPaused(_) | RequestStage::BodyPaused
+        );
+        if request || self.response_is_paused() {
+            self.wake.post(self);
+        }
+    }
+
+    /// Does a filter hold back the response's header or body?
+    pub fn response_is_paused(&self) -> bool {
+        let mut halves = self.filters().iter().map(|filter| &filter.response);
+        matches!(self.response.stage(), Stage::HeadersPaused(_))
+            || halves.any(|half| half.held.get().is_some())
+    }
+
+    /// Something is held back: a failure of any filter's instance has to end the wait.
+    pub fn watch_instances(self: &Rc<Self>) {
+        if !self.watching.replace(true) {
+            let waiter: Rc<dyn Waiter> = self.clone();
+            for filter in self.filters() {
+                filter.vm.watch(Rc::downgrade(&waiter));
+            }
         }
     }
 
@@ -198,6 +242,9 @@ impl Context {
 
     /// Has a guest asked for the end of the stream?
     pub fn check_stop(&self) -> Result<(), Stop> {
+        if self.failed.get() {
+            return Err(Stop::Failed);
+        }
         if self.reply.borrow().is_some() {
             return Err(Stop::LocalReply);
         }
@@ -209,13 +256,13 @@ impl Context {
 
     /// Passes a piece of a body through the filters from `place` on. `None`: a filter holds it.
     pub fn pass_body(
-        &self,
+        self: &Rc<Self>,
         direction: Direction,
         mut place: usize,
         mut piece: Body,
         end: bool,
     ) -> Result<Option<Body>, Stop> {
-        while place < self.filters().len() {
+        while place < self.count(direction) {
             let index = self.index(direction, place);
             place += 1;
             let callbacks = self.chain.callbacks[index];
@@ -244,6 +291,7 @@ impl Context {
                 piece.own().map_err(|_| self.io_failure())?;
                 half.body.replace(Some(piece));
                 half.held.set(Some(end));
+                self.watch_instances();
                 return Ok(None);
             }
         }
@@ -253,7 +301,7 @@ impl Context {
     /// A piece that a filter held back and now lets go, with the place behind that filter and
     /// whether it ends the body.
     pub fn released(&self, direction: Direction) -> Option<(usize, Body, bool)> {
-        for place in 0..self.filters().len() {
+        for place in 0..self.count(direction) {
             let half = self.filters()[self.index(direction, place)].half(direction);
             if let Some(end) = half.held.get()
                 && half.resume.replace(false)
@@ -292,6 +340,15 @@ impl Context {
         }
         self.wake.cancel();
         self.request.set(None);
+    }
+}
+
+impl Waiter for Context {
+    fn instance_failed(&self) {
+        if self.request().is_some() {
+            self.failed.set(true);
+            self.wake_if_paused();
+        }
     }
 }
 
@@ -336,15 +393,17 @@ unsafe extern "C" fn release(data: *mut c_void) {
     });
 }
 
-/// The request's context, found again where nginx has cleared the module's slot.
+/// The request's context that has not ended, found again where nginx has cleared the module's
+/// slot.
 pub fn find(request: Request) -> Option<Rc<Context>> {
     let data: *const Context = request.module_ctx(crate::module());
     if !data.is_null() {
         // SAFETY: the slot holds what `attach` put there, and the pool its reference.
-        return Some(unsafe {
+        let context = unsafe {
             Rc::increment_strong_count(data);
             Rc::from_raw(data)
-        });
+        };
+        return context.request().is_some().then_some(context);
     }
     if !request.contexts_were_cleared() {
         return None;

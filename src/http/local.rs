@@ -32,10 +32,10 @@ impl LocalReply {
         }
     }
 
-    /// What a client gets when a filter has failed.
-    pub fn failure() -> LocalReply {
+    /// What a client gets when a filter or its upstream has failed.
+    pub fn failure(status: u32) -> LocalReply {
         LocalReply {
-            status: 503,
+            status,
             headers: Vec::new(),
             body: Vec::new(),
             grpc_status: None,
@@ -47,9 +47,12 @@ impl LocalReply {
     pub fn respond(self, request: Request) -> ngx_int_t {
         // SAFETY: the request is live and in a phase before the content phase.
         unsafe {
-            let rc = ngx_http_discard_request_body(request.as_ptr());
-            if rc != OK {
-                return rc;
+            // As in ngx_http_special_response_handler: the client is not asked for the body, and
+            // one that cannot be discarded ends the connection behind the response.
+            let r = request.as_ptr();
+            (*r).set_expect_tested(1);
+            if ngx_http_discard_request_body(r) != OK {
+                (*r).set_keepalive(0);
             }
             let Ok(mut body) = self.prepare(request) else {
                 return ERROR;

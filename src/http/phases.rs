@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use ngx::ffi::{
     NGX_HTTP_CLOSE, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SERVICE_UNAVAILABLE,
-    NGX_HTTP_SPECIAL_RESPONSE, ngx_http_core_run_phases, ngx_http_finalize_request,
-    ngx_http_read_client_request_body, ngx_http_test_reading, ngx_int_t,
+    NGX_HTTP_SPECIAL_RESPONSE, ngx_handle_read_event, ngx_http_block_reading,
+    ngx_http_core_run_phases, ngx_http_finalize_request, ngx_http_read_client_request_body,
+    ngx_http_test_reading, ngx_int_t, ngx_post_event, ngx_posted_events,
 };
 
 use super::chain::Phase;
@@ -83,13 +84,17 @@ fn run(request: Request, conf: &LocConf) -> ngx_int_t {
 /// for.
 fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
     loop {
+        let paused_before = context.stage.get() == RequestStage::BodyPaused;
         let stage = match context.stage.get() {
             RequestStage::Headers(index) => run_headers(context, request, index)?,
             RequestStage::HeadersPaused(index) => {
                 context.check_stop()?;
                 match context.filters()[index].request.resume.replace(false) {
-                    true => RequestStage::Headers(index + 1),
-                    false => return Ok(wait(request)),
+                    true => {
+                        stop_waiting(request);
+                        RequestStage::Headers(index + 1)
+                    }
+                    false => return Ok(DONE),
                 }
             }
             RequestStage::ReadingBody if request.body_is_read() => RequestStage::BodyRead,
@@ -102,8 +107,17 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
         };
         context.stage.set(stage);
         match stage {
-            RequestStage::HeadersPaused(_) | RequestStage::BodyPaused => return Ok(wait(request)),
-            RequestStage::Done => finish(context, request),
+            RequestStage::BodyPaused if paused_before => return Ok(DONE),
+            RequestStage::HeadersPaused(_) | RequestStage::BodyPaused => {
+                context.watch_instances();
+                return Ok(wait(request));
+            }
+            RequestStage::Done => {
+                if paused_before {
+                    stop_waiting(request);
+                }
+                finish(context, request);
+            }
             _ => {}
         }
     }
@@ -113,6 +127,7 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
 fn run_headers(context: &Context, request: Request, from: usize) -> Result<RequestStage, Stop> {
     let has_body = request.is_main() && request.has_body();
     for index in from..context.filters().len() {
+        context.reached.set(index + 1);
         if !context.chain.callbacks[index].request_headers() {
             continue;
         }
@@ -159,7 +174,7 @@ pub fn body_read(request: Request) -> ngx_int_t {
 }
 
 /// The body callbacks, piece by piece.
-fn run_body(context: &Context, request: Request) -> Result<RequestStage, Stop> {
+fn run_body(context: &Rc<Context>, request: Request) -> Result<RequestStage, Stop> {
     context.check_stop()?;
     let mut body = match context.body.take() {
         Some(body) => body,
@@ -220,17 +235,29 @@ fn keep_body_length(request: Request) {
     }
 }
 
-/// Paused: until a filter goes on, or the client leaves.
+/// Paused: until a filter goes on, or the client leaves (as in nginx's limit_req module).
 fn wait(request: Request) -> ngx_int_t {
     // SAFETY: the request is live and waits in one of the module's phases.
     unsafe {
         let r = request.as_ptr();
-        (*r).write_event_handler = Some(ngx_http_core_run_phases);
-        if request.is_main() {
-            (*r).read_event_handler = Some(ngx_http_test_reading);
+        let read = (*request.connection()).read;
+        if (*read).ready() == 0 {
+            if ngx_handle_read_event(read, 0) != OK {
+                return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+            }
+        } else if (*read).posted() == 0 {
+            ngx_post_event(read, &raw mut ngx_posted_events);
         }
+        (*r).write_event_handler = Some(ngx_http_core_run_phases);
+        (*r).read_event_handler = Some(ngx_http_test_reading);
     }
     DONE
+}
+
+/// The pause is over.
+fn stop_waiting(request: Request) {
+    // SAFETY: as above.
+    unsafe { (*request.as_ptr()).read_event_handler = Some(ngx_http_block_reading) };
 }
 
 /// The filters end the request: by a local response, by closing, or by failing.
@@ -248,7 +275,7 @@ fn stopped(context: &Context, request: Request, stop: Stop) -> ngx_int_t {
             );
             NGX_HTTP_CLOSE as ngx_int_t
         }
-        Stop::Failed => NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
+        Stop::Failed | Stop::CutOff => NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
     };
     // The access phase would take some of these results for a verdict.
     // SAFETY: the request is live until it is finalized, and not used after.

@@ -7,10 +7,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use ngx::ffi::{ngx_buf_t, ngx_chain_add_copy, ngx_chain_t, ngx_http_weak_etag, ngx_int_t};
+use ngx::ffi::{
+    ngx_buf_t, ngx_chain_add_copy, ngx_chain_t, ngx_http_filter_finalize_request,
+    ngx_http_weak_etag, ngx_int_t,
+};
 
 use super::body::Body;
-use super::context::{Context, Direction, Stop, find};
+use super::context::{Context, Direction, Filter, Stop, find};
 use super::headers::response as headers;
 use super::local::LocalReply;
 use super::next;
@@ -20,6 +23,9 @@ use crate::nginx::{AGAIN, ERROR, OK, buf};
 
 /// Bytes of a file that a body callback sees at a time.
 pub const WINDOW: usize = 64 * 1024;
+
+/// Bytes of a file that pass the filters before they are sent on.
+const UNSENT: usize = 8 * WINDOW;
 
 /// Set in `r->buffered` while the filters hold something back. nginx's own filters use the bits
 /// 1 (SSI), 2 (sub) and 4 (copy) of the four.
@@ -61,6 +67,8 @@ pub struct Response {
     ended: Cell<bool>,
     /// Bytes that are still to come in, when the upstream has told.
     expected: Cell<Option<u64>>,
+    /// A filter has changed or held some of the body.
+    changed: Cell<bool>,
     /// Bytes that the Content-Length which was sent still promises.
     promised: Cell<Option<u64>>,
 }
@@ -78,6 +86,7 @@ impl Default for Response {
             storage: RefCell::default(),
             ended: Cell::new(false),
             expected: Cell::new(None),
+            changed: Cell::new(false),
             promised: Cell::new(None),
         }
     }
@@ -114,13 +123,20 @@ pub fn header_filter(request: Request) -> ngx_int_t {
     };
     let response = &context.response;
     match response.stage.get() {
-        Stage::New if context.request().is_some() && !context.failed.get() => {
+        Stage::New if !context.failed.get() => {
             response.stage.set(Stage::Headers);
             response.expected.set(request.response_length());
             run_headers(&context, request, 0)
         }
         // nginx gives another response than the one that the filters were at, an error page say.
         Stage::HeadersPaused(_) | Stage::HeadersHeld | Stage::New | Stage::Headers => {
+            drop_queue(&context, request);
+            set_buffered(request, false);
+            response.stage.set(Stage::Passing);
+            next::header(request)
+        }
+        // A filter behind this one gives another response while the first piece is sent.
+        Stage::Sent if request.filter_was_finalized() => {
             drop_queue(&context, request);
             set_buffered(request, false);
             response.stage.set(Stage::Passing);
@@ -138,7 +154,10 @@ pub fn body_filter(request: Request, input: *mut ngx_chain_t) -> ngx_int_t {
     let response = &context.response;
     match response.stage.get() {
         Stage::New | Stage::Headers | Stage::Passing => next::body(request, input),
-        Stage::Sent if response.ended.get() || !context.chain.response_body => {
+        Stage::Sent
+            if response.queue.get().is_null()
+                && (response.ended.get() || !context.chain.response_body) =>
+        {
             next::body(request, input)
         }
         Stage::Discarding => {
@@ -162,9 +181,9 @@ pub fn body_filter(request: Request, input: *mut ngx_chain_t) -> ngx_int_t {
 /// Makes the header callbacks from a place of the response's order on.
 fn run_headers(context: &Rc<Context>, request: Request, from: usize) -> ngx_int_t {
     let response = &context.response;
-    let length = request.response_length();
+    let length = response.expected.get();
     let end = length == Some(0) || request.response_is_bodiless();
-    for place in from..context.filters().len() {
+    for place in from..context.count(Direction::Response) {
         let index = context.index(Direction::Response, place);
         if !context.chain.callbacks[index].response_headers() {
             continue;
@@ -176,21 +195,35 @@ fn run_headers(context: &Rc<Context>, request: Request, from: usize) -> ngx_int_
         });
         match result {
             Ok(true) => {}
+            // nginx switches to the tunnel at once.
+            Ok(false) if request.status() == 101 => request.log().write(
+                Level::Error,
+                format_args!("[wasm] a filter's Pause is ignored for the status 101"),
+            ),
             Ok(false) => {
                 response.stage.set(Stage::HeadersPaused(place));
+                context.watch_instances();
                 set_buffered(request, true);
                 return OK;
             }
             Err(stop) => return stopped(context, request, stop),
         }
     }
-    // A filter that drops the length is about to change the body.
-    if length.is_some() && request.response_length().is_none() && !end {
-        body_changes(request);
+    // The length is that of the body, whatever a filter sets; that of a changed body is put in
+    // later. A filter that drops the length is about to change the body.
+    match request.response_length() {
+        Some(_) => request.set_response_length(length),
+        None if length.is_some() && !end => body_changes(request),
+        None => {}
     }
     if end || !context.chain.response_body {
         response.ended.set(end);
         return send_headers(context, request);
+    }
+    // nginx's range filter wants all of several ranges in one buffer.
+    if length.is_none_or(|length| length > UNSENT as u64) {
+        // SAFETY: the request is live.
+        unsafe { (*request.as_ptr()).set_single_range(1) };
     }
     response.stage.set(Stage::HeadersHeld);
     OK
@@ -210,8 +243,18 @@ fn send_headers(context: &Context, request: Request) -> ngx_int_t {
         request.set_response_length(None);
     }
     context.response.stage.set(Stage::Sent);
-    context.response.promised.set(request.response_length());
-    next::header(request)
+    // A subrequest's header is not sent.
+    let promised = request.response_length().filter(|_| request.is_main());
+    context.response.promised.set(promised);
+    let rc = next::header(request);
+    // A content handler that was told so early enough sends no body then.
+    // SAFETY: the request is live.
+    if rc != ERROR && unsafe { (*request.as_ptr()).header_only() } != 0 {
+        context.response.stage.set(Stage::Discarding);
+        drop_queue(context, request);
+        set_buffered(request, false);
+    }
+    rc
 }
 
 /// Passes what is queued through the filters and on.
@@ -241,7 +284,8 @@ fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
         rc = send(context, request, std::ptr::null_mut());
     }
     loop {
-        if rc == ERROR || rc > OK || response.stage.get() == Stage::Discarding {
+        let done = matches!(response.stage.get(), Stage::Discarding | Stage::Passing);
+        if rc == ERROR || rc > OK || done {
             return rc;
         }
         // Back-pressure: nothing new is made.
@@ -259,8 +303,17 @@ fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
         .iter()
         .any(|f| f.response.held.get().is_some());
     let waiting = held || !response.queue.get().is_null();
+    if held && response.queue.get().is_null() && is_cut_off(context, request) {
+        return stopped(context, request, Stop::CutOff);
+    }
     set_buffered(request, waiting);
     if waiting { AGAIN } else { rc }
+}
+
+/// Has the upstream failed, so that the end that a filter waits for never comes?
+fn is_cut_off(context: &Context, request: Request) -> bool {
+    let end_is_held = |filter: &Filter| filter.response.held.get() == Some(true);
+    request.upstream_has_ended() && !context.filters().iter().any(end_is_held)
 }
 
 /// Do the next filters hold as much as they may? nginx's write filter keeps up to
@@ -279,7 +332,7 @@ fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, St
     if let Some((place, piece, end)) = context.released(Direction::Response) {
         return Ok(Some(
             match context.pass_body(Direction::Response, place, piece, end)? {
-                Some(piece) => send_piece(context, request, piece, end, false)?,
+                Some(piece) => send_piece(context, request, piece, end, true)?,
                 None => OK,
             },
         ));
@@ -299,20 +352,21 @@ fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, St
     let passed = context.pass_body(Direction::Response, 0, body, end)?;
     let mut rc = match passed {
         Some(piece) if piece.is_untouched() && !trailers => forward(context, request, window)?,
-        Some(piece) => {
+        passed => {
+            context.response.changed.set(true);
             let rc = send_unchanged_before(context, request, &window)?;
             if rc == ERROR || rc > OK {
                 return Ok(Some(rc));
             }
-            // Trailers may have more to add; the end is sent behind them.
-            let rc = send_piece(context, request, piece, end, window.flush)?;
+            // Before it is sent: nginx may call the body filter again from within.
+            let piece = passed.map(|mut piece| piece.own().map(|()| piece));
             used(context, request, &window);
-            rc
-        }
-        None => {
-            let rc = send_unchanged_before(context, request, &window)?;
-            used(context, request, &window);
-            rc
+            match piece {
+                // Trailers may have more to add; the end is sent behind them.
+                Some(Ok(piece)) => send_piece(context, request, piece, end, window.flush)?,
+                Some(Err(_)) => return Err(context.io_failure()),
+                None => rc,
+            }
         }
     };
     if trailers && rc != ERROR && rc <= OK {
@@ -334,7 +388,7 @@ fn has_trailers(context: &Context, request: Request) -> bool {
 
 /// Makes the trailer callbacks. What a filter held of the body goes on behind its callback.
 fn run_trailers(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
-    for place in 0..context.filters().len() {
+    for place in 0..context.count(Direction::Response) {
         let index = context.index(Direction::Response, place);
         if context.chain.callbacks[index].response_trailers() {
             let mut count = 0;
@@ -408,9 +462,12 @@ fn next_window(context: &Context, request: Request) -> Option<Window> {
     if count == 0 {
         return None;
     }
-    // The end follows the last byte at once, in a buffer of its own: filters get the two
-    // together, as from Envoy, and the length that they make of the body is known.
-    if !window.end && response.expected.get() == Some(window.body.len() as u64) {
+    // From an upstream, the end follows the last byte at once, in a buffer of its own: filters
+    // get the two together, and the length that they make of the body is known. (Without
+    // `proxy_buffering`, nginx gives the end only when the bytes have been used up.)
+    let complete = response.expected.get() == Some(window.body.len() as u64);
+    let complete = complete && context.chain.response_body;
+    if complete && !window.end && !window.flush && request.upstream_is_buffered() {
         return None;
     }
     window.source = match window.source {
@@ -438,7 +495,8 @@ fn forward(context: &Rc<Context>, request: Request, window: Window) -> Result<ng
         return Ok(OK);
     }
     let count = match window.source {
-        Source::Part => return Ok(OK),
+        Source::Part if response.passed.get() - response.sent.get() < UNSENT => return Ok(OK),
+        Source::Part => return send_file_part(context, request, response.passed.get(), None),
         Source::LastPart(_) if response.sent.get() > 0 => {
             let rc = send_file_part(context, request, response.passed.get(), Some(&window))?;
             used(context, request, &window);
@@ -447,10 +505,12 @@ fn forward(context: &Rc<Context>, request: Request, window: Window) -> Result<ng
         Source::LastPart(count) | Source::Buffers(count) => count,
     };
     response.passed.set(0);
-    let rc = hold_off_headers(context, request, None, window.end);
-    if rc == ERROR || rc > OK {
+    let changed = response.changed.get().then_some(None);
+    let rc = hold_off_headers(context, request, changed, window.end);
+    if rc == ERROR || rc > OK || response.stage.get() != Stage::Sent {
         return Ok(rc);
     }
+    let mut size = 0;
     let mut first = std::ptr::null_mut();
     let mut queue = response.queue.get();
     // SAFETY: the links are ours, from the request's pool; the buffers go on as they came.
@@ -458,7 +518,7 @@ fn forward(context: &Rc<Context>, request: Request, window: Window) -> Result<ng
         let mut last: *mut *mut ngx_chain_t = &mut first;
         for _ in 0..count {
             let Some(link) = queue.as_mut() else { break };
-            promise_kept(context, buf::size(link.buf));
+            size += buf::size(link.buf);
             queue = link.next;
             *last = link;
             last = &mut link.next;
@@ -466,6 +526,7 @@ fn forward(context: &Rc<Context>, request: Request, window: Window) -> Result<ng
         *last = std::ptr::null_mut();
     }
     response.queue.set(queue);
+    keep_promise(context, request, size, window.end)?;
     if window.end {
         response.ended.set(true);
     }
@@ -547,12 +608,12 @@ fn send_file_part(
     let response = &context.response;
     let from = response.sent.get();
     let end = last.is_some_and(|window| window.end);
-    // A later part of the body has been changed.
-    let changed = last.is_none();
-    let rc = hold_off_headers(context, request, changed.then_some(None), end);
-    if rc == ERROR || rc > OK {
+    let changed = response.changed.get().then_some(None);
+    let rc = hold_off_headers(context, request, changed, end);
+    if rc == ERROR || rc > OK || response.stage.get() != Stage::Sent {
         return Ok(rc);
     }
+    keep_promise(context, request, upto - from, end)?;
     // SAFETY: the file stays open as long as the request; the new buffer is ours.
     let link = unsafe {
         let link = response.output.borrow_mut().fresh(request.pool());
@@ -569,7 +630,6 @@ fn send_file_part(
         finish_buffer(part, request, end, last.is_some_and(|window| window.flush));
         link
     };
-    promise_kept(context, upto - from);
     response.sent.set(upto);
     if end {
         response.ended.set(true);
@@ -593,21 +653,11 @@ fn send_piece(
     if rc == ERROR || rc > OK {
         return Ok(rc);
     }
-    if response.stage.get() == Stage::Discarding {
-        return Ok(OK);
+    if response.stage.get() != Stage::Sent {
+        return Ok(rc);
     }
     let bytes = piece.take().map_err(|_| context.io_failure())?;
-    if !promise_kept(context, bytes.len()) || (end && response.promised.get() > Some(0)) {
-        request.log().write(
-            Level::Error,
-            format_args!(
-                "[wasm] a filter changed the length of a response body whose Content-Length was \
-                 already sent; a filter that does so must remove content-length in \
-                 on_response_headers"
-            ),
-        );
-        return Err(Stop::Close);
-    }
+    keep_promise(context, request, bytes.len(), end)?;
     // SAFETY: the new buffer is ours; its bytes are kept in `storage` until it is used up.
     let link = unsafe {
         let link = response.output.borrow_mut().fresh(request.pool());
@@ -659,32 +709,58 @@ fn hold_off_headers(
     if context.response.stage.get() != Stage::HeadersHeld {
         return OK;
     }
-    if let Some(length) = changed
-        && request.response_length().is_some()
-    {
-        let length = length.filter(|_| end).map(|length| length as u64);
-        request.set_response_length(length);
+    if let Some(length) = changed {
+        if request.response_length().is_some() {
+            request.set_response_length(length.filter(|_| end).map(|length| length as u64));
+        }
         body_changes(request);
     }
     let rc = send_headers(context, request);
-    // SAFETY: the request is live.
-    if rc != ERROR && unsafe { (*request.as_ptr()).header_only() } != 0 {
-        context.response.stage.set(Stage::Discarding);
-        drop_queue(context, request);
+    if rc > OK {
+        return refused(context, request, rc);
     }
     rc
 }
 
-/// Counts bytes against the Content-Length that was sent; `false` when they are too many.
-fn promise_kept(context: &Context, len: usize) -> bool {
-    let promised = &context.response.promised;
-    match promised.get() {
-        None => true,
-        Some(left) => {
-            promised.set(Some(left.saturating_sub(len as u64)));
-            left >= len as u64
+/// The next filters have refused the header with a status (416, say): the response is nginx's
+/// own page for it.
+fn refused(context: &Context, request: Request, status: ngx_int_t) -> ngx_int_t {
+    context.response.stage.set(Stage::Passing);
+    drop_queue(context, request);
+    set_buffered(request, false);
+    // A content handler finalizes the request with the status. nginx's upstream passes over it
+    // once it has sent the header, as it thinks that it has.
+    // SAFETY: the request is live.
+    unsafe {
+        let r = request.as_ptr();
+        match !(*r).upstream.is_null() && !request.is_cached() {
+            true => ngx_http_filter_finalize_request(r, std::ptr::null_mut(), status),
+            false => status,
         }
     }
+}
+
+/// Counts bytes against the Content-Length that was sent; one that a changed body does not keep
+/// would let the client take the next response for this one's rest, or wait for it.
+fn keep_promise(context: &Context, request: Request, len: usize, end: bool) -> Result<(), Stop> {
+    let response = &context.response;
+    let Some(left) = response.promised.get() else {
+        return Ok(());
+    };
+    let rest = left.checked_sub(len as u64);
+    response.promised.set(Some(rest.unwrap_or(0)));
+    if !response.changed.get() || rest == Some(0) || (rest.is_some() && !end) {
+        return Ok(());
+    }
+    request.log().write(
+        Level::Error,
+        format_args!(
+            "[wasm] a filter changed the length of a response body whose Content-Length was \
+             already sent; a filter that does so must remove content-length in \
+             on_response_headers"
+        ),
+    );
+    Err(Stop::Close)
 }
 
 /// Passes a chain to the next filter, and frees what has been used up.
@@ -712,16 +788,22 @@ fn stopped(context: &Rc<Context>, request: Request, stop: Stop) -> ngx_int_t {
     set_buffered(request, false);
     let reply = match stop {
         Stop::LocalReply => context.reply.take(),
-        Stop::Failed => Some(LocalReply::failure()),
+        Stop::Failed => Some(LocalReply::failure(503)),
+        Stop::CutOff => Some(LocalReply::failure(502)),
         Stop::Close => None,
     };
+    let upgrading = request.forget_upgrade();
     let unsent = matches!(
         stage,
         Stage::Headers | Stage::HeadersPaused(_) | Stage::HeadersHeld
     );
     match reply {
-        Some(reply) if unsent => replace(request, reply),
-        Some(_) => {
+        Some(reply) if unsent => {
+            let rc = replace(request, reply);
+            // The upstream of a tunnel has no end that nginx would wait for.
+            if upgrading { ERROR } else { rc }
+        }
+        Some(_) if matches!(stop, Stop::LocalReply) => {
             request.log().write(
                 Level::Error,
                 format_args!(
@@ -731,7 +813,7 @@ fn stopped(context: &Rc<Context>, request: Request, stop: Stop) -> ngx_int_t {
             );
             ERROR
         }
-        None => ERROR,
+        _ => ERROR,
     }
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use proxy_wasm_host::{BufferType, HttpStream, LocalResponse, MapType, Status, StreamType};
 
-use super::context::{Context, Direction, Half, RequestStage};
+use super::context::{Context, Direction, Half};
 use super::headers::{request, response};
 use super::local::LocalReply;
 use super::properties;
@@ -75,11 +75,13 @@ impl Stream {
 
 impl HttpStream for Stream {
     fn map_visit(&self, map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Status> {
-        match map {
-            MapType::RequestHeaders => request::visit(self.live()?, visit),
-            MapType::ResponseHeaders => response::visit(self.responding()?, visit),
-            MapType::ResponseTrailers => response::trailers::visit(self.responding()?, visit),
-            _ => return Err(Status::BadArgument),
+        // As in Envoy, a map that is not there now has no pairs, while its values are refused.
+        let responding = self.responding();
+        match (map, responding) {
+            (MapType::RequestHeaders, _) => request::visit(self.live()?, visit),
+            (MapType::ResponseHeaders, Ok(request)) => response::visit(request, visit),
+            (MapType::ResponseTrailers, Ok(request)) => response::trailers::visit(request, visit),
+            _ => {}
         }
         Ok(())
     }
@@ -200,6 +202,11 @@ impl HttpStream for Stream {
         Ok(())
     }
 
+    /// nginx has chosen the location before the filters run, and caches no other choice.
+    fn clear_route_cache(&self) -> Result<(), Status> {
+        self.live().map(drop)
+    }
+
     fn send_local_response(&self, response: &LocalResponse<'_>) -> Result<(), Status> {
         self.live()?;
         if self.context.ending.get() || !(200..=999).contains(&response.status) {
@@ -213,23 +220,5 @@ impl HttpStream for Stream {
         drop(reply);
         self.context.wake_if_paused();
         Ok(())
-    }
-}
-
-impl Context {
-    /// A pause may end now; a callback that is still running is seen to when it returns.
-    fn wake_if_paused(&self) {
-        let request = matches!(
-            self.stage.get(),
-            RequestStage::HeadersPaused(_) | RequestStage::BodyPaused
-        );
-        let response = matches!(self.response.stage(), Stage::HeadersPaused(_))
-            || self
-                .filters()
-                .iter()
-                .any(|f| f.response.held.get().is_some());
-        if request || response {
-            self.wake.post(self);
-        }
     }
 }

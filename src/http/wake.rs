@@ -3,11 +3,12 @@
 use std::cell::UnsafeCell;
 
 use ngx::ffi::{
-    ngx_delete_posted_event, ngx_event_t, ngx_http_run_posted_requests, ngx_post_event,
-    ngx_posted_events,
+    ngx_delete_posted_event, ngx_event_t, ngx_http_finalize_request, ngx_http_output_filter,
+    ngx_http_run_posted_requests, ngx_post_event, ngx_posted_events,
 };
 
 use super::context::Context;
+use crate::nginx::ERROR;
 
 /// An event of nginx's that is posted when a pause ends. It stands in a [`Context`], which does
 /// not move, and is taken off the queue before that goes.
@@ -48,8 +49,8 @@ impl Wake {
     }
 }
 
-/// Runs the request's own handler, which comes back to the module: the phases for a paused
-/// request, the writer or the upstream for a paused response.
+/// Has a paused response pass the filters again, then runs the request's own handler: the phases
+/// for a paused request, the writer or the upstream for a response.
 unsafe extern "C" fn handle(event: *mut ngx_event_t) {
     crate::guard((), || {
         // SAFETY: the event was posted by a context that has not ended.
@@ -57,8 +58,16 @@ unsafe extern "C" fn handle(event: *mut ngx_event_t) {
             let context: *const Context = (*event).data.cast_const().cast();
             if let Some(request) = (*context).request() {
                 let connection = request.connection();
-                if let Some(handler) = (*request.as_ptr()).write_event_handler {
-                    handler(request.as_ptr());
+                let r = request.as_ptr();
+                let gone = (*r).done() != 0 || (*(*r).main).terminated() != 0;
+                // An upstream's handler passes on nothing where it has nothing new.
+                if !gone
+                    && (*context).response_is_paused()
+                    && ngx_http_output_filter(r, std::ptr::null_mut()) == ERROR
+                {
+                    ngx_http_finalize_request(r, ERROR);
+                } else if let Some(handler) = (*r).write_event_handler {
+                    handler(r);
                 }
                 ngx_http_run_posted_requests(connection);
             }

@@ -6,18 +6,21 @@ use ngx::ffi::{
     ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_cleanup_t, ngx_pool_t, ngx_str_t,
 };
 
-/// Copies `bytes` into the pool; `None` when memory is out.
+/// Copies `bytes` into the pool; `None` when memory is out. A NUL behind them is not counted:
+/// nginx parses some header values up to it.
 ///
 /// # Safety
 /// `pool` is valid.
 pub unsafe fn copy(pool: *mut ngx_pool_t, bytes: &[u8]) -> Option<ngx_str_t> {
-    // SAFETY: the allocation holds `bytes.len()` bytes and is new, so it overlaps nothing.
+    // SAFETY: the allocation holds `bytes.len()` bytes and the NUL, and is new, so it overlaps
+    // nothing.
     unsafe {
-        let data: *mut u8 = ngx_pnalloc(pool, bytes.len().max(1)).cast();
+        let data: *mut u8 = ngx_pnalloc(pool, bytes.len() + 1).cast();
         if data.is_null() {
             return None;
         }
         std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
+        data.add(bytes.len()).write(0);
         Some(ngx_str_t {
             data,
             len: bytes.len(),

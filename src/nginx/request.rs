@@ -92,6 +92,12 @@ impl Request {
         unsafe { (*self.as_ptr()).internal() != 0 || (*self.as_ptr()).filter_finalize() != 0 }
     }
 
+    /// Has a filter replaced the response (`ngx_http_filter_finalize_request`)?
+    pub fn filter_was_finalized(self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.as_ptr()).filter_finalize() != 0 }
+    }
+
     pub fn is_head(self) -> bool {
         // SAFETY: as above.
         unsafe { (*self.as_ptr()).method == NGX_HTTP_HEAD as usize }
@@ -112,6 +118,51 @@ impl Request {
         unsafe {
             let headers = &raw const (*self.as_ptr()).headers_in;
             (*headers).content_length_n > 0 || (*headers).chunked() != 0
+        }
+    }
+
+    /// Does the response come from nginx's cache?
+    pub fn is_cached(self) -> bool {
+        #[cfg(ngx_feature = "http_cache")]
+        // SAFETY: as above.
+        return unsafe { (*self.as_ptr()).cached() != 0 };
+        #[cfg(not(ngx_feature = "http_cache"))]
+        false
+    }
+
+    /// Does the response come from an upstream through nginx's buffers?
+    pub fn upstream_is_buffered(self) -> bool {
+        // SAFETY: as above.
+        unsafe {
+            (*self.as_ptr())
+                .upstream
+                .as_ref()
+                .is_some_and(|u| u.buffering() != 0)
+        }
+    }
+
+    /// Has nginx finished with an upstream, in good order or not, whose response it has begun to
+    /// pass on (`ngx_http_upstream_finalize_request`)?
+    pub fn upstream_has_ended(self) -> bool {
+        // SAFETY: as above.
+        unsafe {
+            let upstream = (*self.as_ptr()).upstream.as_ref();
+            upstream.is_some_and(|u| u.header_sent() != 0 && u.cleanup.is_null())
+        }
+    }
+
+    /// Keeps nginx from making a tunnel of the connection; was it about to?
+    pub fn forget_upgrade(self) -> bool {
+        // SAFETY: as above.
+        unsafe {
+            match (*self.as_ptr()).upstream.as_mut() {
+                Some(upstream) if upstream.upgrade() != 0 => {
+                    upstream.set_upgrade(0);
+                    (*self.as_ptr()).set_keepalive(0);
+                    true
+                }
+                _ => false,
+            }
         }
     }
 

@@ -11,7 +11,7 @@ pub fn target<'a>(request: Request) -> std::borrow::Cow<'a, [u8]> {
     // SAFETY: the strings live in the request's pool.
     unsafe {
         let r = request.as_ptr();
-        if (*r).valid_unparsed_uri() != 0 || ((*r).internal() == 0 && (*r).unparsed_uri.len > 0) {
+        if (*r).valid_unparsed_uri() != 0 {
             return (*r).unparsed_uri.as_bytes().into();
         }
         let mut target = escape((*r).uri.as_bytes());
@@ -51,12 +51,20 @@ fn escape(path: &[u8]) -> Vec<u8> {
     escaped
 }
 
+/// Is it an absolute path without blanks and control characters?
+pub fn is_target(target: &[u8]) -> bool {
+    target.first() == Some(&b'/') && !target.iter().any(|b| *b <= b' ' || *b == 0x7f)
+}
+
 /// Makes `target` (an absolute path with an optional query) the request's target, as if the
 /// client had sent it (`ngx_http_process_request_uri`). `false` when it is not a valid target;
 /// nothing has changed then.
 pub fn set_target(request: Request, target: &[u8]) -> bool {
-    if target.first() != Some(&b'/') || target.iter().any(|b| *b <= b' ' || *b == 0x7f) {
+    if !is_target(target) {
         return false;
+    }
+    if *target == *self::target(request) {
+        return true;
     }
     // SAFETY: the request is live, and the new target lives in its pool. nginx's parsers read one
     // byte past the end, so the copy has a blank there, as a request line has.

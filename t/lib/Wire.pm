@@ -3,7 +3,7 @@
 #
 #   --- client eval: sub { ... }    drives the server itself; what it returns is compared with
 #                                   `--- client_out`, a text or (by eval) a regex
-#   --- upstream eval: sub { ... }  serves each connection to port TEST_NGINX_PORT_1, in a process
+#   --- upstream eval: sub { ... }  serves each connection to port TEST_NGINX_PORT_9, in a process
 #                                   of its own; called with the connection and its number from 1
 #   --- guests                      what guests logged for requests, one "name: message" a line, in
 #                                   order; with `--- guests_like eval: qr/.../` only lines that match
@@ -21,16 +21,23 @@ use warnings;
 
 use Exporter 'import';
 use IO::Socket::INET;
+use POSIX ();
 use Test::More ();
 use Test::Nginx::Util ();
 use Time::HiRes qw(sleep time);
 
 use Wire::Connection;
 
-our @EXPORT = qw(connection ask log_text log_has wait_for run);
+our @EXPORT = qw(connection ask visit rows log_text log_has wait_for output_of);
+
+# Blocks' `eval` sections are evaluated in this package.
+{
+    no strict 'refs';
+    *{"Test::Base::Filter::$_"} = \&$_ for @EXPORT;
+}
 
 # Seconds that anything here waits at most.
-our $PATIENCE = 10;
+our $PATIENCE = 6;
 
 # A connection to the server under test, or to another port of this machine.
 sub connection {
@@ -51,6 +58,22 @@ sub ask {
     $connection->write($bytes);
     return $connection->rest;
 }
+
+# Asks for each of "[METHOD] path" at a port; a line for each: itself, the status, and the values of
+# its X-F header lines.
+sub visit {
+    my ($port, @requests) = @_;
+    return rows(map {
+        my ($method, $path) = /^(\S+) (\S+)$/ ? ($1, $2) : ('GET', $_);
+        my $answer = ask("$method $path HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", $port);
+        my ($head) = $answer =~ /^(.*?\r\n)\r\n/s;
+        my ($status) = $answer =~ m{^HTTP/1.1 (\d+)};
+        join ' ', $_, $status // "no answer: $answer", ($head // '') =~ /^x-f: (\S+)\r$/mgi;
+    } @requests);
+}
+
+# A text of these lines.
+sub rows { return join '', map { "$_\n" } @_ }
 
 # error.log of this block.
 sub log_text {
@@ -78,7 +101,7 @@ sub wait_for {
 
 # The output of a program, what it says on standard error included; $TEST_NGINX_... is in its
 # environment.
-sub run {
+sub output_of {
     my $pid = open(my $out, '-|') // die "fork: $!\n";
     if (!$pid) {
         open STDERR, '>&', \*STDOUT;
@@ -139,10 +162,10 @@ sub serve {
     my $code = shift;
     my $listener = IO::Socket::INET->new(
         LocalAddr => '127.0.0.1',
-        LocalPort => $ENV{TEST_NGINX_PORT_1},
+        LocalPort => $ENV{TEST_NGINX_PORT_9},
         Listen    => 16,
         ReuseAddr => 1,
-    ) or die "cannot listen on port $ENV{TEST_NGINX_PORT_1}: $!\n";
+    ) or die "cannot listen on port $ENV{TEST_NGINX_PORT_9}: $!\n";
     my $pid = fork // die "fork: $!\n";
     if ($pid) {
         close $listener;
@@ -174,7 +197,7 @@ my $check_error_log = \&Test::Nginx::Socket::check_error_log;
 
 sub settle {
     my $block = shift;
-    return if !defined $block->contexts || defined $block->{settled};
+    return if !defined $block->contexts;
     my $expected = $block->contexts + 0;
     wait_for(sub { my @deleted = events('on_delete'); @deleted >= $expected });
 }
@@ -189,7 +212,7 @@ $Test::Nginx::Util::RunTestHelper = sub {
         $pid = wait_for(sub { nginx_pid() }) && nginx_pid();
         my $got = eval { $block->client->() } // "died: $@";
         same($got, $block->client_out, "$name - client_out");
-        Test::Nginx::Socket::check_error_log($block, undef, $dry_run, $index, 0);
+        &Test::Nginx::Socket::check_error_log($block, undef, $dry_run, $index, 0);
     } else {
         $requests->($block, $dry_run, $index);
         $pid = nginx_pid();

@@ -273,7 +273,10 @@ fn fd_write<P: Proxy>(
             let stream = state.stream();
             if state.proxy.log_enabled(stream, level) {
                 let line = text.strip_suffix(b"\n").unwrap_or(&text);
-                state.proxy.log(stream, level, line);
+                // Rust's `eprintln!` writes the line's end by a call of its own.
+                if !line.is_empty() {
+                    state.proxy.log(stream, level, line);
+                }
             }
         }
         state.scratch = text;

@@ -115,9 +115,18 @@ pub fn remove(request: Request, name: &[u8]) -> Result<(), Status> {
 pub fn set_pairs(request: Request, pairs: &[(&[u8], &[u8])]) -> Result<(), Status> {
     for (name, value) in pairs {
         match is_request_line(name) {
-            true => check_value(value)?,
+            true => check_request_line(name, value)?,
             false => check_line(name, value)?,
         }
+    }
+    // A target that cannot be parsed is found out only by setting it: that goes first, so that a
+    // refused map changes nothing.
+    let (target, others): (Vec<_>, Vec<_>) = pairs
+        .iter()
+        .filter(|(name, _)| is_request_line(name))
+        .partition(|(name, _)| name.eq_ignore_ascii_case(b":path"));
+    for (name, value) in target {
+        set_request_line(request, name, value)?;
     }
     let mut lines = Lines::of(request);
     lines.0.retain(|line| is_named(line, b"host"));
@@ -125,7 +134,7 @@ pub fn set_pairs(request: Request, pairs: &[(&[u8], &[u8])]) -> Result<(), Statu
         lines.push(request, name, value)?;
     }
     lines.store(request)?;
-    for (name, value) in pairs.iter().filter(|(name, _)| is_request_line(name)) {
+    for (name, value) in others {
         set_request_line(request, name, value)?;
     }
     Ok(())
@@ -145,11 +154,35 @@ pub fn set_body_length(request: Request, length: u64) -> Result<(), Status> {
 }
 
 fn is_request_line(name: &[u8]) -> bool {
-    name.first() == Some(&b':') || name.eq_ignore_ascii_case(b"host")
+    name.first() == Some(&b':') || is_host(name)
+}
+
+fn is_host(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"host")
+}
+
+/// Is it a pseudo-header, with a value that it can have?
+fn check_request_line(name: &[u8], value: &[u8]) -> Result<(), Status> {
+    check_value(value)?;
+    let valid = match name.to_ascii_lowercase().as_slice() {
+        b":authority" | b"host" | b":scheme" => true,
+        b":path" => uri::is_target(value),
+        b":method" => is_method(value),
+        _ => false,
+    };
+    match valid {
+        true => Ok(()),
+        false => Err(Status::BadArgument),
+    }
+}
+
+fn is_method(value: &[u8]) -> bool {
+    let allowed = |b: &u8| b.is_ascii_uppercase() || b"-_".contains(b);
+    !value.is_empty() && value.iter().all(allowed)
 }
 
 fn set_request_line(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status> {
-    check_value(value)?;
+    check_request_line(name, value)?;
     match name.to_ascii_lowercase().as_slice() {
         b":authority" | b"host" => set_authority(request, value),
         b":path" => match uri::set_target(request, value) {
@@ -190,13 +223,6 @@ fn set_authority(request: Request, value: &[u8]) -> Result<(), Status> {
 }
 
 fn set_method(request: Request, value: &[u8]) -> Result<(), Status> {
-    if value.is_empty()
-        || !value
-            .iter()
-            .all(|b| b.is_ascii_uppercase() || b"-_".contains(b))
-    {
-        return Err(Status::BadArgument);
-    }
     let method = match value {
         b"GET" => NGX_HTTP_GET,
         b"HEAD" => NGX_HTTP_HEAD,

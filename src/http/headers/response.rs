@@ -11,7 +11,7 @@ use ngx::ffi::{
 };
 use proxy_wasm_host::Status;
 
-use super::{Visit, check_line, check_value, visit_lower};
+use super::{Visit, check_line, visit_lower};
 use crate::nginx::request::Request;
 use crate::nginx::{pool, table};
 
@@ -87,10 +87,8 @@ pub fn replace(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status
     match name.to_ascii_lowercase().as_slice() {
         b"content-type" => set_content_type(request, value),
         b"content-length" => {
-            let length = std::str::from_utf8(value)
-                .ok()
-                .and_then(|v| v.trim().parse().ok());
-            request.set_response_length(Some(length.ok_or(Status::BadArgument)?));
+            let length = parse_length(value).ok_or(Status::BadArgument)?;
+            request.set_response_length(Some(length));
             Ok(())
         }
         b"connection" => {
@@ -152,9 +150,13 @@ pub fn remove(request: Request, name: &[u8]) -> Result<(), Status> {
 /// Replaces the whole map; `:status` keeps its value when it is not among the pairs.
 pub fn set_pairs(request: Request, pairs: &[(&[u8], &[u8])]) -> Result<(), Status> {
     for (name, value) in pairs {
-        match name.first() {
-            Some(b':') => check_value(value)?,
-            _ => check_line(name, value)?,
+        let valid = match name.to_ascii_lowercase().as_slice() {
+            b":status" => parse_status(value).is_some(),
+            b"content-length" => parse_length(value).is_some(),
+            _ => check_line(name, value).is_ok(),
+        };
+        if !valid {
+            return Err(Status::BadArgument);
         }
     }
     let mut old = Vec::new();
@@ -226,14 +228,19 @@ fn status(request: Request) -> String {
 }
 
 fn set_status(request: Request, value: &[u8]) -> Result<(), Status> {
-    let status = std::str::from_utf8(value).ok().and_then(|v| v.parse().ok());
-    match status {
-        Some(status @ 200..=999) => {
-            request.set_status(status);
-            Ok(())
-        }
-        _ => Err(Status::BadArgument),
-    }
+    request.set_status(parse_status(value).ok_or(Status::BadArgument)?);
+    Ok(())
+}
+
+fn parse_status(value: &[u8]) -> Option<usize> {
+    let status = std::str::from_utf8(value).ok()?.parse().ok()?;
+    (200..=999).contains(&status).then_some(status)
+}
+
+fn parse_length(value: &[u8]) -> Option<u64> {
+    let length = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
+    i64::try_from(length).ok()?;
+    Some(length)
 }
 
 /// Passes on the value of a line that nginx keeps apart, unless its list has it.

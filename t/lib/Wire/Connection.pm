@@ -6,7 +6,7 @@ use strict;
 use warnings;
 
 use IO::Select;
-use Socket qw(IPPROTO_TCP SHUT_WR SOL_SOCKET SO_LINGER SO_RCVBUF TCP_NODELAY);
+use Socket qw(IPPROTO_TCP SHUT_WR SOL_SOCKET SO_LINGER TCP_NODELAY);
 use Time::HiRes qw(time);
 
 sub new {
@@ -42,10 +42,10 @@ sub more {
 # What comes until the pattern matches, that included; all there is if the other side ends before.
 sub until {
     my ($self, $pattern) = @_;
-    until ($self->{bytes} =~ $pattern) {
+    while (1) {
+        return $self->take($+[0]) if $self->{bytes} =~ $pattern;
         $self->more or return $self->take(length $self->{bytes});
     }
-    return $self->take($+[0]);
 }
 
 sub take {
@@ -101,12 +101,6 @@ sub is_silent {
     return $self->{bytes} eq '' && !IO::Select->new($self->{socket})->can_read($seconds);
 }
 
-# Takes little before the other side must wait.
-sub read_slowly {
-    my $self = shift;
-    setsockopt $self->{socket}, SOL_SOCKET, SO_RCVBUF, 4096;
-}
-
 sub finish_writing {
     my $self = shift;
     shutdown $self->{socket}, SHUT_WR;
@@ -121,7 +115,7 @@ sub reset {
 
 sub close {
     my $self = shift;
-    close $self->{socket} if $self->{socket};
+    CORE::close($self->{socket}) if $self->{socket};
     $self->{socket} = undef;
 }
 

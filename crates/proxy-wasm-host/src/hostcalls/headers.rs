@@ -27,17 +27,28 @@ fn map<P: Proxy>(state: &State<P>, map: u32) -> Result<(MapType, &P::Stream), St
     Ok((map, state.stream().ok_or(Status::BadArgument)?))
 }
 
-fn measure(stream: &impl HttpStream, map: MapType) -> Result<Size, Status> {
+/// Visits the pairs of a map; outside of streams, as in Envoy, there are none.
+fn visit<P: Proxy>(
+    state: &State<P>,
+    map: MapType,
+    visit: &mut dyn FnMut(&[u8], &[u8]),
+) -> Result<(), Status> {
+    match state.stream() {
+        Some(stream) => stream.map_visit(map, visit),
+        None => Ok(()),
+    }
+}
+
+fn measure<P: Proxy>(state: &State<P>, map: MapType) -> Result<Size, Status> {
     let mut size = Size::default();
-    stream.map_visit(map, &mut |key, value| size.add(key, value))?;
+    visit(state, map, &mut |key, value| size.add(key, value))?;
     Ok(size)
 }
 
 fn size<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32, out: u32) -> u32 {
     let mut run = || {
         let (memory, state) = parts(&mut caller)?;
-        let (map, stream) = map(state, id)?;
-        let bytes = measure(stream, map)?
+        let bytes = measure(state, MapType::try_from(id)?)?
             .bytes()
             .ok_or(Status::InternalFailure)?;
         write_u32(memory, out, bytes)
@@ -61,17 +72,16 @@ fn write_pairs<P: Proxy>(
     out: Out,
 ) -> Result<(), Fault> {
     let (memory, state) = parts(caller)?;
-    let (_, stream) = map(state, id)?;
+    let map = MapType::try_from(id)?;
     out.check(memory)?;
-    let size = measure(stream, MapType::try_from(id)?)?;
+    let size = measure(state, map)?;
     let bytes = size.bytes().ok_or(Status::InternalFailure)?;
 
     let address = allocate(caller, bytes)?;
 
     let (memory, state) = parts(caller)?;
-    let (map, stream) = map(state, id)?;
     let mut writer = Writer::new(slice_mut(memory, address, bytes)?, size.pairs());
-    stream.map_visit(map, &mut |key, value| writer.add(key, value))?;
+    visit(state, map, &mut |key, value| writer.add(key, value))?;
     if !writer.complete() {
         return Err(Status::InternalFailure.into());
     }
