@@ -64,7 +64,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
             let Some(main) = (*cf).http_main_conf_unchecked::<MainConf>(module()) else {
                 return ERROR;
             };
-            if !conf::check(cf, main.as_ref()) {
+            if !conf::resolve_top(cf) || !conf::check(cf, main.as_ref()) {
                 return ERROR;
             }
             match http::install(cf) {

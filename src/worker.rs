@@ -136,7 +136,7 @@ impl SharedVm {
         if !self.0.ticks.borrow().is_empty() {
             self.set_timers();
         }
-        if let Err(CallError::Trap { .. }) = result {
+        if self.0.vm.try_borrow().is_ok_and(|vm| vm.poisoned()) {
             self.fail();
         }
         result

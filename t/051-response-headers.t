@@ -663,9 +663,9 @@ sub {
 --- client_out eval: "HTTP/1.1 304 Not Modified\r\nETag: \"mine\"\r\nx-seen: 1\r\n200 text\n"
 --- guests_like eval: qr/status|on_response/
 --- guests
-hostcalls: on_response_headers id=2 count=8 eos=true
+hostcalls: on_response_headers id=2 count=6 eos=true
 hostcalls: response :status=304
-hostcalls: on_response_headers id=3 count=10 eos=false
+hostcalls: on_response_headers id=3 count=8 eos=false
 hostcalls: response :status=200
 hostcalls: on_response_body id=3 size=5 eos=true
 

@@ -209,7 +209,8 @@ rows((map { "$_: on_request_headers id=2 count=5 eos=true" } qw(a b c)),
 
 
 === TEST 8: the middle filter buffers a response body that comes in three pieces
-The filter behind it in the chain sees each piece, the one before it the whole.
+The filter behind it in the chain sees each piece, and the end of its own when nginx learns of it;
+the one before it sees the whole.
 --- http_config eval: $::modules
 --- config
     location /t {
@@ -242,7 +243,9 @@ rows("c: on_response_body id=2 size=5 eos=false", "c: body response 0 4294967295
     "b: on_response_body id=2 size=5 eos=false",
     "c: on_response_body id=2 size=5 eos=false", "c: body response 0 4294967295 = world",
     "b: on_response_body id=2 size=10 eos=false",
-    "c: on_response_body id=2 size=5 eos=true", "c: body response 0 4294967295 = again",
+    "c: on_response_body id=2 size=5 eos=false", "c: body response 0 4294967295 = again",
+    "b: on_response_body id=2 size=15 eos=false",
+    "c: on_response_body id=2 size=0 eos=true", "c: body response 0 4294967295 = ",
     "b: on_response_body id=2 size=15 eos=true",
     "a: on_response_body id=2 size=17 eos=true",
     "a: body response 0 4294967295 = HELLO, worldagain")
@@ -491,4 +494,41 @@ GET /t
 --- response_body chomp
 --- error_log eval
 qr/\[error\] .*\[wasm\] b: .*unreachable/
+--- no_error_log eval: $::alive
+
+
+
+=== TEST 18: a trap in any callback of the middle filter: the request ends, and the next one is served
+A trap in the last callbacks comes when the client has its answer.
+--- http_config eval: $::modules
+--- config eval
+(CORE::join '', map { qq~
+    location /$_ {
+        wasm_filter a '{"trace":true}';
+        wasm_filter b '{"$_":[["abort"]]}';
+        wasm_filter c '{"trace":true}';
+        proxy_pass http://127.0.0.1:\$TEST_NGINX_PORT_1;
+    }~ } qw(context_create request_headers request_body response_headers response_body done log delete)) . q~
+    location /next {
+        wasm_filter b '{"response_headers":[["add_header","response","x-f","b"]]}';
+        proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1;
+    }
+    location /status { stub_status; }~
+--- client eval
+sub {
+    rows(map {
+        my $answer = ask("POST /$_ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody");
+        my ($status, $body) = $answer =~ m{^HTTP/1.1 (\d+).*\r\n\r\n(.*)}s;
+        $body = $body eq "upstream\n" ? 'upstream' : length $body ? 'error page' : 'empty';
+        my ($next) = ask("GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") =~ /^x-f: (b)\r/m;
+        my ($busy) = ask("GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") =~ /Writing: (\d+)/;
+        "$_: $status $body, next " . ($next // 'fails') . ", writing $busy";
+    } qw(context_create request_headers request_body response_headers response_body done log delete));
+}
+--- client_out eval
+rows((map { "$_: 503 error page, next b, writing 1" } qw(context_create request_headers request_body)),
+    (map { "$_: 503 empty, next b, writing 1" } qw(response_headers response_body)),
+    (map { "$_: 200 upstream, next b, writing 1" } qw(done log delete)))
+--- error_log eval
+[map { qr/\[error\] .*\[wasm\] b: proxy_on_$_ trapped/ } qw(context_create request_headers request_body response_headers response_body done log delete)]
 --- no_error_log eval: $::alive

@@ -41,6 +41,19 @@ sub paused {
         . qq~location /status { stub_status; }\n~;
 }
 
+# How often a callback has been made that pauses.
+sub pauses {
+    my $callback = shift;
+    my @lines = log_text() =~ m{on_$callback id=.*"\w+ /$callback HTTP}g;
+    return scalar @lines;
+}
+
+# Waits until one more is made than there were.
+sub await_pause {
+    my ($callback, $before) = @_;
+    return wait_for(sub { pauses($callback) > $before });
+}
+
 # Sends POST /$callback to each, continues it when it pauses, and tells what comes.
 sub each_paused {
     my ($server, %how) = @_;
@@ -48,8 +61,9 @@ sub each_paused {
     for my $callback (@{ $how{callbacks} // \@callbacks }) {
         $count++;
         my $c = connection();
+        my $before = pauses($callback);
         $c->write(($how{method} // 'POST') . " /$callback HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
-        log_has(qr/on_$callback /) or return "$out$callback: no pause\n";
+        await_pause($callback, $before) or return "$out$callback: no pause\n";
         my $silent = $c->is_silent(0.05) ? '' : ' (not silent)';
         ask("GET /go HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         my $answer = eval {
@@ -244,7 +258,7 @@ response_body: 404 marks=1 [page] writing=1
 --- http_config eval: $::module
 --- config eval
 main::paused('proxy_cache cache; proxy_cache_valid 1m; proxy_cache_methods POST; proxy_cache_key one; add_header X-Cache $upstream_cache_status; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/;')
---- client eval: sub { main::each_paused() . main::each_paused(0, callbacks => ['response_body']) =~ s/ \(not silent\)//r }
+--- client eval: sub { main::each_paused() . main::each_paused(0, callbacks => ['response_body']) }
 --- client_out
 request_headers: 200 marks=1 [upstream] writing=1
 request_body: 200 marks=1 [upstream] writing=1
@@ -298,9 +312,10 @@ sub {
     rows(map {
         my $id = $stream += 2;
         my $callback = $_;
+        my $before = main::pauses($callback);
         $h2->headers($id, 0, ':method' => 'POST', ':scheme' => 'http', ':path' => "/$callback", ':authority' => 'a');
         $h2->data($id, 1, 'body');
-        log_has(qr/on_$callback /);
+        main::await_pause($callback, $before);
         $h2->get($stream += 2, '/go');
         my %answer = $h2->answers($id, $stream);
         "$callback: $answer{$id} $answer{$stream}";
@@ -324,8 +339,9 @@ sub {
     rows(map {
         my $c = connection();
         my $callback = $_;
+        my $before = main::pauses($callback);
         $c->write("POST /$callback HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody" . "GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
-        log_has(qr/on_$callback /);
+        main::await_pause($callback, $before);
         $c->write("GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
         ask("GET /go HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         CORE::join ', ', $callback, map { $c->answer } 1 .. 3;
@@ -354,15 +370,14 @@ sub {
 sub {
     my $c = connection();
     $c->write("POST /request_headers HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
-    log_has(qr/on_request_headers /);
+    main::await_pause('request_headers', 0);
     my $silent = $c->is_silent(0.05) ? 'silent' : 'not silent';
     ask("GET /go HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     my ($continue) = $c->message;
     $c->write("hello");
     my $first = $c->answer;
-    my $number = () = log_text() =~ /on_request_headers /g;
     $c->write("POST /request_headers HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
-    wait_for(sub { my @all = log_text() =~ /on_request_headers /g; @all > $number });
+    main::await_pause('request_headers', 1);
     $c->write("later");
     ask("GET /go HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     rows($silent, $continue =~ /(100)/, $first, $c->answer);
@@ -389,9 +404,9 @@ sub {
     for my $go ('/answer', '/close') {
         for my $callback (@main::callbacks) {
             my $c = connection();
-            my $number = () = log_text() =~ /on_$callback /g;
+            my $before = main::pauses($callback);
             $c->write("POST /$callback HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
-            wait_for(sub { my @all = log_text() =~ /on_$callback /g; @all > $number });
+            main::await_pause($callback, $before);
             ask("GET $go HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
             $out .= "$go $callback: " . ($go eq '/close' ? '[' . $c->rest . ']' : $c->answer) . "\n";
         }

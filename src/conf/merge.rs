@@ -48,6 +48,30 @@ pub unsafe extern "C" fn merge_loc_conf(
     })
 }
 
+/// Makes the chain of the `http` block's own directives, which no merge does when there is no
+/// server; `false` when there is a mistake in them, which has been logged.
+///
+/// # Safety
+/// `cf` is the configuration in the postconfiguration step.
+pub unsafe fn resolve_top(cf: *mut ngx_conf_t) -> bool {
+    // SAFETY: nginx's context is that of the `http` block, with what the functions above made.
+    unsafe {
+        let (Some(mut main), Some(mut top)) = (
+            (*cf).http_main_conf_unchecked::<MainConf>(crate::module()),
+            (*cf).http_location_conf_unchecked::<LocConf>(crate::module()),
+        ) else {
+            return false;
+        };
+        match top.as_mut().resolve(main.as_mut()) {
+            Ok(()) => true,
+            Err((place, message)) => {
+                conf_error_at(cf, &place, format_args!("{message}"));
+                false
+            }
+        }
+    }
+}
+
 type Mistake = (Place, String);
 
 fn merge(

@@ -19,7 +19,7 @@ use ngx::ffi::{
 use proxy_wasm_host::{Callbacks, Engine, Program, VmConfig};
 
 pub use check::check;
-pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf};
+pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf, resolve_top};
 
 use crate::http::chain::{Chain, Phase};
 use crate::nginx::log::Place;

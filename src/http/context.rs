@@ -10,7 +10,7 @@ use proxy_wasm_host::{Action, CallError, ContextId};
 use super::body::Body;
 use super::chain::Chain;
 use super::local::LocalReply;
-use super::response::{Response, Stage};
+use super::response::{self, Response, Stage};
 use super::stream::Stream;
 use super::wake::Wake;
 use crate::conf::MainConf;
@@ -187,13 +187,17 @@ impl Context {
 
     /// A pause may end now; a callback that is still running is seen to when it returns.
     pub fn wake_if_paused(&self) {
-        let request = matches!(
-            self.stage.get(),
-            RequestStage::HeadersPaused(_) | RequestStage::BodyPaused
-        );
-        if request || self.response_is_paused() {
+        if self.request_is_paused() || self.response_is_paused() {
             self.wake.post(self);
         }
+    }
+
+    /// Does a filter hold back the request's header or body?
+    fn request_is_paused(&self) -> bool {
+        matches!(
+            self.stage.get(),
+            RequestStage::HeadersPaused(_) | RequestStage::BodyPaused
+        )
     }
 
     /// Does a filter hold back the response's header or body?
@@ -345,9 +349,11 @@ impl Context {
 
 impl Waiter for Context {
     fn instance_failed(&self) {
-        if self.request().is_some() {
+        // A request that goes on finds out by its next callback.
+        let paused = self.request_is_paused() || self.response_is_paused();
+        if self.request().is_some() && paused {
             self.failed.set(true);
-            self.wake_if_paused();
+            self.wake.post(self);
         }
     }
 }
@@ -416,6 +422,7 @@ pub fn find(request: Request) -> Option<Rc<Context>> {
 /// Ends the contexts of a request before it gets others, or none.
 pub fn detach(request: Request, context: &Context) {
     context.end();
+    response::drop_queue(context, request);
     request.set_module_ctx::<c_void>(crate::module(), std::ptr::null_mut());
 }
 

@@ -120,7 +120,12 @@ impl Rewriter {
 
     fn append(&mut self, request: Request, bytes: &[u8]) -> Result<(), Status> {
         // SAFETY: the configuration is the live request's.
-        let limit = unsafe { (*request.core_loc_conf()).client_body_buffer_size };
+        let limit = unsafe {
+            match (*request.as_ptr()).request_body_in_file_only() {
+                0 => (*request.core_loc_conf()).client_body_buffer_size,
+                _ => 0,
+            }
+        };
         match &mut self.output {
             Output::Memory(memory) if memory.len() + bytes.len() <= limit => {
                 memory.extend_from_slice(bytes);

@@ -1,8 +1,9 @@
 //! The response through the filters: nginx's header filter and body filter.
 //!
 //! While a filter sees the body, the response header is held until the first piece of the body
-//! has passed the filters: until then a filter can still answer with a local response, and a
-//! length that is no longer right can be mended.
+//! has passed the filters, or nginx flushes what there is (as without `proxy_buffering`): until
+//! then a filter can still answer with a local response, and a length that is no longer right can
+//! be mended.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -131,14 +132,12 @@ pub fn header_filter(request: Request) -> ngx_int_t {
         // nginx gives another response than the one that the filters were at, an error page say.
         Stage::HeadersPaused(_) | Stage::HeadersHeld | Stage::New | Stage::Headers => {
             drop_queue(&context, request);
-            set_buffered(request, false);
             response.stage.set(Stage::Passing);
             next::header(request)
         }
         // A filter behind this one gives another response while the first piece is sent.
         Stage::Sent if request.filter_was_finalized() => {
             drop_queue(&context, request);
-            set_buffered(request, false);
             response.stage.set(Stage::Passing);
             next::header(request)
         }
@@ -252,7 +251,6 @@ fn send_headers(context: &Context, request: Request) -> ngx_int_t {
     if rc != ERROR && unsafe { (*request.as_ptr()).header_only() } != 0 {
         context.response.stage.set(Stage::Discarding);
         drop_queue(context, request);
-        set_buffered(request, false);
     }
     rc
 }
@@ -271,6 +269,9 @@ fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
         }
         response.stage.set(Stage::Headers);
         let rc = run_headers(context, request, place + 1);
+        if rc > OK && response.stage.get() == Stage::Sent {
+            return refused(context, request, rc);
+        }
         if rc == ERROR || rc > OK || matches!(response.stage.get(), Stage::HeadersPaused(_)) {
             return rc;
         }
@@ -467,7 +468,7 @@ fn next_window(context: &Context, request: Request) -> Option<Window> {
     // `proxy_buffering`, nginx gives the end only when the bytes have been used up.)
     let complete = response.expected.get() == Some(window.body.len() as u64);
     let complete = complete && context.chain.response_body;
-    if complete && !window.end && !window.flush && request.upstream_is_buffered() {
+    if complete && !window.end && !window.flush && request.buffered_upstream_is_done() {
         return None;
     }
     window.source = match window.source {
@@ -557,7 +558,11 @@ fn used(context: &Context, request: Request, window: &Window) {
     response.queue.set(queue);
 }
 
-fn drop_queue(context: &Context, request: Request) {
+/// Drops what is queued or held back.
+pub fn drop_queue(context: &Context, request: Request) {
+    context.response.passed.set(0);
+    context.response.sent.set(0);
+    set_buffered(request, false);
     let mut queue = context.response.queue.replace(std::ptr::null_mut());
     // SAFETY: as in `used`.
     unsafe {
@@ -727,7 +732,6 @@ fn hold_off_headers(
 fn refused(context: &Context, request: Request, status: ngx_int_t) -> ngx_int_t {
     context.response.stage.set(Stage::Passing);
     drop_queue(context, request);
-    set_buffered(request, false);
     // A content handler finalizes the request with the status. nginx's upstream passes over it
     // once it has sent the header, as it thinks that it has.
     // SAFETY: the request is live.
@@ -785,7 +789,6 @@ fn stopped(context: &Rc<Context>, request: Request, stop: Stop) -> ngx_int_t {
     let response = &context.response;
     let stage = response.stage.replace(Stage::Discarding);
     drop_queue(context, request);
-    set_buffered(request, false);
     let reply = match stop {
         Stop::LocalReply => context.reply.take(),
         Stop::Failed => Some(LocalReply::failure(503)),

@@ -8,7 +8,7 @@ use ngx::ffi::{
 };
 
 use super::context::Context;
-use crate::nginx::ERROR;
+use crate::nginx::{ERROR, OK};
 
 /// An event of nginx's that is posted when a pause ends. It stands in a [`Context`], which does
 /// not move, and is taken off the queue before that goes.
@@ -61,11 +61,12 @@ unsafe extern "C" fn handle(event: *mut ngx_event_t) {
                 let r = request.as_ptr();
                 let gone = (*r).done() != 0 || (*(*r).main).terminated() != 0;
                 // An upstream's handler passes on nothing where it has nothing new.
-                if !gone
-                    && (*context).response_is_paused()
-                    && ngx_http_output_filter(r, std::ptr::null_mut()) == ERROR
-                {
-                    ngx_http_finalize_request(r, ERROR);
+                let rc = match !gone && (*context).response_is_paused() {
+                    true => ngx_http_output_filter(r, std::ptr::null_mut()),
+                    false => OK,
+                };
+                if rc == ERROR || rc > OK {
+                    ngx_http_finalize_request(r, rc);
                 } else if let Some(handler) = (*r).write_event_handler {
                     handler(r);
                 }

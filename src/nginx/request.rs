@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 
 use ngx::ffi::{
-    NGX_HTTP_HEAD, ngx_chain_t, ngx_connection_t, ngx_http_core_loc_conf_t,
+    NGX_HTTP_HEAD, ngx_chain_t, ngx_connection_t, ngx_event_pipe_t, ngx_http_core_loc_conf_t,
     ngx_http_core_main_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t, ngx_module_t,
     ngx_pool_t, ngx_str_t,
 };
@@ -130,14 +130,15 @@ impl Request {
         false
     }
 
-    /// Does the response come from an upstream through nginx's buffers?
-    pub fn upstream_is_buffered(self) -> bool {
-        // SAFETY: as above.
+    /// Does the response come through nginx's buffers from an upstream that has sent all of it?
+    pub fn buffered_upstream_is_done(self) -> bool {
+        let done = |pipe: &ngx_event_pipe_t| pipe.upstream_done() != 0 || pipe.upstream_eof() != 0;
+        // SAFETY: as above; with `buffering` there is a pipe.
         unsafe {
-            (*self.as_ptr())
-                .upstream
-                .as_ref()
-                .is_some_and(|u| u.buffering() != 0)
+            let Some(upstream) = (*self.as_ptr()).upstream.as_ref() else {
+                return false;
+            };
+            upstream.buffering() != 0 && upstream.pipe.as_ref().is_some_and(done)
         }
     }
 

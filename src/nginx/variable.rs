@@ -83,7 +83,12 @@ pub fn forget_request_values(request: Request) {
             let name = definition.name.as_bytes();
             let follows = matches!(
                 name,
-                b"host" | b"request_uri" | b"request_method" | b"content_length" | b"content_type"
+                b"host"
+                    | b"request_uri"
+                    | b"request_method"
+                    | b"content_length"
+                    | b"content_type"
+                    | b"remote_user"
             ) || [&b"http_"[..], b"cookie_", b"arg_"]
                 .iter()
                 .any(|prefix| name.starts_with(prefix));
