@@ -476,3 +476,98 @@ sub {
 --- contexts: 1
 --- guests_like eval: qr/on_request_body|on_response/
 --- guests eval: ''
+
+
+
+=== TEST 24: SCGI upstream: the length, method and target that it is told are those of the filter, and so is the body
+--- filter
+{"request_headers":[["set_header","request",":method","PUT"],["set_header","request",":path","/new?q=1"],["set_header","request","x-one","1"]],"request_body":[["set_body","request",0,-1,"rewritten"]]}
+--- config
+    location / {
+        @filter;
+        scgi_param CONTENT_LENGTH $content_length;
+        scgi_param METHOD $request_method;
+        scgi_param TARGET $request_uri;
+        scgi_param QUERY $query_string;
+        scgi_pass 127.0.0.1:$TEST_NGINX_PORT_9;
+    }
+--- upstream eval
+sub {
+    my $connection = shift;
+    my ($size) = $connection->until(qr/:/) =~ /(\d+)/;
+    my %param = split /\0/, $connection->take($size);
+    $connection->take(1);
+    my $body = $connection->take($param{CONTENT_LENGTH});
+    my $text = "$param{CONTENT_LENGTH} $param{METHOD} $param{TARGET} $param{QUERY} $param{HTTP_X_ONE} [$body]\n";
+    $connection->write("Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n$text");
+}
+--- request
+POST /old
+hello
+--- response_body
+9 PUT /new?q=1 q=1 1 [rewritten]
+
+
+
+=== TEST 25: a body rewritten for the first upstream is sent again to the next one
+--- filter
+{"request_body":[["set_body","request",0,-1,"rewritten"]]}
+--- http_config
+    upstream two { server 127.0.0.1:$TEST_NGINX_PORT_1; server 127.0.0.1:$TEST_NGINX_PORT_9 backup; }
+    server {
+        listen 127.0.0.1:$TEST_NGINX_PORT_1;
+        location / { return 503; }
+    }
+--- config
+    location / {
+        @filter;
+        proxy_next_upstream http_503 non_idempotent;
+        proxy_pass http://two;
+    }
+--- client eval: sub { ::post('/', 'hello') }
+--- client_out eval: '200 length=9 rewritten'
+--- no_error_log eval: $Filtered::alive
+
+
+
+=== TEST 26: Pause of a filter between two others: the third sees what the second lets go, once
+--- http_config
+    wasm_module body_stream  $TEST_NGINX_FILTERS/body_stream.wasm;
+--- config
+    client_body_buffer_size 1k;
+    location / {
+        wasm_filter body_stream '{"direction":"request"}';
+        wasm_filter hostcalls '{"request_body":[["action","pause"],["if_end_of_stream",[["set_body","request",0,0,"a"],["action","continue"]]]]}';
+        wasm_filter hostcalls '{"trace":true,"request_body":[["set_body","request",0,1,"z"]]}';
+        proxy_pass http://up;
+    }
+--- client eval: sub { my $got = ::post('/', 'x' x 150000); $got =~ s/X+/'X*' . length $&/e; $got }
+--- client_out eval: '200 length=150001 zX*150000'
+--- guests_like eval: qr/on_request_body/
+--- guests
+hostcalls: on_request_body id=4 size=150001 eos=true
+
+
+
+=== TEST 27: a content-length that the filter sets ahead for the body it will make, right or wrong: the upstream gets the true one
+--- filter
+{"request_headers":[["if_path","/right",[["set_header","request","content-length","9"]]],["if_path","/wrong",[["set_header","request","content-length","1000"]]]],"request_body":[["set_body","request",0,-1,"rewritten"]]}
+--- client eval: sub { ::post('/right', 'hello') . '|' . ::post('/wrong', 'hello') }
+--- client_out eval: '200 length=9 rewritten|200 length=9 rewritten'
+
+
+
+=== TEST 28: a path and headers that the body decides about (set in on_request_body) are what is proxied
+--- filter
+{"request_body":[["action","pause"]],"request_body_end":[["body_to_header","request","request","x-body"],["set_header","request",":path","/by/body?x"],["set_body","request",0,-1,"moved"],["action","continue"]]}
+--- request
+POST /old
+hello
+--- response_body
+POST /by/body?x HTTP/1.0
+Host: up
+Connection: close
+Content-Length: 5
+x-body: hello
+
+moved

@@ -749,7 +749,7 @@ onetwo
     }
 --- upstream eval
 my $pause = 0.15;
-Filtered::reply("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n", Filtered::slowly($pause, 'one', 'two'))
+Filtered::reply(Filtered::slowly($pause, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n", 'one', 'two'))
 --- request
 GET /
 --- error_code: 250
@@ -793,3 +793,284 @@ sub {
 GET /
 --- response_body chomp
 say new
+
+
+
+=== TEST 31: limit_rate and small socket buffers: a rewritten body waits for the client and comes whole
+--- http_config
+    wasm_module body_stream  $TEST_NGINX_FILTERS/body_stream.wasm;
+--- config
+    location / {
+        wasm_filter body_stream;
+        limit_rate 300k;
+        root html;
+    }
+    location /up {
+        wasm_filter body_stream;
+        limit_rate 300k;
+        proxy_pass http://up;
+    }
+    location /unbuffered {
+        wasm_filter body_stream;
+        limit_rate 300k;
+        proxy_buffering off;
+        proxy_pass http://up;
+    }
+--- user_files eval: $::files
+--- upstream eval
+Filtered::reply("HTTP/1.1 200 OK\r\nContent-Length: 150000\r\n\r\n", '0123456789abcde' x 10000)
+--- client eval
+sub {
+    my $expected = uc '0123456789abcde' x 10000;
+    CORE::join ' ', map { my $got = ::get($_); $got =~ s/^200 \S+ //; $got eq $expected || $got eq "$expected\n" ? 'right' : "$_ wrong " . length $got } qw(/long.txt /up /unbuffered);
+}
+--- client_out eval: 'right right right'
+
+
+
+=== TEST 32: aio threads: a file passed on and rewritten
+--- http_config
+    wasm_module body_stream  $TEST_NGINX_FILTERS/body_stream.wasm;
+--- config
+    aio threads;
+    location /same/ {
+        wasm_filter hostcalls '{"response_body":[["log_body_length","response",0,-1]]}';
+        sendfile off;
+        alias html/;
+    }
+    location /upper/ {
+        wasm_filter body_stream;
+        sendfile off;
+        output_buffers 2 4k;
+        alias html/;
+    }
+    location /sendfile/ {
+        wasm_filter body_stream;
+        sendfile on;
+        alias html/;
+    }
+--- user_files eval: $::files
+--- client eval
+sub {
+    my $body = '0123456789abcde' x 10000 . "\n";
+    CORE::join ' ', map { my $got = ::get("${_}long.txt"); $got =~ s/^200 \S+ //; "$_ " . ($got eq $body ? 'same' : $got eq uc $body ? 'upper' : 'wrong') } qw(/same/ /upper/ /sendfile/);
+}
+--- client_out eval: '/same/ same /upper/ upper /sendfile/ upper'
+
+
+
+=== TEST 33: 101: the connection is upgraded behind a filter with body callbacks, and bytes flow both ways
+--- filter
+{"trace":true,"response_body":[["set_body","response",0,0,"x"]],"response_headers":[["set_header","response","x-seen","1"]]}
+--- config
+    location / {
+        @filter;
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection upgrade;
+        proxy_pass http://up;
+    }
+--- upstream eval
+sub {
+    my $connection = shift;
+    $connection->until(qr/\r\n\r\n/);
+    $connection->write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\nhello ");
+    my $word = $connection->take(4);
+    $connection->write("got $word");
+}
+--- client eval
+sub {
+    my $connection = connection();
+    $connection->write("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n");
+    my $head = $connection->until(qr/\r\n\r\n/);
+    my $first = $connection->take(6);
+    $connection->write('ping');
+    ($head =~ m{^HTTP/1.1 (\d+)})[0] . ($head =~ /^x-seen: 1\r$/m ? ' seen ' : ' unseen ') . $first . $connection->rest;
+}
+--- client_out eval: '101 seen hello got ping'
+--- guests_like eval: qr/on_response/
+--- guests eval
+qr/\Ahostcalls: on_response_headers id=2 count=\d+ eos=true\n\z/
+
+
+
+=== TEST 34: an intercepted error of the upstream: the error page passes the filter, nothing of the error's body is left
+--- filter
+{"response_body_end":[["set_body","response",4294967295,0,"+end"]]}
+--- config
+    error_page 502 /page;
+    location / {
+        @filter;
+        proxy_intercept_errors on;
+        proxy_pass http://up;
+    }
+    location /page {
+        @filter;
+        internal;
+        return 200 "page";
+    }
+--- upstream eval
+Filtered::reply("HTTP/1.1 502 Bad\r\nX-Up: 1\r\nContent-Length: 6\r\n\r\nbroken")
+--- client eval: sub { ::get('/') }
+--- client_out eval: '502 length=8 page+end'
+
+
+
+=== TEST 35: X-Accel-Redirect: the file is what the filter sees and the client gets
+--- filter
+{"response_body":[["log_body","response",0,-1],["set_body","response",0,0,"<"]]}
+--- config
+    location / {
+        @filter;
+        proxy_pass http://up;
+    }
+    location /file {
+        @filter;
+        internal;
+        alias html/f.txt;
+    }
+--- user_files eval: $::files
+--- upstream eval
+Filtered::reply("HTTP/1.1 200 OK\r\nX-Accel-Redirect: /file\r\nContent-Length: 6\r\n\r\nunseen")
+--- client eval: sub { ::get('/') }
+--- client_out eval: "200 length=12 <0123456789\n"
+--- guests_like eval: qr/body/
+--- guests
+hostcalls: body response 0 4294967295 = 0123456789\x0a
+
+
+
+=== TEST 36: an upstream that sends less or more than its Content-Length: never a wrong frame behind a filter
+--- filter
+{"response_body":[["log_body_length","response",0,-1]]}
+--- config
+    keepalive_timeout 2s;
+    location / {
+        @filter;
+        proxy_pass http://up;
+    }
+    location /next { return 200 "next"; }
+--- upstream eval
+sub { my $c = shift; my ($head) = $c->message; $c->write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" . ($head =~ /less/ ? '123' : '123456789')) }
+--- client eval
+sub {
+    CORE::join ' ', map {
+        my $connection = connection();
+        $connection->write("GET $_ HTTP/1.1\r\nHost: h\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        my ($head, $body) = $connection->message;
+        my $rest = $connection->rest;
+        $rest =~ s/^HTTP.*\r\n\r\n//s;
+        "[$body] [$rest]";
+    } qw(/more /less);
+}
+--- client_out eval: '[12345] [next] [123] []'
+--- no_error_log eval: $Filtered::alive
+
+
+
+=== TEST 36: a content-length set by the filter for the body that it makes
+--- filter
+{"response_headers":[["set_header","response","content-length","3"]],"response_body":[["set_body","response",0,-1,"abc"]]}
+--- config
+    location / { @filter; return 200 "12345"; }
+    location /file { @filter; alias html/f.txt; }
+--- user_files eval: $::files
+--- client eval: sub { ::get('/') . '|' . ::get('/file') }
+--- client_out eval: qr/\A200 (?:length=3|chunked) abc\|200 (?:length=3|chunked) abc\z/
+
+
+
+=== TEST 37: HTTP/0.9: the rewritten body without a header, and the end of the connection
+--- filter
+{"response_headers":[["remove_header","response","content-length"]],"response_body":[["set_body","response",0,0,"<"]]}
+--- config
+    location / { @filter; return 200 "text"; }
+--- client eval: sub { ask("GET /\r\n") }
+--- client_out eval: '<text'
+
+
+
+=== TEST 38: HEAD with content-length removed, and HEAD that fills a cache: no body, the next answers in order
+--- http_config
+    proxy_cache_path cache keys_zone=cache:1m;
+--- filter
+{"response_headers":[["remove_header","response","content-length"]],"response_body_end":[["set_body","response",4294967295,0,"+end"]]}
+--- config
+    location / { @filter; return 200 "text"; }
+    location /cached {
+        @filter;
+        proxy_cache cache;
+        proxy_cache_key k;
+        proxy_cache_valid 1m;
+        proxy_pass http://up;
+    }
+--- upstream eval
+Filtered::reply("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody")
+--- client eval
+sub {
+    my $connection = connection();
+    $connection->write(CORE::join '', map { "$_ HTTP/1.1\r\nHost: h\r\n\r\n" } 'HEAD /', 'GET /', 'HEAD /cached', 'GET /cached');
+    my $got = '';
+    for my $head (1, 0, 1, 0) {
+        my ($lines, $body) = $connection->message(head => $head);
+        $got .= ($lines =~ m{^HTTP/1.1 (\d+)})[0] . ($lines =~ /^Content-Length/mi ? ' length' : '') . " [$body]\n";
+    }
+    $got;
+}
+--- client_out
+200 []
+200 [text+end]
+200 []
+200 [body+end]
+
+
+
+=== TEST 39: trailers of the upstream: the body's end is theirs, they are seen, changed and sent on
+--- filter
+{"trace":true,"response_body":[["set_body","response",0,0,""]],"response_trailers":[["log_headers","response_trailers"],["set_header","response_trailers","x-one","new"],["add_header","response_trailers","x-two","2"]]}
+--- config
+    location / {
+        @filter;
+        proxy_http_version 1.1;
+        proxy_pass_trailers on;
+        proxy_pass http://up;
+    }
+--- upstream eval
+Filtered::reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-One\r\n\r\n4\r\nbody\r\n0\r\nX-One: 1\r\n\r\n")
+--- client eval
+sub { my $text = ask("GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: close\r\n\r\n"); ($text =~ /\r\n\r\n(.*)\z/s)[0] }
+--- client_out eval: "4\r\nbody\r\n0\r\nX-One: new\r\nx-two: 2\r\n\r\n"
+--- guests_like eval: qr/on_response_body.*eos=true|trailers/
+--- guests
+hostcalls: on_response_trailers id=2 count=1
+hostcalls: response_trailers has 1 pairs
+hostcalls: response_trailers x-one=1
+
+
+
+=== TEST 40: SSI: the filter of an included part sees its body and its end
+--- config
+    location /plain {
+        ssi on;
+        default_type text/html;
+        return 200 '<!--# include virtual="/part" -->[page]';
+    }
+    location /part {
+        wasm_filter hostcalls '{"response_body_end":[["set_body","response",0,0,"<"],["set_body","response",4294967295,0,">"]]}';
+        return 200 "part";
+    }
+--- client eval: sub { ::get('/plain') }
+--- client_out eval: '200 chunked <part>[page]'
+
+
+
+=== TEST 41: an empty response of an upstream grows a body
+--- filter
+{"response_headers":[["remove_header","response","content-length"]],"response_body_end":[["set_body","response",0,0,"grown"]]}
+--- upstream eval
+sub { my $c = shift; my ($head) = $c->message; $c->write($head =~ /chunked/ ? "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" : "HTTP/1.0 200 OK\r\n\r\n") }
+--- config
+    location / { @filter; proxy_http_version 1.1; proxy_pass http://up; }
+    location /unbuffered { @filter; proxy_http_version 1.1; proxy_buffering off; proxy_pass http://up; }
+--- client eval: sub { CORE::join ' ', map { ::get($_) } qw(/chunked /closed /unbuffered/chunked /unbuffered/closed) }
+--- client_out eval: '200 chunked grown 200 chunked grown 200 chunked grown 200 chunked grown'

@@ -460,3 +460,54 @@ X-Body: filtered body
 a: on_request_headers id=2 count=6 eos=false
 a: on_request_body id=2 size=4 eos=true
 --- no_error_log eval: $::bad
+
+
+
+=== TEST 17: the access phase of an `if`, with and without filters of its own
+--- http_config eval: $::module . 'wasm_filter_phase access;'
+--- config eval
+'
+    location /if/ {
+        ' . main::f('loc') . '
+        if ($arg_own) { ' . main::f('if') . ' }
+        if ($arg_off) { wasm_filter off; }
+        if ($arg_bare) { add_header X-If bare; }
+    }
+'
+--- user_files
+>>> if/x.txt
+file
+--- client eval
+sub { visit($ENV{TEST_NGINX_SERVER_PORT}, qw(/if/x.txt /if/x.txt?own=1 /if/x.txt?off=1 /if/x.txt?bare=1)) }
+--- client_out
+/if/x.txt 200 loc
+/if/x.txt?own=1 200 if
+/if/x.txt?off=1 200
+/if/x.txt?bare=1 200 loc
+--- contexts: 3
+--- guests_like eval: qr/: in /
+--- guests
+a: in loc
+a: in if
+a: in loc
+--- no_error_log eval: $::bad
+
+
+
+=== TEST 18: a filter that answers in the rewrite phase comes before nginx's access modules
+--- http_config eval: $::module
+--- config eval
+'
+    location /rewrite/ { ' . main::f('rewrite', ',["local_response",200,[],"answered"]') . ' deny all; }
+    location /pass/ { ' . main::f('pass') . ' deny all; }
+'
+--- user_files
+>>> pass/x.txt
+text
+--- client eval
+sub { visit($ENV{TEST_NGINX_SERVER_PORT}, qw(/rewrite/x /pass/x.txt)) }
+--- client_out
+/rewrite/x 200 rewrite
+/pass/x.txt 403 pass
+--- contexts: 2
+--- no_error_log eval: $::bad

@@ -480,3 +480,128 @@ sub {
 qr/^Reading: 0 Writing: 1 Waiting: 0/
 --- contexts: 2
 --- no_error_log eval: $::bad
+
+
+
+=== TEST 18: a subrequest's filter that traps or answers costs this part alone
+The other part has its filter in another instance: those that share one fail with it.
+--- http_config eval: 'wasm_module b $TEST_NGINX_FILTERS/hostcalls.wasm;' . $::module
+--- config eval
+'location /t/ { ssi on; ssi_types text/plain; ssi_silent_errors off; }
+location /ok { wasm_filter b \'{"response_headers":[["add_header","response","x","y"]]}\'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1; }
+location /status { stub_status; }'
+. CORE::join '', map { qq~
+    location /trap-$_ { wasm_filter a '{"$_":[["abort"]]}'; proxy_pass http://127.0.0.1:\$TEST_NGINX_PORT_1; }
+    location /local-$_ { wasm_filter a '{"$_":[["local_response",500,[["x","y"]],"local"]]}'; proxy_pass http://127.0.0.1:\$TEST_NGINX_PORT_1; }
+    ~ } qw(context_create request_headers response_headers response_body done)
+--- user_files eval
+[map { my $kind = $_; map { ["t/$kind-$_.txt", qq{1 <!--# include virtual="/$kind-$_" --> 2 <!--# include virtual="/ok" --> 3}] }
+    qw(context_create request_headers response_headers response_body done) } qw(trap local)]
+--- client eval
+sub {
+    my @all = map { my $kind = $_; map { "$kind-$_" } qw(request_headers response_headers response_body) } qw(trap local);
+    rows((map {
+        my $c = connection();
+        $c->write("GET /t/$_.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+        my $answer = $c->answer;
+        $answer =~ s/<html>.*?<\/html>\r\n/PAGE/s;
+        $answer =~ s/<!-- a padding.*?-->\r\n//sg;
+        "$_: $answer";
+    } @all, 'trap-context_create', 'trap-done'), ask("GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") =~ /(Writing: \d+)/);
+}
+--- client_out
+trap-request_headers: 200 1 PAGE 2 [GET /ok a= b= c=] 3
+trap-response_headers: 200 1  2 [GET /ok a= b= c=] 3
+trap-response_body: 200 1  2 [GET /ok a= b= c=] 3
+local-request_headers: 200 1 local 2 [GET /ok a= b= c=] 3
+local-response_headers: 200 1 local 2 [GET /ok a= b= c=] 3
+local-response_body: 200 1 local 2 [GET /ok a= b= c=] 3
+trap-context_create: 200 1 PAGE 2 [GET /ok a= b= c=] 3
+trap-done: 200 1 [GET /trap-done a= b= c=] 2 [GET /ok a= b= c=] 3
+Writing: 1
+--- no_error_log eval: $::bad
+
+
+
+=== TEST 19: a cache that renews itself in the background: the client's response passes the filter
+--- http_config eval: $::module . 'proxy_cache_path proxy_temp/cache keys_zone=cache:1m;'
+--- config
+    location /t {
+        wasm_filter a '{"trace":true,"request_headers":[["set_header","request","x-a","filter"]],"response_body":[["set_body","response",0,0,"filtered "]]}';
+        proxy_cache cache;
+        proxy_cache_use_stale updating;
+        proxy_cache_background_update on;
+        add_header X-Cache $upstream_cache_status;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_9;
+    }
+    location /status { stub_status; }
+--- upstream eval
+sub {
+    my ($c, $number) = @_;
+    my ($head) = $c->message;
+    my ($a) = $head =~ /^x-a: (\S+)/mi;
+    my $body = "body $number a=$a";
+    $c->write("HTTP/1.1 200 OK\r\nX-Accel-Expires: @" . "100\r\nContent-Length: " . length($body) . "\r\n\r\n$body");
+}
+--- client eval
+sub {
+    rows((map {
+        my $c = connection();
+        $c->write("GET /t HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        my ($head, $body) = $c->message;
+        my ($cache) = $head =~ /^x-cache: (\w+)/mi;
+        wait_for(sub { ask("GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") =~ /Writing: 1/ });
+        "$cache $body";
+    } 1 .. 3));
+}
+--- client_out
+MISS filtered body 1 a=filter
+STALE filtered body 1 a=filter
+STALE filtered body 2 a=filter
+--- no_error_log eval: $::bad
+
+
+
+=== TEST 20: close_stream in a subrequest closes the client's connection; contexts end
+--- http_config eval: $::module
+--- config eval
+'location /t/ { ssi on; ssi_types text/plain; ' . main::f('main') . ' }
+location /status { stub_status; }'
+. CORE::join '', map { qq~
+    location /$_ { wasm_filter a '{"trace":true,"$_":[["close","~ . (/request/ ? 'request' : 'response') . qq~"]]}'; proxy_pass http://127.0.0.1:\$TEST_NGINX_PORT_1; }
+    ~ } qw(request_headers response_headers response_body)
+--- user_files eval
+[map { ["t/$_.txt", qq{1 <!--# include virtual="/$_" --> 2}] } qw(request_headers response_headers response_body)]
+--- client eval
+sub {
+    rows((map {
+        my $answer = ask("GET /t/$_.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+        "$_: " . ($answer =~ / 2/ ? 'went on' : 'closed');
+    } qw(request_headers response_headers response_body)), ask("GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") =~ /(Writing: \d+)/);
+}
+--- client_out
+request_headers: closed
+response_headers: closed
+response_body: closed
+Writing: 1
+--- contexts: 6
+--- no_error_log eval: $::bad
+
+
+
+=== TEST 21: slices: the parts that nginx asks for itself pass the filter as the first one does
+--- http_config eval
+'wasm_module upper $TEST_NGINX_FILTERS/body_stream.wasm;
+server { listen 127.0.0.1:$TEST_NGINX_PORT_2; location / { root html; } }'
+--- config
+    location /x.txt {
+        slice 1k;
+        proxy_set_header Range $slice_range;
+        wasm_filter upper;
+        proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_2;
+    }
+--- user_files eval: [['x.txt', "abcdefg\n" x 400]]
+--- request
+GET /x.txt
+--- response_body eval: "ABCDEFG\n" x 400
+--- no_error_log eval: $::bad

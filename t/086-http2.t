@@ -449,3 +449,72 @@ response_headers reset, then other
 response_body reset, then other
 --- contexts: 4
 --- no_error_log eval: $::bad
+
+
+
+=== TEST 16: over TLS, an upload of 3 MB and its echo of 3 MB, both changed
+--- http_config eval
+$::module . q~
+server {
+    listen 127.0.0.1:$TEST_NGINX_PORT_3 ssl;
+    http2 on;
+    client_max_body_size 10m;
+    ssl_certificate ../html/tls.pem;
+    ssl_certificate_key ../html/tls.pem;
+    location / {
+        wasm_filter a '{"trace":true,"request_body_end":[["set_body","request",100000000,0," tail"]],"response_headers":[["remove_header","response","content-length"]],"response_body_end":[["set_body","response",100000000,0," end"]]}';
+        proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_9;
+    }
+}~
+--- config
+--- user_files eval: [@{ main::tls_files() }, ['upload', "0123456789" x 300000]]
+--- upstream eval
+sub {
+    my $c = shift;
+    my ($head, $body) = $c->message;
+    $c->write("HTTP/1.1 200 OK\r\nContent-Length: " . length($body) . "\r\n\r\n$body");
+}
+--- client eval
+sub {
+    my $body = output_of('curl', '-sSk', '--resolve', "h2.example:$ENV{TEST_NGINX_PORT_3}:127.0.0.1", '--data-binary', "\@$ENV{TEST_NGINX_SERVER_ROOT}/html/upload", "https://h2.example:$ENV{TEST_NGINX_PORT_3}/");
+    $body eq '0123456789' x 300000 . ' tail end' ? "as it should be\n" : length($body) . ' ' . substr($body, -100) . "\n";
+}
+--- client_out
+as it should be
+--- contexts: 1
+--- no_error_log eval: $::bad
+
+
+
+=== TEST 17: an upstream that breaks off its body breaks off the client's stream, not its connection
+While a filter holds the header for the body, there still is a 502.
+--- http_config eval
+main::server(q~
+location / { wasm_filter a '{"trace":true,"response_headers":[["remove_header","response","content-length"]]}'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_9; }
+location /held { wasm_filter a '{"trace":true,"response_headers":[["remove_header","response","content-length"]],"response_body":[["action","pause"]],"response_body_end":[["action","continue"]]}'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_9; }
+location /other { return 200 other; }~)
+--- config
+--- upstream eval
+sub {
+    my $c = shift;
+    $c->message;
+    $c->write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello");
+}
+--- client eval
+sub {
+    my $h2 = main::connection_h2();
+    $h2->get(1, '/');
+    my %first = $h2->answers(1);
+    $h2->get(3, '/other');
+    my %second = $h2->answers(3);
+    my ($held) = main::h2('-i', '/held') =~ m{^HTTP/2 (\d+)};
+    rows($first{1} =~ /^reset/ ? 'reset' : "got $first{1}", $second{3}, $held);
+}
+--- client_out
+reset
+other
+502
+--- contexts: 2
+--- error_log
+upstream prematurely closed connection
+--- no_error_log eval: $::bad

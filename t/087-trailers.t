@@ -281,3 +281,28 @@ a: response_trailers has 0 pairs
 a: response_trailers x: status 1
 a: request_trailers has 0 pairs
 --- no_error_log eval: $::bad
+
+
+
+=== TEST 13: a request body that a filter changes on its way to a gRPC upstream
+--- http_config eval
+main::server(q~location / {
+    wasm_filter a '{"trace":true,"request_headers":[["set_header","request",":path","/saw"]],"request_body":[["log_body","request",0,-1],["set_body","request",0,3,"filtered"]]}';
+    grpc_pass grpc://127.0.0.1:$TEST_NGINX_PORT_1;
+}~) =~ s/    location \/none/    location = \/saw { add_header X-Saw "\$request_method \$http_content_length \$request_body"; proxy_pass http:\/\/127.0.0.1:\$TEST_NGINX_PORT_1\/none; }\n    location \/none/r
+--- config
+--- client eval
+sub {
+    my $with_length = output_of('curl', '-sSi', '--http2-prior-knowledge', '-d', 'the body', "http://127.0.0.1:$ENV{TEST_NGINX_PORT_2}/");
+    my $streamed = output_of('curl', '-sSi', '--http2-prior-knowledge', '-d', 'the body', '-H', 'Content-Length:', "http://127.0.0.1:$ENV{TEST_NGINX_PORT_2}/");
+    rows(map { /^x-saw: (.*)\r/m ? $1 : $_ } $with_length, $streamed);
+}
+--- client_out
+POST 13 filtered body
+POST 13 filtered body
+--- contexts: 2
+--- guests_like eval: qr/body request/
+--- guests
+a: body request 0 4294967295 = the body
+a: body request 0 4294967295 = the body
+--- no_error_log eval: $::bad

@@ -13,7 +13,7 @@ use super::local::LocalReply;
 use super::response::{self, Response, Stage};
 use super::stream::Stream;
 use super::wake::Wake;
-use crate::conf::MainConf;
+use crate::conf::{LocConf, MainConf};
 use crate::nginx::log::Level;
 use crate::nginx::pool;
 use crate::nginx::request::Request;
@@ -158,6 +158,22 @@ impl Context {
             return None;
         }
         Some(context)
+    }
+
+    /// The context of a subrequest that has come past the phases of the request's callbacks;
+    /// `Ok(None)` when its location has no filters, or it had a context that has ended.
+    pub fn of_clone(request: Request) -> Result<Option<Rc<Context>>, ()> {
+        if !request.module_ctx::<Context>(crate::module()).is_null() {
+            return Ok(None);
+        }
+        let (Some(chain), Some(conf)) = (LocConf::of(request).chain(), MainConf::of(request))
+        else {
+            return Ok(None);
+        };
+        let context = Context::create(request, chain, conf).ok_or(())?;
+        context.stage.set(RequestStage::Done);
+        context.reached.set(context.filters().len());
+        Ok(Some(context))
     }
 
     /// The request, until its contexts have ended.

@@ -119,8 +119,15 @@ enum Source {
 
 /// nginx's header filter.
 pub fn header_filter(request: Request) -> ngx_int_t {
-    let Some(context) = find(request) else {
-        return next::header(request);
+    let context = match find(request) {
+        Some(context) => context,
+        None if !request.skips_phases() => return next::header(request),
+        // The response of a slice, say: filtered like the first one's.
+        None => match Context::of_clone(request) {
+            Ok(Some(context)) => context,
+            Ok(None) => return next::header(request),
+            Err(()) => return ERROR,
+        },
     };
     let response = &context.response;
     match response.stage.get() {
@@ -264,6 +271,9 @@ fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
         }
         let index = context.index(Direction::Response, place);
         if !context.filters()[index].response.resume.replace(false) {
+            if is_cut_off(context, request) {
+                return stopped(context, request, Stop::CutOff);
+            }
             set_buffered(request, true);
             return AGAIN;
         }
@@ -314,7 +324,10 @@ fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
 /// Has the upstream failed, so that the end that a filter waits for never comes?
 fn is_cut_off(context: &Context, request: Request) -> bool {
     let end_is_held = |filter: &Filter| filter.response.held.get() == Some(true);
-    request.upstream_has_ended() && !context.filters().iter().any(end_is_held)
+    // SAFETY: queued buffers are valid.
+    let end_is_queued =
+        || unsafe { buf::iter(context.response.queue.get()).any(|b| buf::ends(b, request)) };
+    request.upstream_has_ended() && !context.filters().iter().any(end_is_held) && !end_is_queued()
 }
 
 /// Do the next filters hold as much as they may? nginx's write filter keeps up to

@@ -60,6 +60,13 @@ impl Request {
         unsafe { *(*self.as_ptr()).ctx.add(module.ctx_index) = value.cast() }
     }
 
+    /// May it be a clone of its parent (`NGX_HTTP_SUBREQUEST_CLONE`, for slices), which starts in
+    /// the content phase? Clones in the background only fill the cache.
+    pub fn skips_phases(self) -> bool {
+        // SAFETY: as above.
+        !self.is_main() && unsafe { (*self.as_ptr()).background() == 0 }
+    }
+
     /// This module's configuration of the location.
     pub fn loc_conf<T>(self, module: &ngx_module_t) -> *mut T {
         // SAFETY: nginx allocates a slot for each HTTP module.
