@@ -1074,3 +1074,64 @@ sub { my $c = shift; my ($head) = $c->message; $c->write($head =~ /chunked/ ? "H
     location /unbuffered { @filter; proxy_http_version 1.1; proxy_buffering off; proxy_pass http://up; }
 --- client eval: sub { CORE::join ' ', map { ::get($_) } qw(/chunked /closed /unbuffered/chunked /unbuffered/closed) }
 --- client_out eval: '200 chunked grown 200 chunked grown 200 chunked grown 200 chunked grown'
+
+
+
+=== TEST 42: pieces of a file emptied or kept at every place: no byte lost, doubled or out of order
+--- http_config
+    wasm_module empty ../html/empty.wat;
+--- user_files
+>>> empty.wat
+;; Empties each piece that begins with "-", and doubles the first byte of one that begins with "+".
+(module
+  (import "env" "proxy_get_buffer_bytes" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_buffer_bytes" (func $set (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_remove_header_map_value" (func $remove (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "content-length")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 1024))
+  (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32)
+    (drop (call $remove (i32.const 2) (i32.const 16) (i32.const 14)))
+    (i32.const 0))
+  (func (export "proxy_on_response_body") (param i32 i32 i32) (result i32)
+    (i32.store8 (i32.const 1024) (i32.const 0))
+    (drop (call $get (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 4)))
+    (if (i32.eq (i32.load8_u (i32.const 1024)) (i32.const 45))
+      (then (drop (call $set (i32.const 1) (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 0)))))
+    (if (i32.eq (i32.load8_u (i32.const 1024)) (i32.const 43))
+      (then (drop (call $set (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 1024) (i32.const 1)))))
+    (i32.const 0)))
+--- config
+    location / {
+        wasm_filter empty;
+        root html;
+    }
+    location /off/ {
+        wasm_filter empty;
+        sendfile off;
+        output_buffers 1 64k;
+        alias html/;
+    }
+--- client eval
+sub {
+    my %piece = (a => 'a' x 65536, b => 'b' x 65536, m => '-' x 65536, p => '+' . 'p' x 65535);
+    my %kept = (a => $piece{a}, b => $piece{b}, m => '', p => "+$piece{p}");
+    my $wrong = '';
+    my $count = 0;
+    for my $plan (map { my $x = $_; map { my $y = $_; map { "$x$y$_" } '', qw(a m p) } qw(b m p) } qw(a m p)) {
+        for my $tail ('', 'tail', '-tail', '+tail') {
+            open my $file, '>', "$ENV{TEST_NGINX_SERVROOT}/html/file" or die $!;
+            print $file map({ $piece{$_} } split //, $plan), $tail;
+            close $file;
+            my $expected = CORE::join('', map { $kept{$_} } split //, $plan) . ($tail eq '-tail' ? '' : $tail eq '+tail' ? '++tail' : $tail);
+            for my $path ('/file', '/off/file') {
+                my $got = ::get($path);
+                $count++;
+                $wrong .= "$path $plan$tail: " . length($got) . ' for ' . (12 + length $expected) . "\n" if $got ne "200 chunked $expected";
+            }
+        }
+    }
+    $wrong . "$count files";
+}
+--- client_out eval: '288 files'

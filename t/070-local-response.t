@@ -3,6 +3,7 @@
 use Test::Nginx::Socket 'no_plan';
 use Wire;
 use Filtered;
+use Time::HiRes ();
 
 # Answers "from upstream" and counts: GET /hits is the number of requests but these.
 our $counting = do {
@@ -516,3 +517,98 @@ _EOC_
     location /as   { wasm_filter fault_as '{"body":"hello world","http_status":200}'; proxy_pass http://up; }
 --- client eval: sub { ::connection_answer('/rust') . '|' . ::connection_answer('/as') }
 --- client_out eval: '200 hello world|200 hello world'
+
+
+
+=== TEST 28: an upstream that sends on for long does not hold up the client behind a local response
+--- filter
+{"response_headers":[["if_path","/headers",[["local_response",200,[],"headers"]]]],"response_body":[["if_path","/body",[["local_response",200,[],"body"]]]]}
+--- config
+    keepalive_timeout 5s;
+    location / {
+        @filter;
+        proxy_http_version 1.1;
+        proxy_pass http://up;
+    }
+    location /headers/unbuffered {
+        @filter;
+        proxy_buffering off;
+        proxy_http_version 1.1;
+        proxy_pass http://up;
+    }
+    location /body/unbuffered {
+        @filter;
+        proxy_buffering off;
+        proxy_http_version 1.1;
+        proxy_pass http://up;
+    }
+    location /next { return 200 "next"; }
+--- upstream eval
+my $pause = 0.1;
+sub {
+    my $connection = shift;
+    $connection->message;
+    $connection->write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    # Until the other side goes, for 3 s at most.
+    for (1 .. 30) {
+        $connection->write("4\r\nmore\r\n") or last;
+        select undef, undef, undef, $pause;
+    }
+}
+--- client eval
+sub {
+    CORE::join '', map {
+        my $connection = connection();
+        my $start = Time::HiRes::time();
+        $connection->write("GET $_ HTTP/1.1\r\nHost: h\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+        my $got = $connection->answer . ' ' . $connection->answer;
+        my $soon = Time::HiRes::time() - $start < 2 ? 'soon' : 'late';
+        "$_ $got $soon\n";
+    } qw(/headers /headers/unbuffered /body /body/unbuffered);
+}
+--- client_out
+/headers 200 headers 200 next soon
+/headers/unbuffered 200 headers 200 next soon
+/body 200 body 200 next soon
+/body/unbuffered 200 body 200 next soon
+--- no_error_log eval: $Filtered::alive
+
+
+
+=== TEST 29: Connection: close among the headers of a local response ends the connection behind it, with one such line
+--- filter
+{"response_headers":[["local_response",200,[["Connection","close"]],"bye"]]}
+--- config
+    keepalive_timeout 5s;
+    location / { @filter; return 200 "text"; }
+--- client eval
+sub {
+    my $connection = connection();
+    $connection->write("GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    my $text = $connection->rest;
+    my $answers = () = $text =~ /HTTP\/1\.1 200/g;
+    my $lines = () = $text =~ /^Connection: close\r$/mgi;
+    "$answers $lines " . ($text =~ /bye\z/ ? 'bye' : $text);
+}
+--- client_out eval: '1 1 bye'
+
+
+
+=== TEST 30: a long local response of each response callback to a client that reads slowly: whole, and the connection goes on
+--- filter eval
+my $body = '0123456789abcdef' x 131072;
+qq({"response_headers":[["if_path","/headers",[["local_response",200,[],"$body"]]]],"response_body":[["if_path","/body",[["local_response",200,[],"$body"]]]]})
+--- upstream eval: $::counting
+--- client eval
+sub {
+    CORE::join '', map {
+        my $connection = connection();
+        $connection->write("GET $_ HTTP/1.1\r\nHost: h\r\n\r\nGET /next HTTP/1.1\r\nHost: h\r\n\r\n");
+        select undef, undef, undef, 0.3;
+        my $got = $connection->answer;
+        "$_ " . ($got eq '200 ' . '0123456789abcdef' x 131072 ? 'right ' : 'wrong ' . length $got) . $connection->answer;
+    } qw(/headers /body);
+}
+--- client_out
+/headers right 200 from upstream
+/body right 200 from upstream

@@ -605,3 +605,63 @@ server { listen 127.0.0.1:$TEST_NGINX_PORT_2; location / { root html; } }'
 GET /x.txt
 --- response_body eval: "ABCDEFG\n" x 400
 --- no_error_log eval: $::bad
+
+
+
+=== TEST 22: slices: each part has a context, which ends
+--- http_config eval
+$::module . 'server { listen 127.0.0.1:$TEST_NGINX_PORT_2; location / { root html; } }'
+--- config
+    location /x.txt {
+        slice 1k;
+        proxy_set_header Range $slice_range;
+        wasm_filter a '{"trace":true}';
+        proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_2;
+    }
+    location /status { stub_status; }
+--- user_files eval: [['x.txt', "abcdefg\n" x 400]]
+--- client eval
+sub {
+    my $c = connection();
+    $c->write("GET /x.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+    my ($head, $body) = $c->message;
+    $c->close;
+    rows($head =~ m{^HTTP/1.1 (\d+)}, length $body,
+        ask("GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") =~ /(Writing: \d+)/);
+}
+--- client_out
+200
+3200
+Writing: 1
+--- contexts: 4
+--- no_error_log eval: $::bad
+
+
+
+=== TEST 23: a range of slices that pass a filter
+--- http_config eval
+$::module . 'server { listen 127.0.0.1:$TEST_NGINX_PORT_2; location / { root html; } }'
+--- config
+    location /x.txt {
+        slice 1k;
+        proxy_set_header Range $slice_range;
+        wasm_filter a '{"trace":true}';
+        proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_2;
+    }
+    location /status { stub_status; }
+--- user_files eval: [['x.txt', "abcdefg\n" x 400]]
+--- client eval
+sub {
+    my $c = connection();
+    $c->write("GET /x.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=1000-2100\r\n\r\n");
+    my ($part, $bytes) = $c->message;
+    $c->close;
+    rows($part =~ m{^HTTP/1.1 (\d+)}, $part =~ /^content-range: (.*)\r/mi, length $bytes,
+        ask("GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") =~ /(Writing: \d+)/);
+}
+--- client_out
+206
+bytes 1000-2100/3200
+1101
+Writing: 1
+--- no_error_log eval: $::bad

@@ -121,7 +121,7 @@ enum Source {
 pub fn header_filter(request: Request) -> ngx_int_t {
     let context = match find(request) {
         Some(context) => context,
-        None if !request.skips_phases() => return next::header(request),
+        None if !request.is_clone() => return next::header(request),
         // The response of a slice, say: filtered like the first one's.
         None => match Context::of_clone(request) {
             Ok(Some(context)) => context,
@@ -843,7 +843,9 @@ fn replace(request: Request, reply: LocalReply) -> ngx_int_t {
     if rc == ERROR || rc > OK || unsafe { (*request.as_ptr()).header_only() } != 0 {
         return rc;
     }
-    match next::body(request, &mut body) {
+    let rc = next::body(request, &mut body);
+    request.end_upstream();
+    match rc {
         ERROR => ERROR,
         _ => OK,
     }

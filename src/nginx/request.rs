@@ -4,8 +4,8 @@ use std::ptr::NonNull;
 
 use ngx::ffi::{
     NGX_HTTP_HEAD, ngx_chain_t, ngx_connection_t, ngx_event_pipe_t, ngx_http_core_loc_conf_t,
-    ngx_http_core_main_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t, ngx_module_t,
-    ngx_pool_t, ngx_str_t,
+    ngx_http_core_main_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t, ngx_http_upstream_t,
+    ngx_module_t, ngx_pool_t, ngx_str_t,
 };
 
 use super::core_module;
@@ -60,11 +60,39 @@ impl Request {
         unsafe { *(*self.as_ptr()).ctx.add(module.ctx_index) = value.cast() }
     }
 
-    /// May it be a clone of its parent (`NGX_HTTP_SUBREQUEST_CLONE`, for slices), which starts in
-    /// the content phase? Clones in the background only fill the cache.
-    pub fn skips_phases(self) -> bool {
-        // SAFETY: as above.
-        !self.is_main() && unsafe { (*self.as_ptr()).background() == 0 }
+    /// Is it a clone of its parent (`NGX_HTTP_SUBREQUEST_CLONE`, for slices), which starts in the
+    /// content phase? Clones in the background only fill the cache.
+    pub fn is_clone(self) -> bool {
+        // SAFETY: as above; a subrequest has a parent, and a clone its parent's URI.
+        unsafe {
+            let r = self.as_ptr();
+            !self.is_main() && (*r).background() == 0 && (*r).uri.data == (*(*r).parent).uri.data
+        }
+    }
+
+    /// The response is complete without the rest of the upstream's: nginx drops that, but for
+    /// what it puts into its cache.
+    pub fn end_upstream(self) {
+        // SAFETY: as above; `pipe` is there with `buffering`.
+        unsafe {
+            let Some(upstream) = (*self.as_ptr()).upstream.as_mut() else {
+                return;
+            };
+            if upstream.header_sent() == 0 {
+                // `ngx_http_upstream_send_response` ends it then.
+                (*self.as_ptr()).set_header_only(1);
+                return;
+            }
+            if upstream.store() != 0 || upstream_is_cacheable(upstream) {
+                return;
+            }
+            upstream.set_keepalive(0);
+            if upstream.buffering() == 0 {
+                upstream.length = 0;
+            } else if let Some(pipe) = upstream.pipe.as_mut() {
+                pipe.set_upstream_done(1);
+            }
+        }
     }
 
     /// This module's configuration of the location.
@@ -246,4 +274,11 @@ impl Request {
                 || matches!(self.status(), 100..=199 | 204 | 304)
         }
     }
+}
+
+fn upstream_is_cacheable(upstream: &ngx_http_upstream_t) -> bool {
+    #[cfg(ngx_feature = "http_cache")]
+    return upstream.cacheable() != 0;
+    #[cfg(not(ngx_feature = "http_cache"))]
+    false
 }
