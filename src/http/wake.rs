@@ -59,7 +59,8 @@ unsafe extern "C" fn handle(event: *mut ngx_event_t) {
             if let Some(request) = (*context).request() {
                 let connection = request.connection();
                 let r = request.as_ptr();
-                let gone = (*r).done() != 0 || (*(*r).main).terminated() != 0;
+                let gone =
+                    (*r).done() != 0 || (*(*r).main).blocked() != 0 || (*connection).error() != 0;
                 // An upstream's handler passes on nothing where it has nothing new.
                 let rc = match !gone && (*context).response_is_paused() {
                     true => ngx_http_output_filter(r, std::ptr::null_mut()),

@@ -353,6 +353,7 @@ unsafe fn point(request: Request, headers: *mut ngx_http_headers_in_t, line: *mu
         else {
             return;
         };
+        #[cfg_attr(not(nginx1_23_0), allow(unused_mut))]
         let mut place = field(headers, *offset);
         #[cfg(nginx1_23_0)]
         {
@@ -395,14 +396,15 @@ fn forget_arrays(headers: *mut ngx_http_headers_in_t) {
 
 #[cfg(not(nginx1_23_0))]
 fn push_pointer(request: Request, array: *mut ngx::ffi::ngx_array_t, line: *mut ngx_table_elt_t) {
-    use ngx::ffi::{ngx_array_init, ngx_array_push};
+    use ngx::ffi::{ngx_array_create, ngx_array_push};
     // SAFETY: the array is the live request's, made here when it is still all zeroes.
     unsafe {
-        if (*array).elts.is_null()
-            && ngx_array_init(array, request.pool(), 2, size_of::<*mut ngx_table_elt_t>())
-                != crate::nginx::OK
-        {
-            return;
+        if (*array).elts.is_null() {
+            let size = size_of::<*mut ngx_table_elt_t>();
+            match ngx_array_create(request.pool(), 2, size).as_ref() {
+                Some(new) => *array = *new,
+                None => return,
+            }
         }
         let place: *mut *mut ngx_table_elt_t = ngx_array_push(array).cast();
         if !place.is_null() {

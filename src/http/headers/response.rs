@@ -395,6 +395,7 @@ fn point(request: Request, name: &[u8]) {
         let Some(offset) = offset(&name.to_ascii_lowercase()) else {
             return;
         };
+        #[cfg_attr(not(nginx1_23_0), allow(unused_mut))]
         let mut place = field(headers, offset);
         *place = std::ptr::null_mut();
         for line in live_lines(list(request), name) {
