@@ -548,7 +548,8 @@ my $pause = 0.1;
 sub {
     my $connection = shift;
     $connection->message;
-    $connection->write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    # In one piece: a head alone would be flushed to the client without proxy_buffering.
+    $connection->write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nmore\r\n");
     # Until the other side goes, for 3 s at most.
     for (1 .. 30) {
         $connection->write("4\r\nmore\r\n") or last;
