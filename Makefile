@@ -74,7 +74,7 @@ run: module samples
 		"$(NGINX_SOURCE_DIR)/conf/mime.types"
 
 test: module filters setup-test
-	cargo test --workspace --locked --profile $(PROFILE)
+	cargo test --workspace --locked --no-fail-fast --profile $(PROFILE)
 	WASM_MODULE="$(MODULE)" WASM_FILTERS="$(FILTERS)" scripts/prove
 
 # The tree for the user is the optimised one, so everything starts over with BUILD=release.

@@ -270,7 +270,7 @@ fn deferring() -> Guest {
             1,
             false,
             "(drop (call $proxy_log #2 {log}))
-             (call $note (call $proxy_get_header_map_pairs #0 @))",
+             (call $note (call $proxy_get_header_map_value #0 {a} @))",
         )
         .callback(
             "on_delete",
@@ -281,7 +281,7 @@ fn deferring() -> Guest {
         .request_headers(
             "(call $note (call $proxy_done))
              (call $note (call $proxy_set_effective_context (global.get $waiting)))
-             (call $note (call $proxy_get_header_map_pairs #0 @))
+             (call $note (call $proxy_get_header_map_value #0 {a} @))
              (call $note (call $proxy_done))
              (call $note (call $proxy_done))
              (drop (call $proxy_log #2 {end}))",
