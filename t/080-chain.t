@@ -521,7 +521,7 @@ sub {
         my ($status, $body) = $answer =~ m{^HTTP/1.1 (\d+).*\r\n\r\n(.*)}s;
         $body = $body eq "upstream\n" ? 'upstream' : length $body ? 'error page' : 'empty';
         my ($next) = ask("GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") =~ /^x-f: (b)\r/m;
-        my ($busy) = ask("GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") =~ /Writing: (\d+)/;
+        my $busy = writing();
         "$_: $status $body, next " . ($next // 'fails') . ", writing $busy";
     } qw(context_create request_headers request_body response_headers response_body done log delete));
 }

@@ -23,15 +23,7 @@ our $bad = qr/\[alert\]|\[emerg\]|\[crit\]|panicked/;
 our $big = [['big.txt', "0123456789abcde\n" x (512 * 1024)]];
 
 # Requests that nginx works at, but the one that asks, now or as soon as there are none.
-sub busy {
-    my $writing;
-    wait_for(sub {
-        my $answer = ask("GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        ($writing) = $answer =~ /Writing: (\d+)/;
-        defined $writing && $writing == 1;
-    });
-    return $writing - 1;
-}
+sub busy { return writing() - 1 }
 
 # Sends a request and leaves when the log matches; tells what nginx still works at.
 sub leave {

@@ -73,6 +73,7 @@ sub each_paused {
             # The connection is as good as new.
             $c->write("GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
             my ($next) = $c->rest =~ /Writing: (\d+)/;
+            $next = writing() if defined $next;
             length $body > 100 and $body = length($body) . ' bytes of ' . CORE::join '', sort keys %{ { map { $_ => 1 } split //, $body } };
             "$status marks=$marks [$body] writing=" . ($next // '-');
         } // "failed: $@";

@@ -28,7 +28,7 @@ use Time::HiRes qw(sleep time);
 
 use Wire::Connection;
 
-our @EXPORT = qw(connection ask visit rows log_text log_has wait_for output_of);
+our @EXPORT = qw(connection ask visit rows log_text log_has wait_for writing output_of);
 
 # Blocks' `eval` sections are evaluated in this package.
 {
@@ -97,6 +97,19 @@ sub wait_for {
         sleep 0.01;
     }
     return 1;
+}
+
+# What stub_status at /status counts as "Writing", this request included, as soon as there is no
+# other: nginx is done with a request a little later than its client. The last count if that
+# does not come.
+sub writing {
+    my $writing;
+    wait_for(sub {
+        my $answer = ask("GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        ($writing) = $answer =~ /Writing: (\d+)/;
+        ($writing // 0) == 1;
+    });
+    return $writing // 'unknown';
 }
 
 # The output of a program, what it says on standard error included; $TEST_NGINX_... is in its
