@@ -218,9 +218,13 @@ impl Context {
 
     /// Does a filter hold back the response's header or body?
     pub fn response_is_paused(&self) -> bool {
+        matches!(self.response.stage(), Stage::HeadersPaused(_)) || self.holds_response_body()
+    }
+
+    /// Does a filter hold back a piece of the response's body?
+    pub fn holds_response_body(&self) -> bool {
         let mut halves = self.filters().iter().map(|filter| &filter.response);
-        matches!(self.response.stage(), Stage::HeadersPaused(_))
-            || halves.any(|half| half.held.get().is_some())
+        halves.any(|half| half.held.get().is_some())
     }
 
     /// Something is held back: a failure of any filter's instance has to end the wait.

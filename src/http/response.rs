@@ -309,10 +309,7 @@ fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
             Err(stop) => return stopped(context, request, stop),
         };
     }
-    let held = context
-        .filters()
-        .iter()
-        .any(|f| f.response.held.get().is_some());
+    let held = context.holds_response_body();
     let waiting = held || !response.queue.get().is_null();
     if held && response.queue.get().is_null() && is_cut_off(context, request) {
         return stopped(context, request, Stop::CutOff);
@@ -499,10 +496,7 @@ fn next_window(context: &Context, request: Request) -> Option<Window> {
 /// Passes a window on in the buffers that it came in.
 fn forward(context: &Rc<Context>, request: Request, window: Window) -> Result<ngx_int_t, Stop> {
     let response = &context.response;
-    let held = context
-        .filters()
-        .iter()
-        .any(|f| f.response.held.get().is_some());
+    let held = context.holds_response_body();
     if held && !window.end {
         // A flush behind bytes that are held back.
         used(context, request, &window);
