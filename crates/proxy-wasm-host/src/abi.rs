@@ -79,6 +79,15 @@ pub enum StreamType {
     Upstream,
 }
 
+/// What a metric records.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MetricType {
+    Counter = 0,
+    Gauge,
+    Histogram,
+}
+
 /// A guest's answer to a stream callback.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,4 +146,5 @@ from_guest!(MapType: RequestHeaders, RequestTrailers, ResponseHeaders, ResponseT
     GrpcInitialMetadata, GrpcTrailingMetadata, CallHeaders, CallTrailers);
 from_guest!(BufferType: RequestBody, ResponseBody, DownstreamData, UpstreamData, CallResponseBody,
     GrpcMessage, VmConfiguration, PluginConfiguration, ForeignArguments);
+from_guest!(MetricType: Counter, Gauge, Histogram);
 from_guest!(StreamType: Request, Response, Downstream, Upstream);

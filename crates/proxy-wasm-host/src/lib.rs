@@ -16,6 +16,7 @@
 
 mod abi;
 mod callbacks;
+mod calls;
 mod codec;
 mod context;
 mod engine;
@@ -30,8 +31,9 @@ mod traits;
 mod vm;
 mod wasi;
 
-pub use abi::{AbiVersion, Action, BufferType, LogLevel, MapType, Status, StreamType};
+pub use abi::{AbiVersion, Action, BufferType, LogLevel, MapType, MetricType, Status, StreamType};
 pub use callbacks::Callbacks;
+pub use calls::{CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall, OwnedPairs, Pairs};
 pub use codec::serialize_map;
 pub use engine::Engine;
 pub use error::{CallError, LoadError, StartError};

@@ -1,6 +1,7 @@
 //! The seam to the host proxy: what it must offer to a guest.
 
-use crate::abi::{BufferType, LogLevel, MapType, Status, StreamType};
+use crate::abi::{BufferType, LogLevel, MapType, MetricType, Status, StreamType};
+use crate::calls::{CallId, GrpcCall, HttpCall};
 use crate::vm::ContextId;
 
 /// A response that the guest sends instead of the upstream's.
@@ -87,8 +88,15 @@ pub trait HttpStream: Clone + 'static {
     /// Records a local response; what it borrows is gone after the call.
     fn send_local_response(&self, response: &LocalResponse<'_>) -> Result<(), Status>;
 
-    /// 0.1.0's request to choose the route again.
+    /// Records that the route is to be chosen again (0.1.0's import, and the foreign function).
     fn clear_route_cache(&self) -> Result<(), Status> {
+        Err(Status::Unimplemented)
+    }
+
+    /// Sets a value of this request that the filters behind this one and the proxy's own
+    /// `filter_state` readers see, by a single name (Envoy's `set_envoy_filter_state`).
+    fn set_filter_state(&self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        let _ = (name, value);
         Err(Status::Unimplemented)
     }
 }
@@ -115,6 +123,123 @@ pub trait Proxy: 'static {
     /// it. Only to be recorded: the guest is running.
     fn set_tick_period(&self, root: ContextId, milliseconds: u32) -> Result<(), Status> {
         let _ = (root, milliseconds);
+        Err(Status::Unimplemented)
+    }
+
+    /// Starts an HTTP call. Its end, whatever it is, is to be told by
+    /// [`Vm::on_http_call_response`](crate::Vm::on_http_call_response), after this function has
+    /// returned. `stream`: whose call it is; `None` for a root context's.
+    ///
+    /// `Err(BadArgument)`: there is no such upstream.
+    fn http_call(
+        &self,
+        stream: Option<&Self::Stream>,
+        id: CallId,
+        call: &HttpCall<'_>,
+    ) -> Result<(), Status> {
+        let _ = (stream, id, call);
+        Err(Status::Unimplemented)
+    }
+
+    /// Starts a gRPC call or stream. What it receives is told by [`Vm::on_grpc`](crate::Vm::on_grpc), after
+    /// this function has returned.
+    ///
+    /// `Err(ParseFailure)`: there is no such upstream.
+    fn grpc_call(
+        &self,
+        stream: Option<&Self::Stream>,
+        id: CallId,
+        call: &GrpcCall<'_>,
+    ) -> Result<(), Status> {
+        let _ = (stream, id, call);
+        Err(Status::Unimplemented)
+    }
+
+    /// Sends a message on an open gRPC stream; `end`: it is the last one. An empty last message
+    /// only ends the stream.
+    fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
+        let _ = (id, message, end);
+        Err(Status::Unimplemented)
+    }
+
+    /// Ends the sending half of a gRPC stream; what it still receives is told.
+    fn grpc_close(&self, id: CallId) -> Result<(), Status> {
+        let _ = id;
+        Err(Status::Unimplemented)
+    }
+
+    /// Ends an HTTP call or a gRPC call or stream of which nothing more is to be told: the guest
+    /// has cancelled it, or its context is gone. Does nothing when there is no such call.
+    fn cancel_call(&self, id: CallId) {
+        let _ = id;
+    }
+
+    /// Appends a value to `out`, which is empty, and answers its compare-and-swap number, which is
+    /// never 0; `Err(NotFound)` when there is none. Keys are the VM's own: it shares them with the
+    /// VMs of the same `vm_id` only.
+    fn shared_data(&self, key: &[u8], out: &mut Vec<u8>) -> Result<u32, Status> {
+        let _ = (key, out);
+        Err(Status::Unimplemented)
+    }
+
+    /// Sets a value. `cas` 0: whatever it is now; else `Err(CasMismatch)` when its number is
+    /// another one. `Err(InternalFailure)` when there is no room.
+    fn set_shared_data(&self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
+        let _ = (key, value, cas);
+        Err(Status::Unimplemented)
+    }
+
+    /// The number of a queue of this VM's, which is made if there is none. `proxy_on_queue_ready`
+    /// of `root` is due when it gets something.
+    fn register_queue(&self, root: ContextId, name: &[u8]) -> Result<u32, Status> {
+        let _ = (root, name);
+        Err(Status::Unimplemented)
+    }
+
+    /// The number of a queue of the VMs with this `vm_id` (empty: this one's);
+    /// `Err(NotFound)` when there is none.
+    fn resolve_queue(&self, vm_id: &[u8], name: &[u8]) -> Result<u32, Status> {
+        let _ = (vm_id, name);
+        Err(Status::Unimplemented)
+    }
+
+    /// `Err(NotFound)`: no such queue; `Err(InternalFailure)`: no room.
+    fn enqueue(&self, queue: u32, message: &[u8]) -> Result<(), Status> {
+        let _ = (queue, message);
+        Err(Status::Unimplemented)
+    }
+
+    /// Appends the oldest message to `out`, which is empty. `Err(NotFound)`: no such queue;
+    /// `Err(Empty)`: it has none.
+    fn dequeue(&self, queue: u32, out: &mut Vec<u8>) -> Result<(), Status> {
+        let _ = (queue, out);
+        Err(Status::Unimplemented)
+    }
+
+    /// The number of a metric, which is made if there is none of this type and name.
+    /// `Err(BadArgument)`: the name has another type already, or makes no valid metric;
+    /// `Err(InternalFailure)`: no room.
+    fn define_metric(&self, metric: MetricType, name: &[u8]) -> Result<u32, Status> {
+        let _ = (metric, name);
+        Err(Status::Unimplemented)
+    }
+
+    /// Adds to a counter or a gauge. `Err(NotFound)`: no such metric; `Err(BadArgument)`: a
+    /// histogram, or a counter and a negative number.
+    fn increment_metric(&self, metric: u32, offset: i64) -> Result<(), Status> {
+        let _ = (metric, offset);
+        Err(Status::Unimplemented)
+    }
+
+    /// Sets a counter or a gauge, or adds a value to a histogram; `Err(NotFound)`: no such metric.
+    fn record_metric(&self, metric: u32, value: u64) -> Result<(), Status> {
+        let _ = (metric, value);
+        Err(Status::Unimplemented)
+    }
+
+    /// A metric's value. `Err(NotFound)`: no such metric; `Err(BadArgument)`: a histogram.
+    fn metric(&self, metric: u32) -> Result<u64, Status> {
+        let _ = metric;
         Err(Status::Unimplemented)
     }
 }

@@ -1,5 +1,6 @@
 //! One instance of a program with its contexts.
 
+mod calls;
 mod entry;
 mod streams;
 
