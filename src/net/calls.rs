@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
 
 use proxy_wasm_host::{CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall, Status};
 

@@ -96,8 +96,6 @@ impl Call {
 
     /// Makes the call. `tell` answers whether there is anybody to be told more.
     ///
-    /// Of a call only its message or how it failed is told, of a stream everything.
-    ///
     /// Answers why the connection or the response was no good, for the log; `None` when the
     /// server has told a status, whatever it is.
     pub async fn run(
@@ -106,19 +104,12 @@ impl Call {
         tell: impl Fn(GrpcEvent) -> bool,
     ) -> Option<String> {
         let is_stream = self.message.is_none();
-        let mut begun = false;
-        let mut message = None;
+        let (mut begun, mut answered) = (false, false);
         let stop = {
-            let talk = self.talk(channels, |event| match event {
-                _ if is_stream => {
-                    begun = true;
-                    tell(event)
-                }
-                GrpcEvent::Message(bytes) => {
-                    message = Some(bytes);
-                    true
-                }
-                _ => true,
+            let talk = self.talk(channels, |event| {
+                begun = true;
+                answered |= matches!(event, GrpcEvent::Message(_));
+                tell(event)
             });
             match self.deadline {
                 Some(deadline) => timeout(deadline, talk).await.unwrap_or_else(late),
@@ -127,32 +118,24 @@ impl Call {
         };
         // Whatever of the stream is still open is reset.
         self.feed.cancel();
-        let (ending, failed) = match stop {
+        let (mut ending, failed) = match stop {
             Stop::Told(ending) => (ending, false),
             Stop::Failed(ending) => (ending, true),
             Stop::Over => return None,
         };
         let failure = failed.then(|| String::from_utf8_lossy(&ending.message).into_owned());
-        let close = GrpcEvent::Close {
-            status: ending.code,
-            message: ending.message,
-        };
-        if !is_stream {
-            tell(match message {
-                Some(message) if ending.code == status::OK => GrpcEvent::Message(message),
-                None if ending.code == status::OK => GrpcEvent::Close {
-                    status: status::INTERNAL,
-                    message: b"no message".to_vec(),
-                },
-                _ => close,
-            });
-            return failure;
+        if !is_stream && ending.code == status::OK && !answered {
+            ending = Ending::new(status::INTERNAL, "no message");
         }
+        // Envoy's streams get empty maps in place of those that have not come.
         let go_on = !failed
             || (begun || tell(GrpcEvent::InitialMetadata(Vec::new())))
                 && tell(GrpcEvent::TrailingMetadata(Vec::new()));
         if go_on {
-            tell(close);
+            tell(GrpcEvent::Close {
+                status: ending.code,
+                message: ending.message,
+            });
         }
         failure
     }

@@ -24,6 +24,9 @@ use super::request::Request;
 /// is close to it.
 const MAX_HEADER: usize = 64 * 1024;
 
+/// Header lines of a response that are taken at most; a guest cannot be given more of them.
+const MAX_HEADERS: usize = 1024;
+
 /// Why there is no response. Displayed as one line, for the log and for the guest.
 #[derive(Debug)]
 pub enum Failure {
@@ -61,7 +64,8 @@ impl From<hyper::Error> for Failure {
         if let Some(error) = Error::find(&error) {
             return Failure::Connection(error.clone());
         }
-        if error.is_parse_too_large() {
+        // Only hyper's servers are told this by a function.
+        if error.is_parse() && error.to_string().contains("too large") {
             return Failure::HeaderTooLarge;
         }
         // hyper tells of bad chunks by an I/O error of its own.
@@ -123,6 +127,7 @@ where
 {
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEADER)
+        .max_headers(MAX_HEADERS)
         .handshake::<_, Payload>(io)
         .await?;
     let mut connection = Some(connection);
