@@ -7,7 +7,8 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, Response};
+use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::Response;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -189,6 +190,9 @@ async fn read(response: Response<Incoming>, limit: usize) -> Result<CallResponse
         // Only 101 comes here, and nobody has asked for an upgrade.
         return Err(Failure::Malformed);
     }
+    if !is_framed(&head.headers) {
+        return Err(Failure::Malformed);
+    }
     let length = incoming.size_hint().lower();
     if length > limit as u64 {
         return Err(Failure::TooLarge(limit));
@@ -214,6 +218,20 @@ async fn read(response: Response<Incoming>, limit: usize) -> Result<CallResponse
         }
     }
     Ok(response)
+}
+
+/// Is it clear where the body ends? As in nginx (`ngx_http_upstream_process_transfer_encoding`),
+/// a length beside chunks, or another coding than these, is an attempt at smuggling.
+fn is_framed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => {
+            coding.as_bytes().eq_ignore_ascii_case(b"chunked")
+                && !headers.contains_key(CONTENT_LENGTH)
+        }
+        _ => false,
+    }
 }
 
 /// The header of a response as a guest gets it: `:status` first, names in lower case, each value a
