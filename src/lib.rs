@@ -5,6 +5,7 @@
 
 mod conf;
 mod http;
+mod net;
 mod nginx;
 mod worker;
 
@@ -105,6 +106,7 @@ unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
             {
                 worker.shutdown();
             }
+            net::shutdown();
         }
     });
 }

@@ -24,7 +24,7 @@ pub unsafe fn check(cf: *mut ngx_conf_t, conf: &MainConf) -> bool {
                 return false;
             }
         };
-        if let Err((filter, error)) = start(Process::Check, engine, conf, index, log) {
+        if let Err((filter, error)) = start(Process::Check, engine, conf, index, log, None) {
             let place = match filter {
                 Some(filter) => &conf.filters[filter].place,
                 None => &module.place,
