@@ -4,6 +4,7 @@ mod check;
 mod filter;
 mod merge;
 mod module;
+mod zones;
 
 use std::cell::OnceCell;
 use std::ffi::{CStr, c_char, c_void};
@@ -20,6 +21,7 @@ use proxy_wasm_host::{Callbacks, Engine, Program, VmConfig};
 
 pub use check::check;
 pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf, resolve_top};
+pub use zones::{Zones, add_defaults};
 
 use crate::http::chain::{Chain, Phase};
 use crate::nginx::log::Place;
@@ -32,6 +34,7 @@ use crate::worker::Worker;
 pub struct MainConf {
     pub modules: Vec<ModuleConf>,
     pub filters: Vec<FilterConf>,
+    pub zones: Zones,
     /// Compiles, and runs the check of the configuration; workers make their own.
     engine: OnceCell<Engine>,
     /// Made in each worker process.
@@ -129,7 +132,7 @@ impl LocConf {
 }
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 4] = [
+pub static mut COMMANDS: [ngx_command_t; 6] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -151,6 +154,18 @@ pub static mut COMMANDS: [ngx_command_t; 4] = [
         NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
         filter::wasm_filter_phase,
         NGX_HTTP_LOC_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_shared_data",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
+        zones::wasm_shared_data,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_shared_queue",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
+        zones::wasm_shared_queue,
+        NGX_HTTP_MAIN_CONF_OFFSET,
     ),
     ngx_command_t::empty(),
 ];
