@@ -1,6 +1,7 @@
 //! `wasm_shared_data zone=name:size [evict=lru|none];` and `wasm_shared_queue zone=name:size;`
 
 use std::ffi::{c_char, c_void};
+use std::rc::Rc;
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_parse_size};
 
@@ -8,7 +9,11 @@ use super::{CONF_ERROR, CONF_OK, MainConf, arguments};
 use crate::nginx::borrowed_str;
 use crate::nginx::log::conf_error;
 use crate::shm::zone::{Declared, Root, minimum_size};
-use crate::shm::{DATA_TAG, QUEUES_TAG, data, queue};
+use crate::shm::data::{Data, SharedData};
+use crate::shm::queue::Queues;
+use crate::shm::queues::SharedQueues;
+use crate::shm::wakers::Wakers;
+use crate::shm::{DATA_TAG, QUEUES_TAG, Shared};
 
 /// Bytes of a zone that no directive speaks of.
 const DEFAULT_SIZE: usize = 1 << 20;
@@ -17,12 +22,34 @@ const DEFAULT_SIZE: usize = 1 << 20;
 #[derive(Default)]
 pub struct Zones {
     pub data: Option<DataZone>,
-    pub queues: Option<Declared<queue::Queues>>,
+    pub queues: Option<Declared<Queues>>,
+}
+
+impl Zones {
+    /// The zones themselves, and how workers wake each other; `None` while nginx has not mapped
+    /// them.
+    pub fn open(&self, wakers: Rc<Wakers>) -> Option<Shared> {
+        let data = self.data.as_ref()?;
+        Some(Shared {
+            data: SharedData::new(data.zone.open()?, data.evict),
+            queues: SharedQueues::new(self.queues.as_ref()?.open()?, Some(wakers)),
+        })
+    }
+
+    /// Zones of the same sizes for a dry run, which nobody else sees; `None` when there is not
+    /// enough memory.
+    pub fn private(&self) -> Option<Shared> {
+        let data = self.data.as_ref()?;
+        Some(Shared {
+            data: SharedData::new(data.zone.private()?, data.evict),
+            queues: SharedQueues::new(self.queues.as_ref()?.private()?, None),
+        })
+    }
 }
 
 /// The zone of the shared data.
 pub struct DataZone {
-    pub zone: Declared<data::Data>,
+    pub zone: Declared<Data>,
     /// Does a full zone give up what was used least recently?
     pub evict: bool,
 }
