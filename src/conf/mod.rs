@@ -6,7 +6,7 @@ mod merge;
 mod module;
 mod zones;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::ffi::{CStr, c_char, c_void};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -27,6 +27,8 @@ use crate::http::chain::{Chain, Phase};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool};
+use crate::shm::Shared;
+use crate::shm::wakers::Wakers;
 use crate::worker::Worker;
 
 /// The `http` block's configuration.
@@ -37,6 +39,10 @@ pub struct MainConf {
     pub zones: Zones,
     /// Compiles, and runs the check of the configuration; workers make their own.
     engine: OnceCell<Engine>,
+    /// Wakes workers of other processes; made before nginx forks them.
+    wakers: OnceCell<Rc<Wakers>>,
+    /// What instances share: with nobody in the dry run, with other processes in a worker.
+    shared: RefCell<Option<Rc<Shared>>>,
     /// Made in each worker process.
     worker: OnceCell<Worker>,
 }
@@ -91,6 +97,21 @@ impl MainConf {
     pub fn set_worker(&self, worker: Worker) {
         // A process starts once for each configuration.
         let _ = self.worker.set(worker);
+    }
+
+    /// What the instances of this process share. `None`: there are no modules.
+    pub fn shared(&self) -> Option<Rc<Shared>> {
+        self.shared.borrow().clone()
+    }
+
+    /// Keeps what instances started from now on share.
+    pub fn set_shared(&self, shared: Option<Rc<Shared>>) {
+        self.shared.replace(shared);
+    }
+
+    /// How this process wakes others; `None` when there are no modules.
+    pub fn wakers(&self) -> Option<&Rc<Wakers>> {
+        self.wakers.get()
     }
 
     /// The engine of the process that reads the configuration.

@@ -8,11 +8,11 @@ use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_parse_size};
 use super::{CONF_ERROR, CONF_OK, MainConf, arguments};
 use crate::nginx::borrowed_str;
 use crate::nginx::log::conf_error;
-use crate::shm::zone::{Declared, Root, minimum_size};
 use crate::shm::data::{Data, SharedData};
 use crate::shm::queue::Queues;
 use crate::shm::queues::SharedQueues;
 use crate::shm::wakers::Wakers;
+use crate::shm::zone::{Declared, Root, minimum_size};
 use crate::shm::{DATA_TAG, QUEUES_TAG, Shared};
 
 /// Bytes of a zone that no directive speaks of.
@@ -105,8 +105,8 @@ pub unsafe extern "C" fn wasm_shared_queue(
     }
 }
 
-/// Gives a configuration that has modules the zones that no directive speaks of; `false` on an
-/// error, which has been logged.
+/// Gives a configuration that has modules the zones that no directive speaks of, and what wakes
+/// workers; `false` on an error, which has been logged.
 ///
 /// # Safety
 /// `cf` is the configuration in the postconfiguration step.
@@ -128,7 +128,17 @@ pub unsafe fn add_defaults(cf: *mut ngx_conf_t, conf: &mut MainConf) -> bool {
         }
         Ok::<(), Mistake>(())
     };
-    added().is_ok()
+    if added().is_err() {
+        return false;
+    }
+    match Wakers::get() {
+        Ok(wakers) => conf.wakers.set(wakers).is_ok(),
+        Err(error) => {
+            // SAFETY: by the contract.
+            unsafe { conf_error(cf, format_args!("eventfd() failed: {error}")) };
+            false
+        }
+    }
 }
 
 /// What is wrong with a directive; `None` when nginx has said it.

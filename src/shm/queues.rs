@@ -297,8 +297,10 @@ impl SharedQueues {
 
     fn complain(&self, log: Log, what: std::fmt::Arguments<'_>) {
         let zone = self.zone.name();
-        self.complaint
-            .write(log, format_args!("{what} in the shared queue zone \"{zone}\""));
+        self.complaint.write(
+            log,
+            format_args!("{what} in the shared queue zone \"{zone}\""),
+        );
     }
 }
 
