@@ -2,6 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proxy_wasm_host::{CallId, ContextId, GrpcCall, HttpCall, LogLevel, Proxy, Status};
 
@@ -11,6 +12,8 @@ use crate::conf::MainConf;
 use crate::http::stream::Stream;
 use crate::net::{Channels, Origin};
 use crate::nginx::log::{Level, Log, printable};
+use crate::shm::Shared;
+use crate::shm::queues::Listener;
 
 /// What nginx offers to an instance outside of requests.
 pub struct NginxProxy {
@@ -25,6 +28,9 @@ pub struct NginxProxy {
     module: usize,
     /// `None`: the check of the configuration makes no calls.
     outside: Option<Outside>,
+    shared: Option<Rc<Shared>>,
+    /// Number of the instance among those of its process, for its queues.
+    number: u64,
 }
 
 /// Finds an instance again that something outside of it has to call later.
@@ -65,6 +71,8 @@ impl NginxProxy {
             process,
             conf,
             module,
+            shared: conf.shared(),
+            number: next_number(),
         }
     }
 
@@ -78,6 +86,26 @@ impl NginxProxy {
     /// Does something with the calls. In the check of the configuration they never end.
     fn outside(&self, act: impl FnOnce(&Outside) -> Result<(), Status>) -> Result<(), Status> {
         self.outside.as_ref().map_or(Ok(()), act)
+    }
+
+    fn shared(&self) -> Result<&Shared, Status> {
+        self.shared.as_deref().ok_or(Status::InternalFailure)
+    }
+
+    /// The space of the module's keys and queues: its `vm_id`, or its name.
+    fn space(&self) -> &[u8] {
+        let module = &self.conf().modules[self.module];
+        match module.vm.vm_id.as_slice() {
+            [] => module.name.as_bytes(),
+            vm_id => vm_id,
+        }
+    }
+
+    /// The instance is not called any more: others are told of the messages in its queues.
+    pub(super) fn leave_queues(&self) {
+        if let Some(shared) = &self.shared {
+            shared.queues.forget(self.number);
+        }
     }
 
     fn log_of(&self, stream: Option<&Stream>) -> Log {
@@ -156,6 +184,69 @@ impl Proxy for NginxProxy {
         if let Some(outside) = &self.outside {
             outside.calls.cancel(id);
         }
+    }
+
+    fn shared_data(&self, key: &[u8], out: &mut Vec<u8>) -> Result<u32, Status> {
+        self.shared()?.data.get(self.space(), key, out)
+    }
+
+    fn set_shared_data(&self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
+        let data = &self.shared()?.data;
+        data.set(self.space(), key, value, cas, self.log)
+    }
+
+    fn register_queue(&self, root: ContextId, name: &[u8]) -> Result<u32, Status> {
+        let listener = Rc::new(QueueListener {
+            link: self.link.clone(),
+            root,
+        });
+        let queues = &self.shared()?.queues;
+        queues.register((self.number, root), listener, self.space(), name, self.log)
+    }
+
+    fn resolve_queue(&self, vm_id: &[u8], name: &[u8]) -> Result<u32, Status> {
+        let space = if vm_id.is_empty() {
+            self.space()
+        } else {
+            vm_id
+        };
+        self.shared()?.queues.resolve(space, name)
+    }
+
+    fn enqueue(&self, queue: u32, message: &[u8]) -> Result<(), Status> {
+        self.shared()?.queues.enqueue(queue, message, self.log)
+    }
+
+    fn dequeue(&self, queue: u32, out: &mut Vec<u8>) -> Result<(), Status> {
+        self.shared()?.queues.dequeue(queue, out)
+    }
+}
+
+impl Drop for NginxProxy {
+    fn drop(&mut self) {
+        self.leave_queues();
+    }
+}
+
+/// A number that no other instance of the process has.
+fn next_number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// A root context that has registered queues.
+struct QueueListener {
+    link: Link,
+    root: ContextId,
+}
+
+impl Listener for QueueListener {
+    fn queue_ready(&self, queue: u32) -> bool {
+        let Some(vm) = self.link.instance().filter(SharedVm::is_alive) else {
+            return false;
+        };
+        vm.call_logged(|vm| vm.on_queue_ready(self.root, queue));
+        vm.is_alive()
     }
 }
 
