@@ -125,7 +125,7 @@ property plugin_vm_id = some-id
 --- config
     location /t { return 204; }
 --- init
-my %workers = main::workers(2);
+my %workers = main::worker_sockets(2);
 my ($one, $two) = values %workers;
 Test::More::is(main::set_data('m', 'n', '0', 0, $one), 0, 'set by one');
 my ($value, $cas) = main::get_data('m', 'n', $two);
@@ -157,7 +157,7 @@ wasm_shared_data zone=d:128k;
 --- config
     location /t { return 204; }
 --- init
-my %old = main::workers(2);
+my %old = main::worker_sockets(2);
 main::set_data('m', 'k', 'kept');
 my ($value, $cas) = main::get_data('m', 'k');
 kill HUP => main::pid();
@@ -166,7 +166,7 @@ Test::More::ok(main::wait_until(sub { !grep { kill 0 => $_ } keys %old }), 'the 
 Test::More::is_deeply([main::get_data('m', 'k')], ['kept', $cas], 'what was there');
 Test::More::is(main::set_data('m', 'k', 'changed', $cas), 0, 'its number holds');
 Test::More::cmp_ok((main::get_data('m', 'k'))[1], '>', $cas, 'and numbers go on');
-my %second = main::workers(2);
+my %second = main::worker_sockets(2);
 main::reload('zone=d:128k', 'zone=d:256k');
 undef $_ for values %second;
 Test::More::ok(main::wait_until(sub { !grep { kill 0 => $_ } keys %second }), 'the old workers are gone');
@@ -312,6 +312,7 @@ GET /t
 
 
 === TEST 11: the dry run has data of its own
+--- workers: 1
 --- http_config
     wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm;
 --- config
@@ -321,9 +322,16 @@ GET /t
     }
     location /t { return 204; }
 --- init
-Test::More::is_deeply([main::matches(qr/\[wasm\] m: \K(?:before|behind).*/)],
-    [('before: status 1', 'behind: set') x 2], 'the worker sees nothing of it');
+my ($first) = main::wait_for(qr/\d+(?=#\d+: \[wasm\] m: behind)/);
 kill HUP => main::pid();
+main::wait_for(qr/\[wasm\] m: behind/, 3);
+my %found;
+for my $line (main::matches(qr/\d+#\d+: \[wasm\] m: (?:before|behind).*/)) {
+    push @{$found{$1}}, $2 if $line =~ /\A(\d+)#.* m: (.*)/;
+}
+Test::More::is_deeply(delete $found{$first}, ['before: status 1', 'behind: set'], 'the first worker: nothing of the dry run');
+Test::More::is_deeply(delete $found{main::pid()}, ['before: status 1', 'behind: set'], 'the dry run: nothing of the worker');
+Test::More::is_deeply([values %found], [['before: set', 'behind: set']], 'the next worker: what the first has set');
 --- request
 GET /t
 --- error_code: 204

@@ -12,7 +12,7 @@ use JSON::PP ();
 
 use Control ();
 
-our @EXPORT = qw(shared_server ask set_data get_data resolve put take workers on_each);
+our @EXPORT = qw(shared_server ask set_data get_data resolve put take worker_sockets);
 
 my $json = JSON::PP->new->canonical;
 
@@ -103,7 +103,7 @@ sub take {
 }
 
 # A connection to each of so many workers, by process number; the wait for them is bounded.
-sub workers {
+sub worker_sockets {
     my $count = shift;
     my %workers;
     for (1 .. 2000) {
