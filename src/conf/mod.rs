@@ -60,6 +60,8 @@ pub struct LocConf {
     /// The level's own directives, in order; `None` to inherit.
     uses: Option<Vec<FilterUse>>,
     phase: Option<Phase>,
+    /// In milliseconds.
+    pause_timeout: Option<usize>,
     chain: Option<Rc<Chain>>,
     if_has_filters: bool,
 }
@@ -121,6 +123,11 @@ impl LocConf {
         self.phase.unwrap_or(Phase::Rewrite)
     }
 
+    /// The longest pause of a filter, in milliseconds.
+    pub fn pause_timeout(&self) -> usize {
+        self.pause_timeout.unwrap_or(60_000)
+    }
+
     /// Has an `if` in this location filters of its own? Which filters a request gets is known
     /// only behind the rewrite directives then.
     pub fn if_has_filters(&self) -> bool {
@@ -129,7 +136,7 @@ impl LocConf {
 }
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 4] = [
+pub static mut COMMANDS: [ngx_command_t; 5] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -150,6 +157,12 @@ pub static mut COMMANDS: [ngx_command_t; 4] = [
         c"wasm_filter_phase",
         NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
         filter::wasm_filter_phase,
+        NGX_HTTP_LOC_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_pause_timeout",
+        NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+        filter::wasm_pause_timeout,
         NGX_HTTP_LOC_CONF_OFFSET,
     ),
     ngx_command_t::empty(),
