@@ -78,9 +78,11 @@ sub {
         go('b');
         $out .= "$silent " . $c->answer . "\n";
     }
-    return $out . 'writing ' . writing() . "\n";
+    return $out;
 }
---- client_out eval: qr/\A(?:silent 200 \n){2}writing/
+--- client_out
+silent 200 
+silent 200 
 --- guests_like eval: qr/eos=false|on_request_body|body request/
 --- guests eval
 my $one = qr/a: on_request_headers id=\d+ count=\d+ eos=false
@@ -300,7 +302,7 @@ sub {
         $body =~ s/\r//g;
         $out .= "$path:\n$body";
     }
-    return $out;
+    return "${out}end\n";
 }
 --- client_out
 /plain:
@@ -323,6 +325,7 @@ hello
 X-Sum: 42
 X-Drop: 1
 
+end
 --- guests_like eval: qr/pairs|x-sum/
 --- guests
 a: response_trailers has 2 pairs
@@ -335,6 +338,7 @@ a: response_trailers x-sum=42
 --- http_config eval: module_lines('a')
 --- config eval
 go_locations(['a'], answer => '["local_response",418,[],"answer"]', close => '["close","response"]') . q~
+location /status { stub_status; }
 location / {
     proxy_http_version 1.1;
     proxy_pass_trailers on;
@@ -359,7 +363,7 @@ sub {
     }
     rows(@out, 'writing ' . writing());
 }
---- client_out eval: qr/\A418 answer\n\[\]\nwriting/
+--- client_out eval: qr/\A418 answer\n\[\]\nwriting 1\n/
 --- no_error_log eval: $::bad
 
 

@@ -66,7 +66,9 @@ pub struct Response {
     storage: RefCell<Vec<(*mut ngx_buf_t, Vec<u8>)>>,
     /// The end of the body has been passed on, or there is no body.
     ended: Cell<bool>,
-    /// Bytes that are still to come in, when the upstream has told.
+    /// Bytes of the body, when the upstream has told.
+    length: Cell<Option<u64>>,
+    /// Bytes of it that are still to come in.
     expected: Cell<Option<u64>>,
     /// A filter has changed or held some of the body.
     changed: Cell<bool>,
@@ -88,6 +90,7 @@ impl Default for Response {
             )),
             storage: RefCell::default(),
             ended: Cell::new(false),
+            length: Cell::new(None),
             expected: Cell::new(None),
             changed: Cell::new(false),
             promised: Cell::new(None),
@@ -153,6 +156,7 @@ pub fn header_filter(request: Request) -> ngx_int_t {
     match response.stage.get() {
         Stage::New if !context.failed.get() => {
             response.stage.set(Stage::Headers);
+            response.length.set(request.response_length());
             response.expected.set(request.response_length());
             run_headers(&context, request, 0)
         }
@@ -207,7 +211,7 @@ pub fn body_filter(request: Request, input: *mut ngx_chain_t) -> ngx_int_t {
 /// Makes the header callbacks from a place of the response's order on.
 fn run_headers(context: &Rc<Context>, request: Request, from: usize) -> ngx_int_t {
     let response = &context.response;
-    let length = response.expected.get();
+    let length = response.length.get();
     let end = length == Some(0) || request.response_is_bodiless();
     for place in from..context.count(Direction::Response) {
         let index = context.index(Direction::Response, place);
