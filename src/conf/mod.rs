@@ -78,6 +78,8 @@ pub struct LocConf {
     /// The level's own directives, in order; `None` to inherit.
     uses: Option<Vec<FilterUse>>,
     phase: Option<Phase>,
+    /// In milliseconds.
+    pause_timeout: Option<usize>,
     chain: Option<Rc<Chain>>,
     if_has_filters: bool,
     /// The level's own `wasm_call_…` directives.
@@ -167,6 +169,11 @@ impl LocConf {
         self.phase.unwrap_or(Phase::Rewrite)
     }
 
+    /// The longest pause of a filter, in milliseconds.
+    pub fn pause_timeout(&self) -> usize {
+        self.pause_timeout.unwrap_or(60_000)
+    }
+
     /// Has an `if` in this location filters of its own? Which filters a request gets is known
     /// only behind the rewrite directives then.
     pub fn if_has_filters(&self) -> bool {
@@ -175,7 +182,7 @@ impl LocConf {
 }
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 13] = [
+pub static mut COMMANDS: [ngx_command_t; 14] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -251,6 +258,12 @@ pub static mut COMMANDS: [ngx_command_t; 13] = [
         NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
         zones::wasm_shared_queue,
         NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_pause_timeout",
+        NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+        filter::wasm_pause_timeout,
+        NGX_HTTP_LOC_CONF_OFFSET,
     ),
     ngx_command_t::empty(),
 ];

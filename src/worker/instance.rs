@@ -60,6 +60,11 @@ impl SharedVm {
         result
     }
 
+    /// Is it this very instance?
+    pub fn is(&self, other: &SharedVm) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     /// May it still be called? A callback that runs may.
     pub(super) fn is_alive(&self) -> bool {
         self.0.vm.try_borrow().map_or(true, |vm| !vm.poisoned())
