@@ -9,7 +9,11 @@ mod connect;
 mod connection;
 mod error;
 mod executor;
+mod fake;
 mod origin;
+mod peer;
+mod pool;
+mod resolve;
 mod target;
 mod timer;
 pub mod tls;
@@ -25,4 +29,5 @@ pub use tls::{ServerName, Tls};
 /// The process exits: all tasks end, and idle connections are closed.
 pub fn shutdown() {
     executor::shutdown();
+    pool::shutdown();
 }
