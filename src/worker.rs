@@ -1,18 +1,20 @@
 //! What a worker process owns: the engine, the instances of the modules, their root contexts and
 //! ticks.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use ngx::ffi::{ngx_add_timer, ngx_del_timer, ngx_event_t, ngx_log_t};
 use proxy_wasm_host::{
-    CallError, ContextId, Engine, LogLevel, PluginConfig, Proxy, StartError, Status, Vm,
+    CallError, CallId, ContextId, Engine, GrpcCall, HttpCall, LogLevel, PluginConfig, Proxy,
+    StartError, Status, Vm,
 };
 
 use crate::conf::{FilterConf, MainConf, ModuleConf};
 use crate::http::chain::FilterId;
 use crate::http::stream::Stream;
+use crate::net::{Calls, Channels, Event, Origin};
 use crate::nginx::log::{Level, Log, printable};
 
 /// An instance in a worker.
@@ -26,14 +28,58 @@ pub struct NginxProxy {
     name: Rc<str>,
     log: Log,
     ticks: Rc<RefCell<Vec<(ContextId, u32)>>>,
+    outside: Option<Outside>,
+}
+
+/// Outbound calls; a dry run makes none.
+struct Outside {
+    calls: Calls,
+    /// Whose calls those of root contexts are.
+    root: Origin,
+}
+
+/// Where an instance is, when that is known.
+type Home = Rc<OnceCell<Weak<Instance>>>;
+
+impl Outside {
+    fn new(name: Rc<str>, root: Origin, channels: Channels, home: Home) -> Outside {
+        let log = root.log;
+        let calls = Calls::new(name, channels, move |id, event| {
+            let Some(instance) = home.get().and_then(Weak::upgrade) else {
+                return;
+            };
+            let vm = SharedVm(instance);
+            let result = vm.call(|vm| match event {
+                Event::Http(response) => vm.on_http_call_response(id, response),
+                Event::Grpc(event) => vm.on_grpc(id, event),
+            });
+            if let Err(error) = result {
+                log.write(Level::Error, format_args!("[wasm] {}: {error}", vm.name()));
+            }
+        });
+        Outside { calls, root }
+    }
+
+    fn origin(&self, stream: Option<&Stream>) -> Result<Origin, Status> {
+        match stream {
+            Some(stream) => stream
+                .request()
+                .and_then(Origin::of_request)
+                .ok_or(Status::InternalFailure),
+            None => Ok(self.root.clone()),
+        }
+    }
 }
 
 impl NginxProxy {
     /// `log` is where messages go that belong to no request; it must live as long as the
     /// instance.
-    pub fn new(name: &str, log: Log) -> NginxProxy {
+    fn new(name: &str, log: Log, net: Option<(Origin, Channels)>, home: &Home) -> NginxProxy {
+        let name: Rc<str> = name.into();
         NginxProxy {
-            name: name.into(),
+            outside: net
+                .map(|(root, channels)| Outside::new(name.clone(), root, channels, home.clone())),
+            name,
             log,
             ticks: Rc::default(),
         }
@@ -83,6 +129,50 @@ impl Proxy for NginxProxy {
     fn set_tick_period(&self, root: ContextId, period: u32) -> Result<(), Status> {
         self.ticks.borrow_mut().push((root, period));
         Ok(())
+    }
+
+    fn http_call(
+        &self,
+        stream: Option<&Stream>,
+        id: CallId,
+        call: &HttpCall<'_>,
+    ) -> Result<(), Status> {
+        match &self.outside {
+            Some(outside) => outside.calls.http(&outside.origin(stream)?, id, call),
+            None => Ok(()),
+        }
+    }
+
+    fn grpc_call(
+        &self,
+        stream: Option<&Stream>,
+        id: CallId,
+        call: &GrpcCall<'_>,
+    ) -> Result<(), Status> {
+        match &self.outside {
+            Some(outside) => outside.calls.grpc(&outside.origin(stream)?, id, call),
+            None => Ok(()),
+        }
+    }
+
+    fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
+        match &self.outside {
+            Some(outside) => outside.calls.grpc_send(id, message, end),
+            None => Ok(()),
+        }
+    }
+
+    fn grpc_close(&self, id: CallId) -> Result<(), Status> {
+        match &self.outside {
+            Some(outside) => outside.calls.grpc_close(id),
+            None => Ok(()),
+        }
+    }
+
+    fn cancel_call(&self, id: CallId) {
+        if let Some(outside) = &self.outside {
+            outside.calls.cancel(id);
+        }
     }
 }
 
@@ -248,6 +338,7 @@ struct Module {
 /// The runtime of one worker process, for one configuration.
 pub struct Worker {
     engine: Engine,
+    channels: Channels,
     log: Log,
     modules: Vec<Module>,
     conf: *const MainConf,
@@ -271,6 +362,7 @@ impl Worker {
         };
         let worker = Worker {
             engine,
+            channels: Channels::default(),
             log,
             modules: conf
                 .modules
@@ -322,7 +414,8 @@ impl Worker {
         }
         let filters = self.conf().filters.iter().enumerate();
         let filters = filters.filter(|(_, filter)| filter.module == index);
-        match start(&self.engine, conf, filters, self.log) {
+        let net = Origin::of_root(self.conf(), self.log).map(|root| (root, self.channels.clone()));
+        match start(&self.engine, conf, filters, self.log, net) {
             Ok(vm) => {
                 vm.set_timers();
                 module.retry_at.set(None);
@@ -357,8 +450,10 @@ pub fn start<'a>(
     module: &ModuleConf,
     filters: impl Iterator<Item = (FilterId, &'a FilterConf)>,
     log: Log,
+    net: Option<(Origin, Channels)>,
 ) -> Result<SharedVm, (Option<FilterId>, StartError)> {
-    let proxy = NginxProxy::new(&module.name, log);
+    let home = Home::default();
+    let proxy = NginxProxy::new(&module.name, log, net, &home);
     let (name, ticks) = (proxy.name.clone(), proxy.ticks.clone());
     let mut vm = Vm::start(engine, &module.program, proxy, module.vm.clone())
         .map_err(|error| (None, error))?;
@@ -381,5 +476,7 @@ pub fn start<'a>(
         waiters: RefCell::default(),
         timers: RefCell::default(),
     }));
+    // Set once, here.
+    let _ = home.set(Rc::downgrade(&vm.0));
     Ok(vm)
 }

@@ -26,7 +26,7 @@ pub unsafe fn check(cf: *mut ngx_conf_t, conf: &MainConf) -> bool {
         };
         let filters = conf.filters.iter().enumerate();
         let filters = filters.filter(|(_, filter): &(usize, &FilterConf)| filter.module == index);
-        if let Err((filter, error)) = start(engine, module, filters, log) {
+        if let Err((filter, error)) = start(engine, module, filters, log, None) {
             let place = match filter {
                 Some(filter) => &conf.filters[filter].place,
                 None => &module.place,

@@ -4,23 +4,32 @@
 //! it. Futures are cancelled by dropping them, which closes what they have open.
 
 mod address;
+mod body;
+pub mod calls;
 mod close;
 mod connect;
 mod connection;
 mod error;
 mod executor;
 mod fake;
+mod grpc;
+mod http;
+mod lent;
+mod origin;
 mod origin;
 mod peer;
 mod pool;
+mod request;
 mod resolve;
 mod target;
 mod timer;
 pub mod tls;
 
+pub use calls::{Calls, Event};
 pub use connect::{Conn, Outcome, Want, connect};
 pub use error::{Error, Wait};
 pub use executor::{Executor, Task, TaskGroup, spawn};
+pub use grpc::channel::Channels;
 pub use origin::{Origin, Top};
 pub use target::Target;
 pub use timer::{sleep, timeout};
