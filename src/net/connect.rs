@@ -74,11 +74,6 @@ impl Conn {
         self.io.set_read_timeout(timeout);
     }
 
-    /// The server's address, for messages.
-    pub fn server(&self) -> &str {
-        self.io.server()
-    }
-
     /// Gives the connection back. One that is only dropped is closed.
     pub fn release(self, outcome: Outcome) {
         let raw = match outcome {
