@@ -3,9 +3,9 @@
 
 use ngx::ffi::ngx_conf_t;
 
-use super::{FilterConf, MainConf};
+use super::MainConf;
 use crate::nginx::log::{Log, conf_error_at};
-use crate::worker::start;
+use crate::worker::{Process, start};
 
 /// Starts each module with its filters in an instance that is thrown away. `false` when one
 /// refuses or fails, which has been logged with the place of its directive.
@@ -24,9 +24,7 @@ pub unsafe fn check(cf: *mut ngx_conf_t, conf: &MainConf) -> bool {
                 return false;
             }
         };
-        let filters = conf.filters.iter().enumerate();
-        let filters = filters.filter(|(_, filter): &(usize, &FilterConf)| filter.module == index);
-        if let Err((filter, error)) = start(engine, module, filters, log, None) {
+        if let Err((filter, error)) = start(Process::Check, engine, conf, index, log) {
             let place = match filter {
                 Some(filter) => &conf.filters[filter].place,
                 None => &module.place,

@@ -28,7 +28,7 @@ pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf, resolve_top};
 use call::{CallConf, CallDirectives};
 
 use crate::http::chain::{Chain, Phase};
-use crate::net::Top;
+use crate::net::{Channels, Top};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool};
@@ -45,6 +45,8 @@ pub struct MainConf {
     worker: OnceCell<Worker>,
     /// The `http` block's own level.
     top: Option<Top>,
+    /// The HTTP/2 connections of the worker.
+    channels: Channels,
 }
 
 /// A `wasm_module` directive.
@@ -105,6 +107,11 @@ impl MainConf {
     /// What calls of root contexts need; there from the postconfiguration step on.
     pub fn top(&self) -> Option<&Top> {
         self.top.as_ref()
+    }
+
+    /// The HTTP/2 connections that gRPC calls share.
+    pub fn channels(&self) -> &Channels {
+        &self.channels
     }
 
     /// The engine of the process that reads the configuration.
