@@ -194,12 +194,7 @@ impl Drop for Calls {
 }
 
 impl Inner {
-    fn start(
-        &self,
-        id: CallId,
-        grpc: Option<Sending>,
-        call: impl Future<Output = ()> + 'static,
-    ) {
+    fn start(&self, id: CallId, grpc: Option<Sending>, call: impl Future<Output = ()> + 'static) {
         let live = Live {
             _task: spawn(call),
             grpc,

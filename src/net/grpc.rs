@@ -75,7 +75,10 @@ impl Call {
             true => Some(name.ok_or(Status::ParseFailure)?).map(|name| Tls { name, h2: true }),
             false => None,
         };
-        if call.message.is_some_and(|m| m.len() > origin.conf.buffer_size) {
+        if call
+            .message
+            .is_some_and(|m| m.len() > origin.conf.buffer_size)
+        {
             return Err(Status::BadArgument);
         }
         let deadline = match call.message {

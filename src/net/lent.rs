@@ -47,7 +47,9 @@ impl<C> Lender<C> {
 
     /// The connection, when the borrower is gone.
     pub fn into_inner(self) -> Option<C> {
-        Rc::try_unwrap(self.0).ok().map(|inner| inner.io.into_inner())
+        Rc::try_unwrap(self.0)
+            .ok()
+            .map(|inner| inner.io.into_inner())
     }
 }
 

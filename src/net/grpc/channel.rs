@@ -10,8 +10,8 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use ngx::ffi::ngx_cycle;
 
 use super::super::body::Feed;
-use super::super::executor::{Task, TaskGroup, spawn};
 use super::super::connect::{Want, connect};
+use super::super::executor::{Task, TaskGroup, spawn};
 use super::super::origin::Origin;
 use super::super::target::Target;
 use super::super::tls::Tls;
