@@ -7,8 +7,8 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::Response;
+use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;

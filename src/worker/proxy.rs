@@ -55,9 +55,7 @@ impl NginxProxy {
         let channels = conf.channels().clone();
         let outbound = match process {
             Process::Check => None,
-            Process::Worker => {
-                Outbound::new(conf, name.clone(), log, link.clone(), channels)
-            }
+            Process::Worker => Outbound::new(conf, name.clone(), log, link.clone(), channels),
         };
         NginxProxy {
             name,
@@ -166,6 +164,13 @@ impl Proxy for NginxProxy {
         if let Some(outbound) = &self.outbound {
             outbound.calls.cancel(id);
         }
+    }
+
+    fn detach_call(&self, id: CallId) -> bool {
+        if let Some(outbound) = &self.outbound {
+            outbound.calls.abandon(id);
+        }
+        self.outbound.is_some()
     }
 }
 
