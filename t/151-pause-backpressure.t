@@ -164,7 +164,7 @@ below 60 MiB
 
 === TEST 6: paused in the response body, without proxy_buffering
 --- http_config eval: $::module
---- config eval: main::locations('body', 'proxy_buffering off; proxy_buffer_size 64k; proxy_busy_buffers_size 64k; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/big.txt;')
+--- config eval: main::locations('body', 'proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 128k; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/big.txt;')
 --- user_files eval: main::go_file(30)
 --- client eval: sub { main::many(30, '/t', limit => 40) }
 --- client_out
