@@ -3,7 +3,7 @@ their reasons in known.json, like the differences of single cases."""
 
 import re
 
-RULES = {"own headers", "framing", "error pages", "response count", "end of body", "end of contexts", "debug lines"}
+RULES = {"own headers", "framing", "error pages", "response count", "pieces of bodies", "end of contexts", "debug lines"}
 
 # own headers: set or changed by the proxies themselves.
 CLIENT = {"date", "server", "connection", "keep-alive", "transfer-encoding", "x-envoy-upstream-service-time"}
@@ -46,7 +46,7 @@ def client(name, answer):
         f"{name}: status {answer['status']}",
         *fields(name, answer["headers"], skip, len(body) if answer["end"] == "whole" else None),
         *([f"{name}: body {shown(body)}"] if body else []),
-        *(f"{name}: trailer {key}: {value}" for key, value in answer["trailers"]),
+        *sorted(f"{name}: trailer {key}: {value}" for key, value in answer["trailers"]),
         *([f"{name}: end {answer['end']}"] if answer["end"] != "whole" else []),
     ]
 
@@ -60,7 +60,7 @@ def upstream(name, requests, case):
         out += fields(where, seen["headers"], UPSTREAM, len(body))
         if body:
             out.append(f"{where}: body {shown(body)}")
-        out += [f"{where}: trailer {key}: {value}" for key, value in seen["trailers"]]
+        out += sorted(f"{where}: trailer {key}: {value}" for key, value in seen["trailers"])
         if seen["end"] != "whole":
             out.append(f"{where}: end {seen['end']}")
     return [line.replace(case.id, "case") for line in out]
@@ -86,7 +86,8 @@ def start(entries):
 
 
 LEVEL = {"warning": "warn", "critical": "crit"}
-COUNT = re.compile(r"^(on_response_headers .*)\bcount=\d+")
+# response count
+COUNT = re.compile(r"^(on_response_headers|on_http_call_response|on_grpc_\w+metadata)( .*)\b(count|headers)=[1-9]\d*")
 END = re.compile(r"^on_(done|log|delete) id=(\d+)$")
 OWN = re.compile(r"^(?:#\d+ <- |response )?(connection|server|date|content-length)[:=]")
 
@@ -94,10 +95,10 @@ OWN = re.compile(r"^(?:#\d+ <- |response )?(connection|server|date|content-lengt
 def log(name, entries, case):
     out = []
     ended = {}
-    for vm, level, message in join_ends(entries):
+    for vm, level, message in join_pieces(entries):
         if level in ("debug", "trace"):
             continue
-        message = COUNT.sub(r"\1count=*", message).replace(case.id, "case")
+        message = COUNT.sub(r"\1\2\3=*", message).replace(case.id, "case")
         if found := END.match(message):
             ended.setdefault((vm, found[2]), []).append(found[1])
             if found[1] != "delete":
@@ -111,20 +112,43 @@ def log(name, entries, case):
     return out
 
 
-LAST = re.compile(r"^(on_(?:request|response)_body id=\d+) size=0 eos=(true|1)$")
+BODY = re.compile(r"^(on_(?:request|response)_body id=\d+) size=(\d+) eos=(\w+)$")
 
 
-def join_ends(entries):
-    """end of body: where the guest did nothing between the last bytes and the end, the two are one."""
+def join_pieces(entries):
+    """pieces of bodies: calls one behind the other, without anything that the guest did in between, become one
+    with the size of them all."""
     out = []
+    pieces = {}
     for vm, level, message in entries:
-        if found := LAST.match(message):
-            mine = [i for i, entry in enumerate(out) if entry[0] == vm]
-            if mine:
-                before = out[mine[-1]][2]
-                no = "false" if found[2] == "true" else "0"
-                if before.startswith(found[1] + " ") and before.endswith("eos=" + no):
-                    out[mine[-1]] = (vm, level, before[: -len(no)] + found[2])
-                    continue
-        out.append((vm, level, message))
-    return out
+        found = BODY.match(message)
+        piece = found and (found[1], int(found[2]), found[3])
+        no_more = piece and piece[1] == 0 and piece[2] in ("false", "0")
+        if piece and not no_more and vm in pieces and pieces[vm][1][0] == piece[0]:
+            pieces[vm][2].append(piece)
+            continue
+        if piece:
+            pieces[vm] = (len(out), piece, [piece])
+            out.append(None)
+            if no_more:
+                del pieces[vm]
+                out[-1] = (vm, level, message)
+        else:
+            pieces.pop(vm, None)
+            out.append((vm, level, message))
+            continue
+        if not no_more:
+            out[-1] = (vm, level, pieces[vm][2])
+    return [
+        entry if isinstance(entry[2], str) else (entry[0], entry[1], joined(entry[2])) for entry in out
+    ]
+
+
+def joined(pieces):
+    sizes = [size for _, size, _ in pieces]
+    # Held bodies are told with all that is there so far; the last call may only tell the end.
+    grown = all(a < b for a, b in zip(sizes, sizes[1:-1])) and (
+        len(sizes) < 2 or sizes[-2] < sizes[-1] or (sizes[-2] == sizes[-1] and pieces[-1][2] in ("true", "1"))
+    )
+    size = sizes[-1] if grown else sum(sizes)
+    return f"{pieces[0][0]} size={size} eos={pieces[-1][2]}"
