@@ -1,6 +1,7 @@
 # Every target does all of its own set-up; nothing is built, downloaded or installed twice.
 #
-#   make run                 nginx in the foreground on 127.0.0.1:8080, with nginx-conf/nginx.conf
+#   make run [CONF=calls]    nginx in the foreground on 127.0.0.1:8080, with nginx-conf/nginx.conf, or
+#                            another of nginx-conf/
 #   make test                all tests: cargo test, then Test::Nginx over t/
 #   make conformance         the same guests and requests on Envoy and on this nginx, compared
 #   make install PREFIX=dir  a tree that runs on its own
@@ -17,6 +18,7 @@
 
 SHELL := bash
 BUILD ?= debug
+CONF ?= nginx
 TARGET := $(if $(CARGO_TARGET_DIR),$(abspath $(CARGO_TARGET_DIR)),$(CURDIR)/target)
 
 ifeq ($(BUILD),debug)
@@ -69,13 +71,14 @@ module: nginx
 filters: setup-build
 	@scripts/filters
 
-# The guests of nginx-conf/nginx.conf alone, which need no other toolchain than Rust's.
+# The guests of one configuration alone, which need no other toolchain than Rust's.
 samples: setup-build
-	@scripts/filters fault_injection headers body_rewrite
+	@[ -f "nginx-conf/$(CONF).conf" ] || { echo "error: no nginx-conf/$(CONF).conf" >&2; exit 1; }
+	@scripts/filters $$(sed -n 's|^[^\#]*[[:space:]]filters/\([^;[:space:]]*\)\.wasm.*|\1|p' nginx-conf/$(CONF).conf)
 
 run: module samples
 	@scripts/run "$(NGINX_BUILD_DIR)/nginx" "$(MODULE)" "$(FILTERS)" \
-		"$(NGINX_SOURCE_DIR)/conf/mime.types"
+		"$(NGINX_SOURCE_DIR)/conf/mime.types" "$(CONF)"
 
 test: module filters setup-test
 	cargo test --workspace --locked --no-fail-fast --profile $(PROFILE)

@@ -5,7 +5,9 @@
 
 mod conf;
 mod http;
+mod net;
 mod nginx;
+mod shm;
 mod worker;
 
 use std::ffi::c_void;
@@ -61,10 +63,13 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     guard(ERROR, || {
         // SAFETY: nginx passes the configuration, which has what `create_main_conf` made.
         unsafe {
-            let Some(main) = (*cf).http_main_conf_unchecked::<MainConf>(module()) else {
+            let Some(mut main) = (*cf).http_main_conf_unchecked::<MainConf>(module()) else {
                 return ERROR;
             };
-            if !conf::resolve_top(cf) || !conf::check(cf, main.as_ref()) {
+            if !conf::resolve_top(cf)
+                || !conf::add_defaults(cf, main.as_mut())
+                || !conf::check(cf, main.as_ref())
+            {
                 return ERROR;
             }
             match http::install(cf) {
@@ -105,6 +110,7 @@ unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
             {
                 worker.shutdown();
             }
+            net::shutdown();
         }
     });
 }

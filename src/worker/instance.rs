@@ -9,6 +9,7 @@ use super::proxy::{Link, NginxProxy};
 use super::tick::Timer;
 use crate::conf::MainConf;
 use crate::http::chain::FilterId;
+use crate::net::{Channels, Origin};
 use crate::nginx::log::{Level, Log};
 
 /// An instance in a worker.
@@ -59,6 +60,11 @@ impl SharedVm {
         result
     }
 
+    /// Is it this very instance?
+    pub fn is(&self, other: &SharedVm) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     /// May it still be called? A callback that runs may.
     pub(super) fn is_alive(&self) -> bool {
         self.0.vm.try_borrow().map_or(true, |vm| !vm.poisoned())
@@ -104,6 +110,9 @@ impl SharedVm {
     /// The instance has trapped: nothing more is called in it.
     fn fail(&self) {
         self.0.timers.borrow_mut().clear();
+        if let Ok(vm) = self.0.vm.try_borrow() {
+            vm.proxy().leave_queues();
+        }
         let waiters = self.0.waiters.take();
         for waiter in waiters.iter().filter_map(Weak::upgrade) {
             waiter.instance_failed();
@@ -143,10 +152,11 @@ pub fn start(
     conf: &MainConf,
     module: usize,
     log: Log,
+    net: Option<(Origin, Channels)>,
 ) -> Result<SharedVm, (Option<FilterId>, StartError)> {
     let link = Link::default();
     let module_conf = &conf.modules[module];
-    let proxy = NginxProxy::new(process, conf, module, log, link.clone());
+    let proxy = NginxProxy::new(process, conf, module, log, link.clone(), net);
     let (name, ticks) = (proxy.name.clone(), proxy.ticks.clone());
     let mut vm = Vm::start(engine, &module_conf.program, proxy, module_conf.vm.clone())
         .map_err(|error| (None, error))?;

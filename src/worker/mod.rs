@@ -1,11 +1,13 @@
 //! What a worker process owns: the engine, the instances of the modules, their root contexts and
 //! ticks.
 
+mod calls;
 mod instance;
 mod proxy;
 mod tick;
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ngx::ffi::ngx_log_t;
@@ -15,7 +17,9 @@ pub use instance::{Process, SharedVm, Waiter, WorkerVm, start};
 
 use crate::conf::MainConf;
 use crate::http::chain::FilterId;
+use crate::net::{Channels, Origin};
 use crate::nginx::log::{Level, Log};
+use crate::shm;
 
 /// How long a module that failed to start is left alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -29,6 +33,7 @@ struct Module {
 /// The runtime of one worker process, for one configuration.
 pub struct Worker {
     engine: Engine,
+    channels: Channels,
     log: Log,
     modules: Vec<Module>,
     conf: *const MainConf,
@@ -50,8 +55,17 @@ impl Worker {
                 return None;
             }
         };
+        // SAFETY: by the contract: what they share belongs to `conf`.
+        if !unsafe { share(conf, log) } {
+            log.write(
+                Level::Crit,
+                format_args!("[wasm] the modules' shared memory is not there"),
+            );
+            return None;
+        }
         let worker = Worker {
             engine,
+            channels: Channels::default(),
             log,
             modules: conf
                 .modules
@@ -100,7 +114,15 @@ impl Worker {
             );
             return None;
         }
-        match start(Process::Worker, &self.engine, self.conf(), index, self.log) {
+        let net = Origin::of_root(self.conf(), self.log).map(|root| (root, self.channels.clone()));
+        match start(
+            Process::Worker,
+            &self.engine,
+            self.conf(),
+            index,
+            self.log,
+            net,
+        ) {
             Ok(vm) => {
                 vm.set_timers();
                 module.retry_at.set(None);
@@ -122,5 +144,27 @@ impl Worker {
                 vm.shutdown();
             }
         }
+        if let Some(shared) = self.conf().shared() {
+            shared.queues.leave();
+        }
     }
+}
+
+/// Opens what the instances of this process share with those of others. `false` when it is not
+/// there.
+///
+/// # Safety
+/// The process serves requests, and `conf` lives as long as it does.
+unsafe fn share(conf: &MainConf, log: Log) -> bool {
+    let Some(wakers) = conf.wakers() else {
+        return false;
+    };
+    let Some(shared) = conf.zones.open(wakers.clone()) else {
+        return false;
+    };
+    let shared = Rc::new(shared);
+    // SAFETY: by the contract.
+    unsafe { shm::listen(&shared.queues, wakers, log) };
+    conf.set_shared(Some(shared));
+    true
 }
