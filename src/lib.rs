@@ -5,6 +5,7 @@
 
 mod conf;
 mod http;
+mod net;
 mod nginx;
 mod shm;
 mod worker;
@@ -109,6 +110,7 @@ unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
             {
                 worker.shutdown();
             }
+            net::shutdown();
         }
     });
 }

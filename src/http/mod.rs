@@ -10,6 +10,7 @@ mod phases;
 mod properties;
 mod request_body;
 mod response;
+mod spool;
 pub mod stream;
 mod wake;
 

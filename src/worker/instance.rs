@@ -9,6 +9,7 @@ use super::proxy::{Link, NginxProxy};
 use super::tick::Timer;
 use crate::conf::MainConf;
 use crate::http::chain::FilterId;
+use crate::net::{Channels, Origin};
 use crate::nginx::log::{Level, Log};
 
 /// An instance in a worker.
@@ -57,6 +58,11 @@ impl SharedVm {
             self.fail();
         }
         result
+    }
+
+    /// Is it this very instance?
+    pub fn is(&self, other: &SharedVm) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
     }
 
     /// May it still be called? A callback that runs may.
@@ -146,10 +152,11 @@ pub fn start(
     conf: &MainConf,
     module: usize,
     log: Log,
+    net: Option<(Origin, Channels)>,
 ) -> Result<SharedVm, (Option<FilterId>, StartError)> {
     let link = Link::default();
     let module_conf = &conf.modules[module];
-    let proxy = NginxProxy::new(process, conf, module, log, link.clone());
+    let proxy = NginxProxy::new(process, conf, module, log, link.clone(), net);
     let (name, ticks) = (proxy.name.clone(), proxy.ticks.clone());
     let mut vm = Vm::start(engine, &module_conf.program, proxy, module_conf.vm.clone())
         .map_err(|error| (None, error))?;

@@ -1,6 +1,7 @@
 //! What a worker process owns: the engine, the instances of the modules, their root contexts and
 //! ticks.
 
+mod calls;
 mod instance;
 mod proxy;
 mod tick;
@@ -16,6 +17,7 @@ pub use instance::{Process, SharedVm, Waiter, WorkerVm, start};
 
 use crate::conf::MainConf;
 use crate::http::chain::FilterId;
+use crate::net::{Channels, Origin};
 use crate::nginx::log::{Level, Log};
 use crate::shm;
 
@@ -31,6 +33,7 @@ struct Module {
 /// The runtime of one worker process, for one configuration.
 pub struct Worker {
     engine: Engine,
+    channels: Channels,
     log: Log,
     modules: Vec<Module>,
     conf: *const MainConf,
@@ -62,6 +65,7 @@ impl Worker {
         }
         let worker = Worker {
             engine,
+            channels: Channels::default(),
             log,
             modules: conf
                 .modules
@@ -110,7 +114,15 @@ impl Worker {
             );
             return None;
         }
-        match start(Process::Worker, &self.engine, self.conf(), index, self.log) {
+        let net = Origin::of_root(self.conf(), self.log).map(|root| (root, self.channels.clone()));
+        match start(
+            Process::Worker,
+            &self.engine,
+            self.conf(),
+            index,
+            self.log,
+            net,
+        ) {
             Ok(vm) => {
                 vm.set_timers();
                 module.retry_at.set(None);

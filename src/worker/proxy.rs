@@ -4,11 +4,13 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use proxy_wasm_host::{ContextId, LogLevel, Proxy, Status};
+use proxy_wasm_host::{CallId, ContextId, GrpcCall, HttpCall, LogLevel, Proxy, Status};
 
+use super::calls::Outside;
 use super::instance::{Instance, Process, SharedVm};
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
+use crate::net::{Channels, Origin};
 use crate::nginx::log::{Level, Log, printable};
 use crate::shm::Shared;
 use crate::shm::queues::Listener;
@@ -24,6 +26,8 @@ pub struct NginxProxy {
     conf: *const MainConf,
     /// Index in [`MainConf::modules`].
     module: usize,
+    /// `None`: the check of the configuration makes no calls.
+    outside: Option<Outside>,
     shared: Option<Rc<Shared>>,
     /// Number of the instance among those of its process, for its queues.
     number: u64,
@@ -54,9 +58,13 @@ impl NginxProxy {
         module: usize,
         log: Log,
         link: Link,
+        net: Option<(Origin, Channels)>,
     ) -> NginxProxy {
+        let name: Rc<str> = conf.modules[module].name.as_str().into();
         NginxProxy {
-            name: conf.modules[module].name.as_str().into(),
+            outside: net
+                .map(|(root, channels)| Outside::new(name.clone(), root, channels, link.clone())),
+            name,
             log,
             ticks: Rc::default(),
             link,
@@ -73,6 +81,11 @@ impl NginxProxy {
         // SAFETY: a worker's instances belong to the configuration, and those of the check are
         // gone before it is.
         unsafe { &*self.conf }
+    }
+
+    /// Does something with the calls. In the check of the configuration they never end.
+    fn outside(&self, act: impl FnOnce(&Outside) -> Result<(), Status>) -> Result<(), Status> {
+        self.outside.as_ref().map_or(Ok(()), act)
     }
 
     fn shared(&self) -> Result<&Shared, Status> {
@@ -139,6 +152,38 @@ impl Proxy for NginxProxy {
     fn set_tick_period(&self, root: ContextId, period: u32) -> Result<(), Status> {
         self.ticks.borrow_mut().push((root, period));
         Ok(())
+    }
+
+    fn http_call(
+        &self,
+        stream: Option<&Stream>,
+        id: CallId,
+        call: &HttpCall<'_>,
+    ) -> Result<(), Status> {
+        self.outside(|outside| outside.calls.http(&outside.origin(stream)?, id, call))
+    }
+
+    fn grpc_call(
+        &self,
+        stream: Option<&Stream>,
+        id: CallId,
+        call: &GrpcCall<'_>,
+    ) -> Result<(), Status> {
+        self.outside(|outside| outside.calls.grpc(&outside.origin(stream)?, id, call))
+    }
+
+    fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
+        self.outside(|outside| outside.calls.grpc_send(id, message, end))
+    }
+
+    fn grpc_close(&self, id: CallId) -> Result<(), Status> {
+        self.outside(|outside| outside.calls.grpc_close(id))
+    }
+
+    fn cancel_call(&self, id: CallId) {
+        if let Some(outside) = &self.outside {
+            outside.calls.cancel(id);
+        }
     }
 
     fn shared_data(&self, key: &[u8], out: &mut Vec<u8>) -> Result<u32, Status> {
