@@ -9,6 +9,7 @@ use proxy_wasm_host::{Action, CallError, ContextId};
 
 use super::body::Body;
 use super::chain::Chain;
+use super::filter_state::FilterState;
 use super::local::LocalReply;
 use super::response::{self, Response, Stage, WINDOW};
 use super::spool::Spool;
@@ -114,8 +115,12 @@ pub struct Context {
     pub failed: Cell<bool>,
     /// The last callbacks are being made.
     pub ending: Cell<bool>,
-    /// What `set_property` stored that is no nginx variable, by path.
-    pub properties: RefCell<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// What filters have stored for this request; made when it is first needed.
+    pub state: OnceCell<Rc<FilterState>>,
+    /// A filter has asked for the location to be chosen again.
+    pub route_cleared: Cell<bool>,
+    /// The URI that the location was chosen by.
+    pub routed: RefCell<Vec<u8>>,
     pub body: RefCell<Option<super::request_body::Rewriter>>,
     pub wake: Wake,
 }
@@ -140,7 +145,9 @@ impl Context {
             watching: Cell::new(false),
             failed: Cell::new(false),
             ending: Cell::new(false),
-            properties: RefCell::default(),
+            state: OnceCell::new(),
+            route_cleared: Cell::new(false),
+            routed: RefCell::new(request.uri().to_vec()),
             body: RefCell::new(None),
             wake: Wake::default(),
         });

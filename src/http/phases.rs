@@ -14,6 +14,7 @@ use super::chain::Phase;
 use super::context::{Context, Direction, RequestStage, Stop, detach, find};
 use super::headers::request as headers;
 use super::request_body::Rewriter;
+use super::route;
 use crate::conf::{LocConf, MainConf};
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
@@ -138,6 +139,9 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
                     stop_waiting(request);
                 }
                 finish(context, request);
+                if let Some(rc) = route::choose_again(context, request) {
+                    return Ok(rc);
+                }
             }
             _ => {}
         }

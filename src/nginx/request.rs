@@ -33,6 +33,12 @@ impl Request {
         unsafe { (*self.as_ptr()).main == self.as_ptr() }
     }
 
+    /// The request that the client sent: itself, or that of a subrequest.
+    pub fn main(self) -> Request {
+        // SAFETY: as above; a request's main request is never null.
+        unsafe { NonNull::new((*self.as_ptr()).main).map_or(self, Request) }
+    }
+
     pub fn pool(self) -> *mut ngx_pool_t {
         // SAFETY: as above.
         unsafe { (*self.as_ptr()).pool }
@@ -185,6 +191,12 @@ impl Request {
             let upstream = (*self.as_ptr()).upstream.as_ref();
             upstream.is_some_and(|u| u.header_sent() != 0 && u.cleanup.is_null())
         }
+    }
+
+    /// The normalised path, by which the location is chosen.
+    pub fn uri<'a>(self) -> &'a [u8] {
+        // SAFETY: as above; the string lives in the request's pool.
+        unsafe { (*self.as_ptr()).uri.as_bytes() }
     }
 
     /// Will nothing but a header come of the request (`r->header_only`)?
