@@ -1,4 +1,6 @@
 // The configuration: a key and its value a line, as in the other languages.
+import { trim } from "../as/trim";
+
 export class Config {
   upstream: string = "";
   authority: string = "";
@@ -11,17 +13,18 @@ export class Config {
     const config = new Config();
     const lines = text.split("\n");
     for (let i = 0; i < lines.length; i++) {
-      const line = lines[i].trim();
+      const line = trim(lines[i]);
       if (line.length == 0 || line.startsWith("#")) continue;
       const space = line.indexOf(" ");
       const key = space < 0 ? line : line.substring(0, space);
-      const value = space < 0 ? "" : line.substring(space + 1).trim();
+      const value = space < 0 ? "" : trim(line.substring(space + 1));
       if (key == "upstream") config.upstream = value;
       else if (key == "authority") config.authority = value;
       else if (key == "path") config.path = value;
       else if (key == "queue") config.queue = value;
       else {
-        config.problem = `line ${i + 1}: expected "upstream|authority|path|queue VALUE"`;
+        config.problem =
+          "line " + (i + 1).toString() + ": expected \"upstream|authority|path|queue VALUE\"";
         return config;
       }
     }

@@ -69,6 +69,7 @@ class Stream extends Context {
   number: u64 = 0;
   // Status and size of the answer, and the request's number.
   result: string = "";
+  gone: bool = false;
 
   constructor(id: u32, private root: Root) {
     super(id, root);
@@ -98,6 +99,8 @@ class Stream extends Context {
   }
 
   answered(headers: u32, size: usize): void {
+    // The SDK calls back all the same, and its functions for headers trap then.
+    if (this.gone) return;
     const request = stream_context.headers.request;
     if (headers == 0) {
       this.result = "failed 0 " + this.number.toString();
@@ -117,6 +120,11 @@ class Stream extends Context {
     response.add("x-dispatch", this.result);
     response.add("x-requests", getMetric(this.root.requests).toString());
     return FilterHeadersStatusValues.Continue;
+  }
+
+  onDone(): bool {
+    this.gone = true;
+    return true;
   }
 
   onLog(): void {

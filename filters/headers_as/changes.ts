@@ -1,3 +1,5 @@
+import { trim } from "../as/trim";
+
 export enum Operation {
   Remove,
   Set,
@@ -24,7 +26,7 @@ export function parse(text: string): Parsed {
   const parsed = new Parsed();
   const lines = text.split("\n");
   for (let i = 0; i < lines.length; i++) {
-    const line = lines[i].trim();
+    const line = trim(lines[i]);
     if (line.length == 0 || line.startsWith("#")) {
       continue;
     }
@@ -76,6 +78,6 @@ class Words {
   }
 
   rest(): string {
-    return this.line.trim();
+    return trim(this.line);
   }
 }
