@@ -3,6 +3,7 @@
 mod check;
 mod filter;
 mod merge;
+mod metrics;
 mod module;
 mod zones;
 
@@ -13,9 +14,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ngx::ffi::{
-    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_TAKE1, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF,
-    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF,
-    ngx_command_t, ngx_conf_full_name, ngx_conf_t, ngx_str_t,
+    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_HTTP_LIF_CONF,
+    NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET,
+    NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_full_name, ngx_conf_t, ngx_str_t,
 };
 use proxy_wasm_host::{Callbacks, Engine, Program, VmConfig};
 
@@ -24,6 +25,7 @@ pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf, resolve_top};
 pub use zones::{Zones, add_defaults};
 
 use crate::http::chain::{Chain, Phase};
+use crate::metrics::Host;
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool};
@@ -35,6 +37,10 @@ pub struct MainConf {
     pub modules: Vec<ModuleConf>,
     pub filters: Vec<FilterConf>,
     pub zones: Zones,
+    /// Some location shows metrics.
+    pub shows_metrics: bool,
+    /// What this process counts for the host's own metrics.
+    metrics: OnceCell<Option<Rc<Host>>>,
     /// Compiles, and runs the check of the configuration; workers make their own.
     engine: OnceCell<Engine>,
     /// Made in each worker process.
@@ -93,6 +99,12 @@ impl MainConf {
         let _ = self.worker.set(worker);
     }
 
+    /// This process's part in the metrics; `None` when they cannot be kept.
+    pub fn metrics(&self) -> Option<&Rc<Host>> {
+        let open = || Host::open(self.zones.metrics.as_ref()?, self.shows_metrics).map(Rc::new);
+        self.metrics.get_or_init(open).as_ref()
+    }
+
     /// The engine of the process that reads the configuration.
     fn engine(&self) -> Result<&Engine, String> {
         if let Some(engine) = self.engine.get() {
@@ -132,7 +144,7 @@ impl LocConf {
 }
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 6] = [
+pub static mut COMMANDS: [ngx_command_t; 8] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -165,6 +177,18 @@ pub static mut COMMANDS: [ngx_command_t; 6] = [
         c"wasm_shared_queue",
         NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
         zones::wasm_shared_queue,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_metrics_zone",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
+        metrics::wasm_metrics_zone,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_metrics",
+        NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+        metrics::wasm_metrics,
         NGX_HTTP_MAIN_CONF_OFFSET,
     ),
     ngx_command_t::empty(),

@@ -2,12 +2,14 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
-use proxy_wasm_host::{ContextId, LogLevel, Proxy, Status};
+use proxy_wasm_host::{ContextId, LogLevel, MetricType, Proxy, Status};
 
 use super::instance::{Instance, Process, SharedVm};
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
+use crate::metrics::{Host, ModuleMetrics};
 use crate::nginx::log::{Level, Log, printable};
 
 /// What nginx offers to an instance outside of requests.
@@ -18,6 +20,8 @@ pub struct NginxProxy {
     /// The instance that this stands in, once it has been started.
     link: Link,
     process: Process,
+    /// `None`: the zone has no room for the module.
+    pub(super) metrics: Option<Rc<ModuleMetrics>>,
     conf: *const MainConf,
     /// Index in [`MainConf::modules`].
     module: usize,
@@ -49,7 +53,18 @@ impl NginxProxy {
         log: Log,
         link: Link,
     ) -> NginxProxy {
+        let host = match process {
+            Process::Worker => conf.metrics().cloned(),
+            Process::Check => {
+                let zone = conf.zones.metrics.as_ref();
+                zone.and_then(Host::private).map(Rc::new)
+            }
+        };
+        let name = &conf.modules[module].name;
         NginxProxy {
+            metrics: host
+                .and_then(|host| ModuleMetrics::new(host, name))
+                .map(Rc::new),
             name: conf.modules[module].name.as_str().into(),
             log,
             ticks: Rc::default(),
@@ -65,6 +80,10 @@ impl NginxProxy {
         // SAFETY: a worker's instances belong to the configuration, and those of the check are
         // gone before it is.
         unsafe { &*self.conf }
+    }
+
+    fn metrics(&self) -> Result<&ModuleMetrics, Status> {
+        self.metrics.as_deref().ok_or(Status::InternalFailure)
     }
 
     fn log_of(&self, stream: Option<&Stream>) -> Log {
@@ -111,6 +130,33 @@ impl Proxy for NginxProxy {
     fn set_tick_period(&self, root: ContextId, period: u32) -> Result<(), Status> {
         self.ticks.borrow_mut().push((root, period));
         Ok(())
+    }
+
+    fn define_metric(&self, metric: MetricType, name: &[u8]) -> Result<u32, Status> {
+        self.metrics()?.define(metric, name)
+    }
+
+    fn increment_metric(&self, metric: u32, offset: i64) -> Result<(), Status> {
+        self.metrics()?.increment(metric, offset)
+    }
+
+    fn record_metric(&self, metric: u32, value: u64) -> Result<(), Status> {
+        self.metrics()?.record(metric, value)
+    }
+
+    fn metric(&self, metric: u32) -> Result<u64, Status> {
+        self.metrics()?.get(metric)
+    }
+
+    fn times_callbacks(&self) -> bool {
+        let metrics = self.metrics.as_deref();
+        metrics.is_some_and(ModuleMetrics::is_shown)
+    }
+
+    fn callback_ended(&self, callback: &'static str, took: Duration) {
+        if let Some(metrics) = &self.metrics {
+            metrics.callback_ended(callback, took);
+        }
     }
 }
 
