@@ -187,6 +187,9 @@ pub(crate) type Answer1 = TypedFunc<(u32, u32), u32>;
 /// A callback with the context, two numbers, and an answer.
 pub(crate) type Answer2 = TypedFunc<(u32, u32, u32), u32>;
 
+/// A callback with the context and two numbers, without an answer.
+pub(crate) type Event = TypedFunc<(u32, u32, u32), ()>;
+
 /// `proxy_on_request_headers` and `proxy_on_response_headers`, of either type.
 pub(crate) enum HeadersFn {
     WithEnd(Answer2),
@@ -199,12 +202,19 @@ pub(crate) struct Exports {
     pub vm_start: Option<Answer1>,
     pub configure: Option<Answer1>,
     pub tick: Option<TypedFunc<u32, ()>>,
+    pub queue_ready: Option<TypedFunc<(u32, u32), ()>>,
     pub request_headers: Option<HeadersFn>,
     pub request_body: Option<Answer2>,
     pub request_trailers: Option<Answer1>,
     pub response_headers: Option<HeadersFn>,
     pub response_body: Option<Answer2>,
     pub response_trailers: Option<Answer1>,
+    pub http_call_response: Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>,
+    pub grpc_initial_metadata: Option<Event>,
+    pub grpc_receive: Option<Event>,
+    pub grpc_trailing_metadata: Option<Event>,
+    pub grpc_close: Option<Event>,
+    pub foreign_function: Option<Event>,
     pub done: Option<TypedFunc<u32, u32>>,
     pub log: Option<TypedFunc<u32, ()>>,
     pub delete: Option<TypedFunc<u32, ()>>,
@@ -224,12 +234,27 @@ impl Exports {
             vm_start: function(instance, store, "proxy_on_vm_start"),
             configure: function(instance, store, "proxy_on_configure"),
             tick: function(instance, store, "proxy_on_tick"),
+            queue_ready: function(instance, store, "proxy_on_queue_ready"),
             request_headers,
             request_body: function(instance, store, "proxy_on_request_body"),
             request_trailers: function(instance, store, "proxy_on_request_trailers"),
             response_headers,
             response_body: function(instance, store, "proxy_on_response_body"),
             response_trailers: function(instance, store, "proxy_on_response_trailers"),
+            http_call_response: function(instance, store, "proxy_on_http_call_response"),
+            grpc_initial_metadata: function(
+                instance,
+                store,
+                "proxy_on_grpc_receive_initial_metadata",
+            ),
+            grpc_receive: function(instance, store, "proxy_on_grpc_receive"),
+            grpc_trailing_metadata: function(
+                instance,
+                store,
+                "proxy_on_grpc_receive_trailing_metadata",
+            ),
+            grpc_close: function(instance, store, "proxy_on_grpc_close"),
+            foreign_function: function(instance, store, "proxy_on_foreign_function"),
             done: function(instance, store, "proxy_on_done"),
             log: function(instance, store, "proxy_on_log"),
             delete: function(instance, store, "proxy_on_delete"),

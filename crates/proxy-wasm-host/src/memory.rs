@@ -162,7 +162,7 @@ pub(crate) fn give<P: Proxy>(
 pub(crate) fn give_scratch<P: Proxy>(
     caller: &mut Caller<'_, State<P>>,
     out: Out,
-    fill: impl FnOnce(&[u8], &State<P>, &mut Vec<u8>) -> Result<(), Status>,
+    fill: impl FnOnce(&[u8], &mut State<P>, &mut Vec<u8>) -> Result<(), Status>,
 ) -> Result<(), Fault> {
     let (memory, state) = parts(caller)?;
     out.check(memory)?;

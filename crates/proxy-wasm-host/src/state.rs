@@ -6,7 +6,9 @@ use std::time::Instant;
 use wasm_runtime::wasmtime::{Memory, TypedFunc};
 
 use crate::abi::{AbiVersion, Status};
+use crate::calls::CallId;
 use crate::context::{Context, Contexts, Phase};
+use crate::pending::{CallKind, Calls, Incoming};
 use crate::traits::Proxy;
 use crate::vm::{ContextId, PluginConfig, VmConfig};
 
@@ -22,6 +24,11 @@ pub(crate) struct State<P: Proxy> {
     pub in_vm_start: bool,
     /// Contexts whose `proxy_done` came in this callback.
     pub finishing: Vec<ContextId>,
+    pub calls: Calls,
+    /// What has come in for the callback that is running.
+    pub incoming: Option<Incoming>,
+    /// Code and message of the last gRPC call or stream that ended.
+    pub grpc_status: (u32, Vec<u8>),
     /// The guest's exported memory, looked up at first use.
     pub memory: Option<Memory>,
     pub allocator: Allocator,
@@ -69,6 +76,9 @@ impl<P: Proxy> State<P> {
             current: None,
             in_vm_start: false,
             finishing: Vec::new(),
+            calls: Calls::default(),
+            incoming: None,
+            grpc_status: (0, Vec::new()),
             memory: None,
             allocator: Allocator::Unknown,
             scratch: Vec::new(),
@@ -86,6 +96,46 @@ impl<P: Proxy> State<P> {
         let context = self.contexts.get(id).ok_or(Status::BadArgument)?;
         self.current = Some(Current::new(id, context));
         Ok(())
+    }
+
+    /// Starts a call of the current context.
+    pub fn start_call(
+        &mut self,
+        kind: CallKind,
+        start: impl FnOnce(&P, Option<&P::Stream>, CallId) -> Result<(), Status>,
+    ) -> Result<CallId, Status> {
+        let current = self.current.as_ref().ok_or(Status::BadArgument)?;
+        let id = self.calls.insert(kind, current.id, current.root)?;
+        let started = start(&self.proxy, current.stream.as_ref(), id);
+        if started.is_err() {
+            self.calls.remove(id);
+        }
+        started.map(|()| id)
+    }
+
+    /// Forgets a call; the proxy ends it, unless the other side has.
+    pub fn cancel_call(&mut self, id: CallId) {
+        if let Some(call) = self.calls.remove(id)
+            && !call.over
+        {
+            self.proxy.cancel_call(id);
+        }
+    }
+
+    /// Takes a context away, with its calls. Those of a stream go on as its root context's where
+    /// the proxy says so.
+    pub fn remove_context(&mut self, id: ContextId) {
+        if self.calls.len() > 0 {
+            for call in self.calls.of_context(id) {
+                match self.calls.get_mut(call) {
+                    Some(entry) if entry.root != id && self.proxy.detach_call(call) => {
+                        entry.context = entry.root;
+                    }
+                    _ => self.cancel_call(call),
+                }
+            }
+        }
+        self.contexts.remove(id);
     }
 
     /// `proxy_done` of the current context.

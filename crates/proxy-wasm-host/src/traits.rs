@@ -128,7 +128,7 @@ pub trait Proxy: 'static {
         Err(Status::Unimplemented)
     }
 
-    /// Starts an HTTP call. Its end, whatever it is, is to be told by
+    /// Starts an HTTP call. `:method`, `:path` and `:authority` are there. Its end, whatever it is, is to be told by
     /// [`Vm::on_http_call_response`](crate::Vm::on_http_call_response), after this function has
     /// returned. `stream`: whose call it is; `None` for a root context's.
     ///
@@ -174,6 +174,27 @@ pub trait Proxy: 'static {
     /// has cancelled it, or its context is gone. Does nothing when there is no such call.
     fn cancel_call(&self, id: CallId) {
         let _ = id;
+    }
+
+    /// The stream of a call has ended. True: the call goes on as its root context's, as in Envoy,
+    /// and does not need the stream any more; false: it is cancelled next. A client that has left
+    /// leaves nothing going.
+    fn detach_call(&self, id: CallId) -> bool {
+        let _ = id;
+        false
+    }
+
+    /// A foreign function that this crate does not have; `None` when the proxy has none of this
+    /// name either. Its result is appended to `out`, which is empty.
+    fn foreign_function(
+        &self,
+        stream: Option<&Self::Stream>,
+        name: &[u8],
+        arguments: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Option<Result<(), Status>> {
+        let _ = (stream, name, arguments, out);
+        None
     }
 
     /// Appends a value to `out`, which is empty, and answers its compare-and-swap number, which is

@@ -111,7 +111,7 @@ impl<P: Proxy> Vm<P> {
         });
         let result = self.configure_root(id, configuration_len);
         if result.is_err() {
-            self.state().contexts.remove(id);
+            self.state().remove_context(id);
         }
         result.map(|()| id)
     }
@@ -132,9 +132,9 @@ impl<P: Proxy> Vm<P> {
         refused(answer, name)
     }
 
-    /// `proxy_on_tick` of a root context.
+    /// `proxy_on_tick` of a root context, also while it waits for `proxy_done`.
     pub fn on_tick(&mut self, root: ContextId) -> Result<(), CallError> {
-        self.live(root, Kind::Root)?;
+        self.is_root(root)?;
         self.call(root, "proxy_on_tick", |exports| exports.tick.as_ref(), root)?;
         Ok(())
     }
@@ -150,6 +150,15 @@ impl<P: Proxy> Vm<P> {
                     self.log_error(&error);
                 }
             }
+        }
+    }
+
+    /// Is this a root context that is there?
+    fn is_root(&self, id: ContextId) -> Result<(), CallError> {
+        self.guest.check()?;
+        match self.guest.store.data().contexts.get(id) {
+            Some(context) if context.kind == Kind::Root => Ok(()),
+            _ => Err(CallError::UnknownContext),
         }
     }
 

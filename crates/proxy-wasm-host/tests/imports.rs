@@ -6,8 +6,6 @@ use common::imports::{ENV, WASI, WASI_MODULES, import};
 use common::{Guest, Host, MockProxy, MockStream, compile, statuses, try_start};
 use proxy_wasm_host::{BufferType, Engine, LoadError, MapType, Program};
 
-const UNIMPLEMENTED: u32 = 12;
-
 fn module(imports: &str) -> String {
     format!(
         r#"(module {imports} (memory (export "memory") 1)
@@ -152,40 +150,6 @@ fn nonsense_never_traps() {
         host.vm.shutdown();
         assert!(!host.vm.poisoned());
     }
-}
-
-#[test]
-fn what_comes_later_answers_unimplemented() {
-    let later = [
-        "proxy_http_call",
-        "proxy_grpc_call",
-        "proxy_grpc_stream",
-        "proxy_grpc_send",
-        "proxy_grpc_cancel",
-        "proxy_grpc_close",
-        "proxy_get_status",
-        "proxy_get_shared_data",
-        "proxy_set_shared_data",
-        "proxy_register_shared_queue",
-        "proxy_resolve_shared_queue",
-        "proxy_enqueue_shared_queue",
-        "proxy_dequeue_shared_queue",
-        "proxy_define_metric",
-        "proxy_record_metric",
-        "proxy_increment_metric",
-        "proxy_get_metric",
-        "proxy_call_foreign_function",
-    ];
-    let mut body = String::new();
-    for (name, params, _) in ENV.iter().filter(|(name, ..)| later.contains(name)) {
-        let arguments: String = params
-            .chars()
-            .map(|c| if c == 'L' { "(i64.const 0)" } else { "#0" })
-            .collect();
-        body += &format!("(call $note (call ${name} {arguments}))");
-    }
-    let (statuses, _) = common::run(&body, &MockStream::default());
-    assert_eq!(statuses, [UNIMPLEMENTED; 18]);
 }
 
 #[test]

@@ -1,12 +1,10 @@
-//! Buffers: bodies, and the configurations, which this crate has itself.
-
-use std::sync::Arc;
+//! Buffers: bodies, and what this crate has itself: the configurations and what has come in.
 
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
 use crate::abi::{BufferType, Status};
-use crate::memory::{Fault, Out, allocate, give, parts, slice, slice_mut, write_u32};
+use crate::memory::{Fault, Out, allocate, parts, slice, slice_mut, write_u32};
 use crate::state::State;
 use crate::traits::{HttpStream, Proxy};
 
@@ -21,16 +19,41 @@ pub(super) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
 
 /// Where a buffer's bytes are.
 enum Source<'a, S> {
-    Configuration(&'a Arc<[u8]>),
+    /// Bytes that the guest cannot change.
+    Own(&'a [u8]),
     Stream(BufferType, &'a S),
+}
+
+impl<S: HttpStream> Source<'_, S> {
+    fn len(&self) -> Result<usize, Status> {
+        match self {
+            Source::Own(bytes) => Ok(bytes.len()),
+            Source::Stream(buffer, stream) => stream.buffer_len(*buffer),
+        }
+    }
+
+    fn read(&self, start: usize, len: usize, found: &mut dyn FnMut(&[u8])) -> Result<(), Status> {
+        match self {
+            Source::Own(bytes) => {
+                found(bytes.get(start..).unwrap_or_default());
+                Ok(())
+            }
+            Source::Stream(buffer, stream) => stream.buffer_read(*buffer, start, len, found),
+        }
+    }
 }
 
 fn source<P: Proxy>(state: &State<P>, buffer: u32) -> Result<Source<'_, P::Stream>, Status> {
     match BufferType::try_from(buffer)? {
-        BufferType::VmConfiguration => Ok(Source::Configuration(&state.config.configuration)),
+        BufferType::VmConfiguration => Ok(Source::Own(&state.config.configuration)),
         BufferType::PluginConfiguration => {
             let current = state.current.as_ref().ok_or(Status::NotFound)?;
-            Ok(Source::Configuration(&current.plugin.configuration))
+            Ok(Source::Own(&current.plugin.configuration))
+        }
+        BufferType::CallResponseBody | BufferType::GrpcMessage | BufferType::ForeignArguments => {
+            let incoming = state.incoming.as_ref().ok_or(Status::NotFound)?;
+            let bytes = incoming.buffer(BufferType::try_from(buffer)?);
+            Ok(Source::Own(bytes.ok_or(Status::NotFound)?))
         }
         buffer => {
             let stream = state.stream().ok_or(Status::NotFound)?;
@@ -68,14 +91,7 @@ fn read<P: Proxy>(
     start.checked_add(max).ok_or(Status::BadArgument)?;
     out.check(memory)?;
 
-    let (start, len) = match source(state, buffer)? {
-        Source::Configuration(bytes) => {
-            let bytes = bytes.clone();
-            let (start, len) = cut(start, max, bytes.len());
-            return give(caller, &bytes[start..start + len], out);
-        }
-        Source::Stream(buffer, stream) => cut(start, max, stream.buffer_len(buffer)?),
-    };
+    let (start, len) = cut(start, max, source(state, buffer)?.len()?);
     if len == 0 {
         out.write(memory, 0, 0)?;
         return Ok(());
@@ -87,13 +103,11 @@ fn read<P: Proxy>(
     let (memory, state) = parts(caller)?;
     let place = slice_mut(memory, address, len as u32)?;
     let mut written = 0;
-    if let Source::Stream(buffer, stream) = source(state, buffer)? {
-        stream.buffer_read(buffer, start, len, &mut |piece| {
-            let piece = &piece[..piece.len().min(len - written)];
-            place[written..written + piece.len()].copy_from_slice(piece);
-            written += piece.len();
-        })?;
-    }
+    source(state, buffer)?.read(start, len, &mut |piece| {
+        let piece = &piece[..piece.len().min(len - written)];
+        place[written..written + piece.len()].copy_from_slice(piece);
+        written += piece.len();
+    })?;
     out.write(memory, address, written as u32)?;
     Ok(())
 }
@@ -101,10 +115,7 @@ fn read<P: Proxy>(
 fn status<P: Proxy>(mut caller: Caller<'_, State<P>>, buffer: u32, len: u32, flags: u32) -> u32 {
     let mut run = || {
         let (memory, state) = parts(&mut caller)?;
-        let size = match source(state, buffer)? {
-            Source::Configuration(bytes) => bytes.len(),
-            Source::Stream(buffer, stream) => stream.buffer_len(buffer)?,
-        };
+        let size = source(state, buffer)?.len()?;
         Out {
             ptr: len,
             len: flags,
@@ -128,7 +139,7 @@ fn set<P: Proxy>(
     let mut run = || {
         let (memory, state) = parts(&mut caller)?;
         match source(state, buffer)? {
-            Source::Configuration(_) => Err(Status::BadArgument),
+            Source::Own(_) => Err(Status::BadArgument),
             Source::Stream(buffer, stream) => {
                 let (start, len) = cut(start, len, stream.buffer_len(buffer)?);
                 stream.buffer_replace(buffer, start, len, slice(memory, data, data_len)?)

@@ -4,6 +4,7 @@ use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
 use crate::abi::{AbiVersion, MapType, Status};
+use crate::calls::OwnedPairs;
 use crate::codec::{self, Size, Writer};
 use crate::memory::{Fault, Out, allocate, give_scratch, parts, slice, slice_mut, write_u32};
 use crate::state::State;
@@ -21,18 +22,66 @@ pub(super) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
     Ok(())
 }
 
-/// The map's type and the stream that has it. Outside of streams there are no maps now.
-fn map<P: Proxy>(state: &State<P>, map: u32) -> Result<(MapType, &P::Stream), Status> {
-    let map = MapType::try_from(map)?;
-    Ok((map, state.stream().ok_or(Status::BadArgument)?))
+/// Is it a map of what has come in, which this crate has itself?
+fn is_incoming(map: MapType) -> bool {
+    match map {
+        MapType::GrpcInitialMetadata
+        | MapType::GrpcTrailingMetadata
+        | MapType::CallHeaders
+        | MapType::CallTrailers => true,
+        MapType::RequestHeaders
+        | MapType::RequestTrailers
+        | MapType::ResponseHeaders
+        | MapType::ResponseTrailers => false,
+    }
 }
 
-/// Visits the pairs of a map; outside of streams, as in Envoy, there are none.
+/// The type of a map of a stream, and that stream. Outside of streams there is none, and what
+/// has come in cannot be changed.
+fn map<P: Proxy>(state: &State<P>, map: u32) -> Result<(MapType, &P::Stream), Status> {
+    let map = MapType::try_from(map)?;
+    match state.stream() {
+        Some(stream) if !is_incoming(map) => Ok((map, stream)),
+        _ => Err(Status::BadArgument),
+    }
+}
+
+fn incoming<P: Proxy>(state: &State<P>, map: MapType) -> Option<&OwnedPairs> {
+    state.incoming.as_ref()?.map(map)
+}
+
+/// Passes the first value of a key to `found`; false when it is missing.
+fn find<P: Proxy>(
+    state: &State<P>,
+    id: u32,
+    key: &[u8],
+    found: &mut dyn FnMut(&[u8]),
+) -> Result<bool, Status> {
+    let id = MapType::try_from(id)?;
+    if !is_incoming(id) {
+        let (id, stream) = map(state, id as u32)?;
+        return stream.map_get(id, key, found);
+    }
+    let pairs = incoming(state, id).ok_or(Status::BadArgument)?;
+    let pair = pairs.iter().find(|(k, _)| k.eq_ignore_ascii_case(key));
+    if let Some((_, value)) = pair {
+        found(value);
+    }
+    Ok(pair.is_some())
+}
+
+/// Visits the pairs of a map; of one that is not there now, as in Envoy, there are none.
 fn visit<P: Proxy>(
     state: &State<P>,
     map: MapType,
     visit: &mut dyn FnMut(&[u8], &[u8]),
 ) -> Result<(), Status> {
+    if is_incoming(map) {
+        for (key, value) in incoming(state, map).into_iter().flatten() {
+            visit(key, value);
+        }
+        return Ok(());
+    }
     match state.stream() {
         Some(stream) => stream.map_visit(map, visit),
         None => Ok(()),
@@ -111,9 +160,8 @@ fn get<P: Proxy>(
         &mut caller,
         Out { ptr, len },
         |memory, state, value| {
-            let (map, stream) = map(state, id)?;
             let key = slice(memory, key, key_len)?;
-            let found = stream.map_get(map, key, &mut |found| value.extend_from_slice(found))?;
+            let found = find(state, id, key, &mut |found| value.extend_from_slice(found))?;
             // The first version had no "missing".
             if found || state.abi == AbiVersion::V0_1_0 {
                 Ok(())

@@ -4,13 +4,18 @@
 //! callback from here.
 
 mod buffers;
+mod foreign;
+mod grpc;
 mod headers;
+mod http_call;
 mod log_time;
+mod metrics;
 mod misc;
 mod properties;
+mod queues;
+mod shared_data;
 mod streams;
 mod timer;
-mod unimplemented;
 
 pub(crate) use log_time::now;
 use wasm_runtime::wasmtime::{Linker, Result};
@@ -30,8 +35,13 @@ pub(crate) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
     properties::define(linker)?;
     streams::define(linker)?;
     timer::define(linker)?;
+    http_call::define(linker)?;
+    grpc::define(linker)?;
+    shared_data::define(linker)?;
+    queues::define(linker)?;
+    metrics::define(linker)?;
     misc::define(linker)?;
-    unimplemented::define(linker)?;
+    foreign::define(linker)?;
     wasi::define(linker)
 }
 

@@ -5,6 +5,7 @@ use wasm_runtime::wasmtime::{Caller, Linker, Result};
 use super::{code, ending};
 use crate::abi::Status;
 use crate::memory::{Out, give_scratch, parts, slice};
+use crate::pending::Incoming;
 use crate::state::State;
 use crate::traits::{HttpStream, Proxy};
 
@@ -51,6 +52,15 @@ fn get<P: Proxy>(
                 {
                     value.extend_from_slice(own);
                     return Ok(());
+                }
+                if path == [&b"call"[..], b"error"] {
+                    let error = state.incoming.as_ref().map_or("", Incoming::error);
+                    value.extend_from_slice(error.as_bytes());
+                    return if error.is_empty() {
+                        Err(Status::NotFound)
+                    } else {
+                        Ok(())
+                    };
                 }
                 match state.stream() {
                     Some(stream) => stream.property(path, value),

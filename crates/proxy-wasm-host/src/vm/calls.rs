@@ -1,32 +1,166 @@
 //! What comes in for a guest from outside of its streams.
+//!
+//! As in Envoy (`proxy-wasm-cpp-host`, `http_call` and the `grpc_…` functions of `exports.cc`), it
+//! is the root context that is told of a call, also of one of its streams': the SDKs know whose
+//! it is, and set the effective context.
 
+use wasm_runtime::wasmtime::{TypedFunc, WasmParams};
+
+use super::streams::count;
 use super::{ContextId, Vm};
 use crate::calls::{CallId, CallResponse, GrpcEvent};
 use crate::error::CallError;
+use crate::exports::Exports;
+use crate::pending::{CallKind, Incoming};
 use crate::traits::Proxy;
 
 impl<P: Proxy> Vm<P> {
-    /// An HTTP call has ended: `proxy_on_http_call_response` of the context that made it. Nothing
-    /// happens when the call is unknown, or its context gone.
+    /// An HTTP call has ended: `proxy_on_http_call_response` of the root context of the one that
+    /// made it. Nothing happens when the call is unknown, or its context gone.
     pub fn on_http_call_response(
         &mut self,
         id: CallId,
         response: CallResponse,
     ) -> Result<(), CallError> {
-        let _ = (id, response);
-        Ok(())
+        self.guest.check()?;
+        if CallKind::of(id) != Some(CallKind::Http) {
+            return Ok(());
+        }
+        let Some(call) = self.state().calls.get_mut(id) else {
+            return Ok(());
+        };
+        let root = call.root;
+        // Its number is not used again before the callback is over.
+        call.over = true;
+        let arguments = (
+            root,
+            id,
+            count(response.headers.len()),
+            count(response.body.len()),
+            count(response.trailers.len()),
+        );
+        let result = self.deliver(
+            root,
+            "proxy_on_http_call_response",
+            |exports| exports.http_call_response.as_ref(),
+            arguments,
+            Some(Incoming::Response(response)),
+        );
+        self.state().calls.remove(id);
+        self.leave(result)
     }
 
-    /// Something came of a gRPC call or stream: the callback for it, of the context that opened
-    /// it. Nothing happens when the call is unknown, or its context gone.
+    /// Something came of a gRPC call or stream: the callback for it, of the root context of the
+    /// one that opened it. Nothing happens when the call is unknown, or its context gone.
+    ///
+    /// A guest is told of a call, unlike a stream, only once, as in Envoy: of its message when the
+    /// status is OK, else of its close.
     pub fn on_grpc(&mut self, id: CallId, event: GrpcEvent) -> Result<(), CallError> {
-        let _ = (id, event);
-        Ok(())
+        self.guest.check()?;
+        match CallKind::of(id) {
+            Some(CallKind::Grpc) => self.on_grpc_call(id, event),
+            Some(CallKind::GrpcStream) => self.on_grpc_stream(id, event),
+            _ => Ok(()),
+        }
     }
 
-    /// `proxy_on_queue_ready` of a root context.
+    fn on_grpc_call(&mut self, id: CallId, event: GrpcEvent) -> Result<(), CallError> {
+        let Some(call) = self.state().calls.get_mut(id) else {
+            return Ok(());
+        };
+        match event {
+            GrpcEvent::InitialMetadata(_) | GrpcEvent::TrailingMetadata(_) => Ok(()),
+            GrpcEvent::Message(message) => {
+                call.message = Some(message);
+                Ok(())
+            }
+            GrpcEvent::Close { status, message } => match call.message.take() {
+                Some(answer) if status == 0 => {
+                    let root = call.root;
+                    call.over = true;
+                    self.state().grpc_status = (status, message);
+                    let len = count(answer.len());
+                    let result = self.deliver(
+                        root,
+                        "proxy_on_grpc_receive",
+                        |exports| exports.grpc_receive.as_ref(),
+                        (root, id, len),
+                        Some(Incoming::Message(answer)),
+                    );
+                    self.state().calls.remove(id);
+                    self.leave(result)
+                }
+                _ => self.on_grpc_close(id, status, message),
+            },
+        }
+    }
+
+    fn on_grpc_stream(&mut self, id: CallId, event: GrpcEvent) -> Result<(), CallError> {
+        let Some(call) = self.state().calls.get_mut(id) else {
+            return Ok(());
+        };
+        let root = call.root;
+        let result = match event {
+            GrpcEvent::InitialMetadata(pairs) => self.deliver(
+                root,
+                "proxy_on_grpc_receive_initial_metadata",
+                |exports| exports.grpc_initial_metadata.as_ref(),
+                (root, id, count(pairs.len())),
+                Some(Incoming::InitialMetadata(pairs)),
+            ),
+            GrpcEvent::Message(message) => self.deliver(
+                root,
+                "proxy_on_grpc_receive",
+                |exports| exports.grpc_receive.as_ref(),
+                (root, id, count(message.len())),
+                Some(Incoming::Message(message)),
+            ),
+            GrpcEvent::TrailingMetadata(pairs) => self.deliver(
+                root,
+                "proxy_on_grpc_receive_trailing_metadata",
+                |exports| exports.grpc_trailing_metadata.as_ref(),
+                (root, id, count(pairs.len())),
+                Some(Incoming::TrailingMetadata(pairs)),
+            ),
+            GrpcEvent::Close { status, message } => {
+                return self.on_grpc_close(id, status, message);
+            }
+        };
+        self.leave(result)
+    }
+
+    fn on_grpc_close(
+        &mut self,
+        id: CallId,
+        status: u32,
+        message: Vec<u8>,
+    ) -> Result<(), CallError> {
+        let Some(call) = self.state().calls.get_mut(id) else {
+            return Ok(());
+        };
+        let root = call.root;
+        call.over = true;
+        self.state().grpc_status = (status, message);
+        let result = self.deliver(
+            root,
+            "proxy_on_grpc_close",
+            |exports| exports.grpc_close.as_ref(),
+            (root, id, status),
+            None,
+        );
+        self.state().calls.remove(id);
+        self.leave(result)
+    }
+
+    /// `proxy_on_queue_ready` of a root context, also while it waits for `proxy_done`.
     pub fn on_queue_ready(&mut self, root: ContextId, queue: u32) -> Result<(), CallError> {
-        let _ = (root, queue);
+        self.is_root(root)?;
+        self.call(
+            root,
+            "proxy_on_queue_ready",
+            |exports| exports.queue_ready.as_ref(),
+            (root, queue),
+        )?;
         Ok(())
     }
 
@@ -38,7 +172,39 @@ impl<P: Proxy> Vm<P> {
         function: u32,
         arguments: &[u8],
     ) -> Result<(), CallError> {
-        let _ = (id, function, arguments);
-        Ok(())
+        let result = self.deliver(
+            id,
+            "proxy_on_foreign_function",
+            |exports| exports.foreign_function.as_ref(),
+            (id, function, count(arguments.len())),
+            Some(Incoming::ForeignArguments(arguments.to_vec())),
+        );
+        self.leave(result)
+    }
+
+    /// Calls the guest, which can read what has come in until it returns.
+    fn deliver<A: WasmParams>(
+        &mut self,
+        id: ContextId,
+        callback: &'static str,
+        function: fn(&Exports) -> Option<&TypedFunc<A, ()>>,
+        arguments: A,
+        incoming: Option<Incoming>,
+    ) -> Result<(), CallError> {
+        let Some(function) = function(&self.exports) else {
+            return Ok(());
+        };
+        self.guest.store.data_mut().incoming = incoming;
+        let result = self.guest.enter(id, callback, function, arguments);
+        self.guest.store.data_mut().incoming = None;
+        result
+    }
+
+    /// What follows a callback, when all that belongs to it is gone.
+    fn leave(&mut self, result: Result<(), CallError>) -> Result<(), CallError> {
+        if result.is_ok() {
+            self.finish_done();
+        }
+        result
     }
 }

@@ -120,7 +120,7 @@ impl<P: Proxy> Vm<P> {
     /// VM the context goes without a call.
     pub fn finish(&mut self, id: ContextId, log: bool) -> Result<(), CallError> {
         if self.guest.poisoned {
-            self.state().contexts.remove(id);
+            self.state().remove_context(id);
             return Ok(());
         }
         match self.state().contexts.get(id) {
@@ -137,7 +137,7 @@ impl<P: Proxy> Vm<P> {
             }
             Ok(_) => self.log_and_delete(id, log),
             Err(error) => {
-                self.state().contexts.remove(id);
+                self.state().remove_context(id);
                 Err(error)
             }
         }
@@ -156,7 +156,7 @@ impl<P: Proxy> Vm<P> {
         if let (Ok(()), Some(on_delete)) = (&result, &self.exports.delete) {
             result = self.guest.enter(id, "proxy_on_delete", on_delete, id);
         }
-        self.state().contexts.remove(id);
+        self.state().remove_context(id);
         result
     }
 
@@ -168,7 +168,7 @@ impl<P: Proxy> Vm<P> {
                 continue;
             };
             if self.guest.poisoned {
-                self.state().contexts.remove(id);
+                self.state().remove_context(id);
             } else if let Err(error) = self.log_and_delete(id, log) {
                 // It is no error of the callback that has just succeeded.
                 self.log_error(&error);

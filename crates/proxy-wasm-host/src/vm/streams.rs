@@ -8,7 +8,7 @@ use crate::exports::{Answer1, Answer2, Exports, HeadersFn};
 use crate::traits::Proxy;
 
 /// What a guest sees of a number of bytes or pairs.
-fn count(number: usize) -> u32 {
+pub(super) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
@@ -36,7 +36,7 @@ impl<P: Proxy> Vm<P> {
         });
         let result = self.call_create(id, root);
         if result.is_err() {
-            self.state().contexts.remove(id);
+            self.state().remove_context(id);
         }
         result.map(|()| id)
     }

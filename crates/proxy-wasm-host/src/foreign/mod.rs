@@ -1,0 +1,46 @@
+//! Foreign functions: what a guest calls by name. Names, arguments and statuses are those of
+//! Envoy's `source/extensions/common/wasm/foreign.cc`.
+//!
+//! One more is a function of the type [`Function`] and its line in [`named`]. Those of the proxy
+//! come by [`Proxy::foreign_function`].
+
+mod zlib;
+
+use crate::abi::Status;
+use crate::state::State;
+use crate::traits::{HttpStream, Proxy};
+
+/// Takes the guest's arguments and appends the result to the last parameter, which is empty.
+type Function<P> = fn(&mut State<P>, &[u8], &mut Vec<u8>) -> Result<(), Status>;
+
+fn named<P: Proxy>(name: &[u8]) -> Option<Function<P>> {
+    Some(match name {
+        b"compress" => |_, arguments, out| zlib::compress(arguments, out),
+        b"uncompress" => |_, arguments, out| zlib::uncompress(arguments, out),
+        b"clear_route_cache" => |state, _, _| clear_route_cache(state),
+        _ => return None,
+    })
+}
+
+/// `NotFound` when there is no such function.
+pub(crate) fn call<P: Proxy>(
+    state: &mut State<P>,
+    name: &[u8],
+    arguments: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Status> {
+    if let Some(function) = named(name) {
+        return function(state, arguments, out);
+    }
+    let stream = state.stream();
+    let result = state.proxy.foreign_function(stream, name, arguments, out);
+    result.unwrap_or(Err(Status::NotFound))
+}
+
+/// Outside of a stream there is no route, which is no error in Envoy.
+fn clear_route_cache<P: Proxy>(state: &State<P>) -> Result<(), Status> {
+    match state.stream() {
+        Some(stream) => stream.clear_route_cache(),
+        None => Ok(()),
+    }
+}

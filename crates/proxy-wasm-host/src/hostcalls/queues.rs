@@ -1,0 +1,65 @@
+//! Queues between VMs.
+
+use wasm_runtime::wasmtime::{Caller, Linker, Result};
+
+use super::{code, ending};
+use crate::abi::Status;
+use crate::memory::{Out, give_scratch, parts, slice, write_u32};
+use crate::state::State;
+use crate::traits::Proxy;
+
+pub(super) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
+    linker
+        .func_wrap("env", "proxy_register_shared_queue", register::<P>)?
+        .func_wrap("env", "proxy_resolve_shared_queue", resolve::<P>)?
+        .func_wrap("env", "proxy_enqueue_shared_queue", enqueue::<P>)?
+        .func_wrap("env", "proxy_dequeue_shared_queue", dequeue::<P>)?;
+    Ok(())
+}
+
+fn register<P: Proxy>(mut caller: Caller<'_, State<P>>, name: u32, name_len: u32, id: u32) -> u32 {
+    let mut run = || {
+        let (memory, state) = parts(&mut caller)?;
+        slice(memory, id, 4)?;
+        let name = slice(memory, name, name_len)?;
+        let current = state.current.as_ref().ok_or(Status::BadArgument)?;
+        let number = state.proxy.register_queue(current.root, name)?;
+        write_u32(memory, id, number)
+    };
+    code(run())
+}
+
+fn resolve<P: Proxy>(
+    mut caller: Caller<'_, State<P>>,
+    vm_id: u32,
+    vm_id_len: u32,
+    name: u32,
+    name_len: u32,
+    id: u32,
+) -> u32 {
+    let mut run = || {
+        let (memory, state) = parts(&mut caller)?;
+        slice(memory, id, 4)?;
+        let vm_id = slice(memory, vm_id, vm_id_len)?;
+        let name = slice(memory, name, name_len)?;
+        let number = state.proxy.resolve_queue(vm_id, name)?;
+        write_u32(memory, id, number)
+    };
+    code(run())
+}
+
+fn enqueue<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32, ptr: u32, len: u32) -> u32 {
+    let mut run = || {
+        let (memory, state) = parts(&mut caller)?;
+        state.proxy.enqueue(id, slice(memory, ptr, len)?)
+    };
+    code(run())
+}
+
+fn dequeue<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32, ptr: u32, len: u32) -> Result<u32> {
+    ending(give_scratch(
+        &mut caller,
+        Out { ptr, len },
+        |_, state, message| state.proxy.dequeue(id, message),
+    ))
+}
