@@ -4,12 +4,13 @@ use proxy_wasm_host::CallResponse;
 
 /// How a trap's line begins, and the reason that it is counted under. The lines are Wasmtime's
 /// (`wasmtime::Trap`), those behind them the host functions' that end a guest.
-const TRAPS: [(&str, &str); 16] = [
+const TRAPS: [(&str, &str); 17] = [
     ("wasm trap: wasm `unreachable` instruction", "unreachable"),
     (
         "wasm trap: out of bounds memory access",
         "memory_out_of_bounds",
     ),
+    ("memory fault at wasm address", "memory_out_of_bounds"),
     ("wasm trap: call stack exhausted", "stack_overflow"),
     ("wasm trap: undefined element", "table_out_of_bounds"),
     ("wasm trap: uninitialized element", "indirect_call_to_null"),

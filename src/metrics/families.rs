@@ -46,12 +46,19 @@ pub enum Value {
     },
 }
 
+/// Guests' metrics are not among the host's, whatever their names are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Whose {
+    Host,
+    Guests,
+}
+
 /// Collects metrics into families.
 #[derive(Default)]
 pub struct Families {
     all: Vec<Family>,
-    /// By kind and the name before it was made to fit among the others.
-    known: HashMap<(Kind, String), usize>,
+    /// By owner, kind, and the name before it was made to fit among the others.
+    known: HashMap<(Whose, Kind, String), usize>,
     /// Every name that a sample or a family has.
     taken: HashSet<String>,
     /// The place of a sample in its family, by that and its labels.
@@ -63,7 +70,7 @@ impl Families {
     pub fn new() -> Families {
         let mut families = Families::default();
         for host in HOST_FAMILIES {
-            families.family(host.kind, host.name);
+            families.family(Whose::Host, host.kind, host.name);
             if let Some(family) = families.all.last_mut() {
                 family.help = host.help;
                 family.unit = host.unit;
@@ -111,7 +118,7 @@ impl Families {
 
     /// Adds a sample of the host's; the parts of several workers are summed up.
     pub fn add(&mut self, kind: Kind, family: &str, labels: String, value: Value) {
-        let family = self.family(kind, family);
+        let family = self.family(Whose::Host, kind, family);
         let samples = &mut self.all[family].samples;
         match self.samples.entry((family, labels)) {
             Entry::Vacant(entry) => {
@@ -131,7 +138,7 @@ impl Families {
     /// has the guest's own name.
     fn add_guests(&mut self, kind: Kind, module: &str, raw: &[u8], value: Value) {
         let name = names::parse(raw);
-        let family = self.family(kind, &name.family);
+        let family = self.family(Whose::Guests, kind, &name.family);
         let mut labels = format!("{module}{}", name.labels);
         if self.samples.contains_key(&(family, labels.clone())) {
             push_label(&mut labels, "metric", &names::shown(raw));
@@ -143,13 +150,14 @@ impl Families {
 
     /// The family of this kind and name, which is made when there is none. Where its name, or one
     /// that its samples have, is taken by another one, the kind is appended, and if need be a number.
-    fn family(&mut self, kind: Kind, name: &str) -> usize {
-        let base = match kind {
-            Kind::Counter => name.strip_suffix("_total").filter(|base| !base.is_empty()),
-            _ => None,
+    fn family(&mut self, whose: Whose, kind: Kind, name: &str) -> usize {
+        let (base, total) = match (kind, name.strip_suffix("_total")) {
+            // Parsers take the suffix away, too.
+            (Kind::Counter, Some("")) => ("_", true),
+            (Kind::Counter, Some(base)) => (base, true),
+            _ => (name, false),
         };
-        let (base, total) = (base.unwrap_or(name), base.is_some());
-        let key = (kind, base.to_owned());
+        let key = (whose, kind, base.to_owned());
         if let Some(&index) = self.known.get(&key) {
             return index;
         }
