@@ -10,7 +10,8 @@ use proxy_wasm_host::{CallError, CallResponse, MetricType, StartError, Status};
 use super::host::{CALLBACKS, CALLS, Host, INSTANCES, MEMORY, START_FAILURES, STARTS, TRAPS};
 use super::names::push_label;
 use super::{causes, text};
-use crate::shm::metrics::{Key, Kind, MetricId, Owner, Refused, observe};
+use crate::shm::metric_values::observe;
+use crate::shm::metrics::{Key, Kind, MetricId, Owner, Refused};
 
 /// Outbound calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -74,8 +74,8 @@ const COUNT: usize = 1;
 /// Metrics in the hash table: all, or all but the newest.
 const LINKED: usize = 2;
 const BUCKETS: usize = 3;
-const PIDS: usize = 4;
-const TABLE: usize = PIDS + SLOTS;
+pub(super) const PIDS: usize = 4;
+pub(super) const TABLE: usize = PIDS + SLOTS;
 
 // A block's words: the next one of its bucket and the hash of its key, the key, values, name.
 const NEXT: usize = 0;
@@ -88,7 +88,7 @@ const RESERVE: usize = 8;
 /// A view of the memory; as cheap as a slice.
 #[derive(Clone, Copy)]
 pub struct Metrics<'a> {
-    words: &'a [AtomicU64],
+    pub(super) words: &'a [AtomicU64],
 }
 
 impl<'a> Metrics<'a> {
@@ -118,7 +118,7 @@ impl<'a> Metrics<'a> {
         self.word(index).map_or(0, |word| word.load(Acquire))
     }
 
-    fn load(&self, index: usize) -> usize {
+    pub(super) fn load(&self, index: usize) -> usize {
         self.load_word(index) as usize
     }
 
@@ -291,33 +291,6 @@ impl<'a> Metrics<'a> {
         let buckets = self.load(BUCKETS);
         Some(TABLE + (hash as usize & buckets.checked_sub(1)?))
     }
-
-    /// The slot of this process among those whose metrics are summed up: its own one, or one of
-    /// a process that is gone, whose metrics are set to 0. `None` when all are taken. To be called
-    /// under the memory's lock.
-    pub fn claim_slot(&self, pid: u32, is_alive: impl Fn(u32) -> bool) -> Option<u8> {
-        let pids = self.words.get(PIDS..TABLE)?;
-        let is_free = |word: &AtomicU64| match word.load(Acquire) as u32 {
-            0 => true,
-            other => other == pid || !is_alive(other),
-        };
-        let slot = pids.iter().position(is_free)?;
-        pids[slot].store(0, Release);
-        for id in 1..=self.count() {
-            if let Some((key, values)) = self.values(id)
-                && key.owner == Owner::Worker(slot as u8)
-            {
-                values.iter().for_each(|value| value.store(0, Relaxed));
-            }
-        }
-        pids[slot].store(pid.into(), Release);
-        Some(slot as u8)
-    }
-
-    /// The pid of a slot's process; 0 when it has none.
-    pub fn slot_pid(&self, slot: u8) -> u32 {
-        self.load(PIDS + slot as usize) as u32
-    }
 }
 
 /// Words of a metric's values.
@@ -347,14 +320,4 @@ fn hash(key: Key, name: &[u8]) -> u32 {
         .fold(0x811c_9dc5, |hash: u32, byte| {
             (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
         })
-}
-
-/// Adds a value to a histogram with these upper bounds.
-pub fn observe(histogram: &[AtomicU64], bounds: &[u64; BOUNDS], value: u64) {
-    let bucket = bounds.partition_point(|&bound| bound < value);
-    if let (Some(count), Some(sum)) = (histogram.get(bucket), histogram.get(BOUNDS + 1)) {
-        count.fetch_add(1, Relaxed);
-        // Saturates: a sum that starts anew would look like a restart.
-        let _ = sum.fetch_update(Relaxed, Relaxed, |sum| Some(sum.saturating_add(value)));
-    }
 }

@@ -1,6 +1,7 @@
 //! What workers share, in nginx's shared memory: data, queues, metrics; one zone each.
 
 pub mod data;
+pub mod metric_values;
 pub mod metrics;
 pub mod metrics_zone;
 pub mod queue;
