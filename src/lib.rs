@@ -6,6 +6,7 @@
 mod conf;
 mod http;
 mod metrics;
+mod net;
 mod nginx;
 mod shm;
 mod worker;
@@ -24,7 +25,7 @@ use nginx::{ERROR, OK};
 use worker::Worker;
 
 static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
-    preconfiguration: None,
+    preconfiguration: Some(preconfiguration),
     postconfiguration: Some(postconfiguration),
     create_main_conf: Some(conf::create_main_conf),
     init_main_conf: None,
@@ -58,6 +59,16 @@ fn module() -> &'static ngx_module_t {
 /// standard error.
 fn guard<R>(failed: R, call: impl FnOnce() -> R) -> R {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(failed)
+}
+
+unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes the configuration.
+        match unsafe { http::add_variables(cf) } {
+            Some(()) => OK,
+            None => ERROR,
+        }
+    })
 }
 
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
@@ -124,6 +135,7 @@ unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
             {
                 worker.shutdown();
             }
+            net::shutdown();
         }
     });
 }

@@ -1,15 +1,20 @@
 //! `wasm_shared_data zone=name:size [evict=lru|none];` and `wasm_shared_queue zone=name:size;`
 
 use std::ffi::{c_char, c_void};
+use std::rc::Rc;
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_parse_size};
 
 use super::{CONF_ERROR, CONF_OK, MainConf, arguments};
 use crate::nginx::borrowed_str;
 use crate::nginx::log::conf_error;
+use crate::shm::data::{Data, SharedData};
 use crate::shm::metrics_zone::Store;
+use crate::shm::queue::Queues;
+use crate::shm::queues::SharedQueues;
+use crate::shm::wakers::Wakers;
 use crate::shm::zone::{Declared, Root, minimum_size};
-use crate::shm::{DATA_TAG, METRICS_TAG, QUEUES_TAG, data, queue};
+use crate::shm::{DATA_TAG, METRICS_TAG, QUEUES_TAG, Shared};
 
 /// Bytes of a zone that no directive speaks of.
 const DEFAULT_SIZE: usize = 1 << 20;
@@ -18,13 +23,35 @@ const DEFAULT_SIZE: usize = 1 << 20;
 #[derive(Default)]
 pub struct Zones {
     pub data: Option<DataZone>,
-    pub queues: Option<Declared<queue::Queues>>,
+    pub queues: Option<Declared<Queues>>,
     pub metrics: Option<Declared<Store>>,
+}
+
+impl Zones {
+    /// The zones themselves, and how workers wake each other; `None` while nginx has not mapped
+    /// them.
+    pub fn open(&self, wakers: Rc<Wakers>) -> Option<Shared> {
+        let data = self.data.as_ref()?;
+        Some(Shared {
+            data: SharedData::new(data.zone.open()?, data.evict),
+            queues: SharedQueues::new(self.queues.as_ref()?.open()?, Some(wakers)),
+        })
+    }
+
+    /// Zones of the same sizes for a dry run, which nobody else sees; `None` when there is not
+    /// enough memory.
+    pub fn private(&self) -> Option<Shared> {
+        let data = self.data.as_ref()?;
+        Some(Shared {
+            data: SharedData::new(data.zone.private()?, data.evict),
+            queues: SharedQueues::new(self.queues.as_ref()?.private()?, None),
+        })
+    }
 }
 
 /// The zone of the shared data.
 pub struct DataZone {
-    pub zone: Declared<data::Data>,
+    pub zone: Declared<Data>,
     /// Does a full zone give up what was used least recently?
     pub evict: bool,
 }
@@ -80,8 +107,8 @@ pub unsafe extern "C" fn wasm_shared_queue(
     }
 }
 
-/// Gives a configuration that has modules the zones that no directive speaks of; `false` on an
-/// error, which has been logged.
+/// Gives a configuration that has modules the zones that no directive speaks of, and what wakes
+/// workers; `false` on an error, which has been logged.
 ///
 /// # Safety
 /// `cf` is the configuration in the postconfiguration step.
@@ -106,7 +133,17 @@ pub unsafe fn add_defaults(cf: *mut ngx_conf_t, conf: &mut MainConf) -> bool {
         }
         Ok::<(), Mistake>(())
     };
-    added().is_ok()
+    if added().is_err() {
+        return false;
+    }
+    match Wakers::get() {
+        Ok(wakers) => conf.wakers.set(wakers).is_ok(),
+        Err(error) => {
+            // SAFETY: by the contract.
+            unsafe { conf_error(cf, format_args!("eventfd() failed: {error}")) };
+            false
+        }
+    }
 }
 
 /// What is wrong with a directive; `None` when nginx has said it.

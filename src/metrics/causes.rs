@@ -35,7 +35,8 @@ pub fn trap(line: &str) -> &'static str {
 
 /// A part of the line about a failed call (property `call.error`), and the outcome that the call is
 /// counted under. The first that fits counts.
-const CALLS: [(&str, &str); 11] = [
+const CALLS: [(&str, &str); 12] = [
+    ("the request has ended", "cancelled"),
     ("timed out", "timeout"),
     ("no live upstreams", "no_live_upstream"),
     ("no resolver defined", "dns"),

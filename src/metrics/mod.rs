@@ -10,5 +10,5 @@ mod page;
 mod text;
 
 pub use host::{Host, compiled};
-pub use module::{CallKind, ModuleMetrics};
+pub use module::ModuleMetrics;
 pub use page::show;

@@ -13,13 +13,6 @@ use super::{causes, text};
 use crate::shm::metric_values::observe;
 use crate::shm::metrics::{Key, Kind, MetricId, Owner, Refused};
 
-/// Outbound calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallKind {
-    Http,
-    Grpc,
-}
-
 /// The metrics of one instance.
 pub struct ModuleMetrics {
     host: Rc<Host>,
@@ -128,25 +121,21 @@ impl ModuleMetrics {
 
     /// An HTTP call of the guest's has ended.
     pub fn http_call_ended(&self, response: &CallResponse) {
-        self.call_ended(CallKind::Http, causes::http_call(response));
+        self.call_ended("http", causes::http_call(response));
     }
 
     /// A gRPC call or stream of the guest's has ended with this status.
     pub fn grpc_call_ended(&self, status: u32) {
-        self.call_ended(CallKind::Grpc, causes::grpc_call(status));
+        self.call_ended("grpc", causes::grpc_call(status));
     }
 
-    /// A call has been given up, by the guest or because its context is gone.
-    pub fn call_cancelled(&self, kind: CallKind) {
-        self.call_ended(kind, "cancelled");
+    /// The guest has cancelled a gRPC call or stream.
+    pub fn grpc_call_cancelled(&self) {
+        self.call_ended("grpc", "cancelled");
     }
 
-    fn call_ended(&self, kind: CallKind, outcome: &'static str) {
+    fn call_ended(&self, kind: &str, outcome: &str) {
         let mut labels = String::new();
-        let kind = match kind {
-            CallKind::Http => "http",
-            CallKind::Grpc => "grpc",
-        };
         push_label(&mut labels, "type", kind);
         push_label(&mut labels, "outcome", outcome);
         self.count(CALLS, &labels);

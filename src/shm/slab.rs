@@ -128,6 +128,11 @@ impl Slab<'_> {
         }
     }
 
+    /// Bytes of the zone.
+    pub fn size(&self) -> usize {
+        self.memory.size()
+    }
+
     /// Bytes in pages that nothing is in.
     pub fn free_bytes(&self) -> usize {
         // SAFETY: the lock is held.

@@ -2,15 +2,19 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use proxy_wasm_host::{ContextId, LogLevel, MetricType, Proxy, Status};
+use proxy_wasm_host::{CallId, ContextId, GrpcCall, HttpCall, LogLevel, MetricType, Proxy, Status};
 
 use super::instance::{Instance, Process, SharedVm};
+use super::outbound::Outbound;
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
 use crate::metrics::{Host, ModuleMetrics};
 use crate::nginx::log::{Level, Log, printable};
+use crate::shm::Shared;
+use crate::shm::queues::Listener;
 
 /// What nginx offers to an instance outside of requests.
 pub struct NginxProxy {
@@ -25,6 +29,11 @@ pub struct NginxProxy {
     conf: *const MainConf,
     /// Index in [`MainConf::modules`].
     module: usize,
+    /// `None`: the check of the configuration makes no calls.
+    outbound: Option<Outbound>,
+    shared: Option<Rc<Shared>>,
+    /// Number of the instance among those of its process, for its queues.
+    number: u64,
 }
 
 /// Finds an instance again that something outside of it has to call later.
@@ -53,6 +62,7 @@ impl NginxProxy {
         log: Log,
         link: Link,
     ) -> NginxProxy {
+        let name: Rc<str> = conf.modules[module].name.as_str().into();
         let host = match process {
             Process::Worker => conf.metrics().cloned(),
             Process::Check => {
@@ -60,18 +70,28 @@ impl NginxProxy {
                 zone.and_then(Host::private).map(Rc::new)
             }
         };
-        let name = &conf.modules[module].name;
+        let metrics = host.and_then(|host| ModuleMetrics::new(host, &name));
+        let metrics = metrics.map(Rc::new);
+        let channels = conf.channels().clone();
+        let outbound = match process {
+            Process::Check => None,
+            Process::Worker => {
+                let (link, metrics) = (link.clone(), metrics.clone());
+                Outbound::new(conf, name.clone(), log, link, channels, metrics)
+            }
+        };
         NginxProxy {
-            metrics: host
-                .and_then(|host| ModuleMetrics::new(host, name))
-                .map(Rc::new),
-            name: conf.modules[module].name.as_str().into(),
+            name,
+            outbound,
+            metrics,
             log,
             ticks: Rc::default(),
             link,
             process,
             conf,
             module,
+            shared: conf.shared(),
+            number: next_number(),
         }
     }
 
@@ -84,6 +104,31 @@ impl NginxProxy {
 
     fn metrics(&self) -> Result<&ModuleMetrics, Status> {
         self.metrics.as_deref().ok_or(Status::InternalFailure)
+    }
+
+    /// Does something with the calls. In the check of the configuration they never end.
+    fn outbound(&self, act: impl FnOnce(&Outbound) -> Result<(), Status>) -> Result<(), Status> {
+        self.outbound.as_ref().map_or(Ok(()), act)
+    }
+
+    fn shared(&self) -> Result<&Shared, Status> {
+        self.shared.as_deref().ok_or(Status::InternalFailure)
+    }
+
+    /// The space of the module's keys and queues: its `vm_id`, or its name.
+    fn space(&self) -> &[u8] {
+        let module = &self.conf().modules[self.module];
+        match module.vm.vm_id.as_slice() {
+            [] => module.name.as_bytes(),
+            vm_id => vm_id,
+        }
+    }
+
+    /// The instance is not called any more: others are told of the messages in its queues.
+    pub(super) fn leave_queues(&self) {
+        if let Some(shared) = &self.shared {
+            shared.queues.forget(self.number);
+        }
     }
 
     fn log_of(&self, stream: Option<&Stream>) -> Log {
@@ -132,6 +177,83 @@ impl Proxy for NginxProxy {
         Ok(())
     }
 
+    fn http_call(
+        &self,
+        stream: Option<&Stream>,
+        id: CallId,
+        call: &HttpCall<'_>,
+    ) -> Result<(), Status> {
+        self.outbound(|outbound| outbound.calls.http(&outbound.origin(stream)?, id, call))
+    }
+
+    fn grpc_call(
+        &self,
+        stream: Option<&Stream>,
+        id: CallId,
+        call: &GrpcCall<'_>,
+    ) -> Result<(), Status> {
+        self.outbound(|outbound| outbound.calls.grpc(&outbound.origin(stream)?, id, call))
+    }
+
+    fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
+        self.outbound(|outbound| outbound.calls.grpc_send(id, message, end))
+    }
+
+    fn grpc_close(&self, id: CallId) -> Result<(), Status> {
+        self.outbound(|outbound| outbound.calls.grpc_close(id))
+    }
+
+    fn cancel_call(&self, id: CallId) {
+        if let Some(outbound) = &self.outbound
+            && outbound.calls.cancel(id)
+            && let Some(metrics) = &self.metrics
+        {
+            metrics.grpc_call_cancelled();
+        }
+    }
+
+    fn detach_call(&self, id: CallId) -> bool {
+        if let Some(outbound) = &self.outbound {
+            outbound.calls.abandon(id);
+        }
+        self.outbound.is_some()
+    }
+
+    fn shared_data(&self, key: &[u8], out: &mut Vec<u8>) -> Result<u32, Status> {
+        self.shared()?.data.get(self.space(), key, out)
+    }
+
+    fn set_shared_data(&self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
+        let data = &self.shared()?.data;
+        data.set(self.space(), key, value, cas, self.log)
+    }
+
+    fn register_queue(&self, root: ContextId, name: &[u8]) -> Result<u32, Status> {
+        let listener = Rc::new(QueueListener {
+            link: self.link.clone(),
+            root,
+        });
+        let queues = &self.shared()?.queues;
+        queues.register((self.number, root), listener, self.space(), name, self.log)
+    }
+
+    fn resolve_queue(&self, vm_id: &[u8], name: &[u8]) -> Result<u32, Status> {
+        let space = if vm_id.is_empty() {
+            self.space()
+        } else {
+            vm_id
+        };
+        self.shared()?.queues.resolve(space, name)
+    }
+
+    fn enqueue(&self, queue: u32, message: &[u8]) -> Result<(), Status> {
+        self.shared()?.queues.enqueue(queue, message, self.log)
+    }
+
+    fn dequeue(&self, queue: u32, out: &mut Vec<u8>) -> Result<(), Status> {
+        self.shared()?.queues.dequeue(queue, out)
+    }
+
     fn define_metric(&self, metric: MetricType, name: &[u8]) -> Result<u32, Status> {
         self.metrics()?.define(metric, name)
     }
@@ -157,6 +279,34 @@ impl Proxy for NginxProxy {
         if let Some(metrics) = &self.metrics {
             metrics.callback_ended(callback, took);
         }
+    }
+}
+
+impl Drop for NginxProxy {
+    fn drop(&mut self) {
+        self.leave_queues();
+    }
+}
+
+/// A number that no other instance of the process has.
+fn next_number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// A root context that has registered queues.
+struct QueueListener {
+    link: Link,
+    root: ContextId,
+}
+
+impl Listener for QueueListener {
+    fn queue_ready(&self, queue: u32) -> bool {
+        let Some(vm) = self.link.instance().filter(SharedVm::is_alive) else {
+            return false;
+        };
+        vm.call_logged(|vm| vm.on_queue_ready(self.root, queue));
+        vm.is_alive()
     }
 }
 
