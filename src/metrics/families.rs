@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use super::host::HOST_FAMILIES;
+use super::host_families::HOST_FAMILIES;
 use super::names::{self, push_label};
 use crate::shm::metrics::{BOUNDS, Kind, MetricId, Metrics, Owner};
 

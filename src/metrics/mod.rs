@@ -4,6 +4,7 @@ mod accept;
 mod causes;
 mod families;
 mod host;
+mod host_families;
 mod module;
 mod names;
 mod page;

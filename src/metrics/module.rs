@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use proxy_wasm_host::{CallError, CallResponse, MetricType, StartError, Status};
 
-use super::host::{CALLBACKS, CALLS, Host, INSTANCES, MEMORY, START_FAILURES, STARTS, TRAPS};
+use super::host::Host;
+use super::host_families::{CALLBACKS, CALLS, INSTANCES, MEMORY, START_FAILURES, STARTS, TRAPS};
 use super::names::push_label;
 use super::{causes, text};
 use crate::shm::metric_values::observe;

@@ -8,13 +8,16 @@ use ngx::ffi::{
 
 use super::accept::{self, Format};
 use super::families::{Families, Value};
-use super::host::{ZONE_SIZE, ZONE_USED};
+use super::host_families::{
+    DATA_EVICTIONS, DATA_KEYS, QUEUE_MESSAGES, QUEUES, ZONE_SIZE, ZONE_USED,
+};
 use super::names::push_label;
 use super::text;
 use crate::conf::MainConf;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, pool, table};
 use crate::shm::metrics::Kind;
+use crate::shm::zone::Usage;
 
 /// The content handler of a location with `wasm_metrics`.
 pub unsafe extern "C" fn show(r: *mut ngx_http_request_t) -> ngx_int_t {
@@ -117,31 +120,48 @@ fn render(conf: &MainConf, format: Format) -> Vec<u8> {
             living.get(slot as usize).copied().unwrap_or(false)
         });
     }
-    for (name, size, used) in zones(conf) {
-        let mut labels = String::new();
-        push_label(&mut labels, "zone", &name);
-        let value = |bytes: usize| Value::Gauge(bytes as i64);
-        families.add(Kind::Gauge, ZONE_SIZE, labels.clone(), value(size));
-        families.add(Kind::Gauge, ZONE_USED, labels, value(used));
-    }
+    add_zones(&mut families, conf);
     text::write(&families.into_vec(), format).into_bytes()
 }
 
-/// The configuration's zones: name, size and bytes in use.
-fn zones(conf: &MainConf) -> Vec<(String, usize, usize)> {
-    let mut all = Vec::new();
-    if let Some(zone) = conf.zones.data.as_ref().and_then(|data| data.zone.open()) {
-        let usage = zone.usage();
-        all.push((zone.name().to_owned(), usage.size, usage.used));
+/// Adds the configuration's zones, and what is in them.
+fn add_zones(families: &mut Families, conf: &MainConf) {
+    let mut add = |kind: Kind, family: &str, zone: &str, number: u64| {
+        let mut labels = String::new();
+        push_label(&mut labels, "zone", zone);
+        let value = match kind {
+            Kind::Counter => Value::Counter(number),
+            _ => Value::Gauge(number as i64),
+        };
+        families.add(kind, family, labels, value);
+    };
+    let mut add_usage = |zone: &str, usage: Usage| {
+        add(Kind::Gauge, ZONE_SIZE, zone, usage.size as u64);
+        add(Kind::Gauge, ZONE_USED, zone, usage.used as u64);
+    };
+    let (zones, shared) = (&conf.zones, conf.shared());
+    let data = zones.data.as_ref().zip(shared.as_ref());
+    let data = data.map(|(data, shared)| (data.zone.name(), shared.data.usage()));
+    let queues = zones.queues.as_ref().zip(shared.as_ref());
+    let queues = queues.map(|(zone, shared)| (zone.name(), shared.queues.usage()));
+    if let Some((zone, usage)) = data {
+        add_usage(zone, usage.zone);
     }
-    if let Some(zone) = conf.zones.queues.as_ref().and_then(|queues| queues.open()) {
-        let usage = zone.usage();
-        all.push((zone.name().to_owned(), usage.size, usage.used));
+    if let Some((zone, usage)) = queues {
+        add_usage(zone, usage.zone);
     }
-    if let (Some(zone), Some(host)) = (&conf.zones.metrics, conf.metrics()) {
-        // Of nginx's own, the part that no metric can have counts as used.
-        let (free, size) = (host.metrics().free_bytes(), zone.size());
-        all.push((zone.name().to_owned(), size, size - free.min(size)));
+    if let (Some(zone), Some(host)) = (&zones.metrics, conf.metrics()) {
+        // What no metric can have of the zone counts as used.
+        let (size, free) = (zone.size(), host.metrics().free_bytes());
+        let used = size.saturating_sub(free);
+        add_usage(zone.name(), Usage { size, used });
     }
-    all
+    if let Some((zone, usage)) = data {
+        add(Kind::Gauge, DATA_KEYS, zone, usage.keys);
+        add(Kind::Counter, DATA_EVICTIONS, zone, usage.evictions);
+    }
+    if let Some((zone, usage)) = queues {
+        add(Kind::Gauge, QUEUES, zone, usage.queues);
+        add(Kind::Gauge, QUEUE_MESSAGES, zone, usage.messages);
+    }
 }
