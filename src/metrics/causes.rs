@@ -33,21 +33,19 @@ pub fn trap(line: &str) -> &'static str {
     known.map_or("other", |(_, reason)| reason)
 }
 
-/// A part of the line about a failed call (property `call.error`), and the outcome that the call is
-/// counted under. The first that fits counts.
-const CALLS: [(&str, &str); 12] = [
-    ("the request has ended", "cancelled"),
+/// How the line about a failed call begins (property `call.error`; see [`crate::net`]), and the
+/// outcome that the call is counted under.
+const CALLS: [(&str, &str); 10] = [
     ("timed out", "timeout"),
+    ("connect()", "connect"),
+    ("connection ", "reset"),
+    ("TLS with ", "tls"),
     ("no live upstreams", "no_live_upstream"),
     ("no resolver defined", "dns"),
-    ("could not be resolved", "dns"),
-    ("TLS with", "tls"),
-    ("connect to", "connect"),
-    ("connection to", "reset"),
-    ("connection closed", "reset"),
-    ("malformed", "malformed"),
-    ("larger than", "too_large"),
-    ("too large", "too_large"),
+    ("malformed response", "malformed"),
+    ("response header too large", "too_large"),
+    ("response body larger", "too_large"),
+    ("the request has ended", "cancelled"),
 ];
 
 /// What the end of an HTTP call is counted under.
@@ -55,8 +53,13 @@ pub fn http_call(response: &CallResponse) -> &'static str {
     if !response.headers.is_empty() {
         return "ok";
     }
-    let known = CALLS.iter().find(|(part, _)| response.error.contains(part));
-    known.map_or("failed", |(_, outcome)| outcome)
+    let line = &response.error;
+    match CALLS.iter().find(|(start, _)| line.starts_with(start)) {
+        Some((_, outcome)) => outcome,
+        // Such a line begins with the name.
+        None if line.contains("could not be resolved") => "dns",
+        None => "failed",
+    }
 }
 
 /// What the end of a gRPC call is counted under: the name of its status.
