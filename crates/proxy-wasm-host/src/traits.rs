@@ -1,5 +1,7 @@
 //! The seam to the host proxy: what it must offer to a guest.
 
+use std::time::Duration;
+
 use crate::abi::{BufferType, LogLevel, MapType, MetricType, Status, StreamType};
 use crate::calls::{CallId, GrpcCall, HttpCall};
 use crate::vm::ContextId;
@@ -263,5 +265,15 @@ pub trait Proxy: 'static {
     fn metric(&self, metric: u32) -> Result<u64, Status> {
         let _ = metric;
         Err(Status::Unimplemented)
+    }
+
+    /// Are callbacks to be timed? Asked before each one.
+    fn times_callbacks(&self) -> bool {
+        false
+    }
+
+    /// A timed callback has returned, or trapped. The guest is not running.
+    fn callback_ended(&self, callback: &'static str, took: Duration) {
+        let _ = (callback, took);
     }
 }
