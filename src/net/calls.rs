@@ -187,6 +187,12 @@ impl Calls {
         drop(live);
     }
 
+    /// Ends all calls: the guest cannot be told anything any more.
+    pub fn clear(&self) {
+        let live = self.0.live.take();
+        drop(live);
+    }
+
     /// Ends a call whose stream has gone. Its guest still counts on an answer to it, so it is told
     /// that the call has failed.
     pub fn abandon(&self, id: CallId) {
@@ -216,8 +222,7 @@ impl Calls {
 impl Drop for Calls {
     fn drop(&mut self) {
         // A delivery that is going on holds the inner part a little longer.
-        let live = self.0.live.take();
-        drop(live);
+        self.clear();
     }
 }
 

@@ -104,6 +104,9 @@ impl SharedVm {
     /// The instance has trapped: nothing more is called in it.
     fn fail(&self) {
         self.0.timers.borrow_mut().clear();
+        if let Ok(vm) = self.0.vm.try_borrow() {
+            vm.proxy().end_calls();
+        }
         let waiters = self.0.waiters.take();
         for waiter in waiters.iter().filter_map(Weak::upgrade) {
             waiter.instance_failed();

@@ -76,6 +76,13 @@ impl NginxProxy {
         unsafe { &*self.conf }
     }
 
+    /// Nothing more can be told to the guest.
+    pub(super) fn end_calls(&self) {
+        if let Some(outbound) = &self.outbound {
+            outbound.calls.clear();
+        }
+    }
+
     fn log_of(&self, stream: Option<&Stream>) -> Log {
         match stream.and_then(Stream::request) {
             Some(request) => request.log(),
