@@ -139,8 +139,7 @@ impl Calls {
         Ok(())
     }
 
-    /// Sends a message on a gRPC stream, the last one if `end` is set; nothing of it is an empty
-    /// last one. `Err(NotFound)`: it is not open. `Err(BadArgument)`: it is a call, or its sending
+    /// Sends a message on a gRPC stream, the last one if `end` is set. `Err(NotFound)`: it is not open. `Err(BadArgument)`: it is a call, or its sending
     /// half has ended. `Err(InternalFailure)`: more than `wasm_call_buffer_size` would wait for
     /// the server.
     pub fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
@@ -150,15 +149,12 @@ impl Calls {
         if !sending.is_stream || sending.feed.closed() {
             return Err(Status::BadArgument);
         }
-        if !(end && message.is_empty()) {
-            let frame = frame(message)?;
-            // The five bytes before a message are not the guest's.
-            let limit = sending.limit.saturating_add(5);
-            sending
-                .feed
-                .push(frame, limit)
-                .map_err(|_| Status::InternalFailure)?;
-        }
+        // The five bytes before a message are not the guest's.
+        let limit = sending.limit.saturating_add(5);
+        sending
+            .feed
+            .push(frame(message)?, limit)
+            .map_err(|_| Status::InternalFailure)?;
         if end {
             sending.feed.close();
         }
