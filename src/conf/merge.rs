@@ -97,6 +97,7 @@ fn merge(
         None => child.chain = parent.chain.clone(),
     }
     child.phase = child.phase.or(parent.phase);
+    child.pause_timeout = child.pause_timeout.or(parent.pause_timeout);
     Ok(())
 }
 

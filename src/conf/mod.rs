@@ -5,8 +5,9 @@ mod check;
 mod filter;
 mod merge;
 mod module;
+mod zones;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use proxy_wasm_host::{Callbacks, Engine, Program, VmConfig};
 
 pub use check::check;
 pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf, resolve_top};
+pub use zones::{Zones, add_defaults};
 
 use call::{CallConf, CallDirectives};
 
@@ -32,6 +34,8 @@ use crate::net::{Channels, Top};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool};
+use crate::shm::Shared;
+use crate::shm::wakers::Wakers;
 use crate::worker::Worker;
 
 /// The `http` block's configuration.
@@ -39,8 +43,13 @@ use crate::worker::Worker;
 pub struct MainConf {
     pub modules: Vec<ModuleConf>,
     pub filters: Vec<FilterConf>,
+    pub zones: Zones,
     /// Compiles, and runs the check of the configuration; workers make their own.
     engine: OnceCell<Engine>,
+    /// Wakes workers of other processes; made before nginx forks them.
+    wakers: OnceCell<Rc<Wakers>>,
+    /// What instances share: with nobody in the dry run, with other processes in a worker.
+    shared: RefCell<Option<Rc<Shared>>>,
     /// Made in each worker process.
     worker: OnceCell<Worker>,
     /// The `http` block's own level.
@@ -71,6 +80,8 @@ pub struct LocConf {
     /// The level's own directives, in order; `None` to inherit.
     uses: Option<Vec<FilterUse>>,
     phase: Option<Phase>,
+    /// In milliseconds.
+    pause_timeout: Option<usize>,
     chain: Option<Rc<Chain>>,
     if_has_filters: bool,
     /// The level's own `wasm_call_…` directives.
@@ -107,6 +118,21 @@ impl MainConf {
     /// What calls of root contexts need; there from the postconfiguration step on.
     pub fn top(&self) -> Option<&Top> {
         self.top.as_ref()
+    }
+
+    /// What the instances of this process share. `None`: there are no modules.
+    pub fn shared(&self) -> Option<Rc<Shared>> {
+        self.shared.borrow().clone()
+    }
+
+    /// Keeps what instances started from now on share.
+    pub fn set_shared(&self, shared: Option<Rc<Shared>>) {
+        self.shared.replace(shared);
+    }
+
+    /// How this process wakes others; `None` when there are no modules.
+    pub fn wakers(&self) -> Option<&Rc<Wakers>> {
+        self.wakers.get()
     }
 
     /// The HTTP/2 connections that gRPC calls share.
@@ -150,6 +176,11 @@ impl LocConf {
         self.phase.unwrap_or(Phase::Rewrite)
     }
 
+    /// The longest pause of a filter, in milliseconds.
+    pub fn pause_timeout(&self) -> usize {
+        self.pause_timeout.unwrap_or(60_000)
+    }
+
     /// Has an `if` in this location filters of its own? Which filters a request gets is known
     /// only behind the rewrite directives then.
     pub fn if_has_filters(&self) -> bool {
@@ -158,7 +189,7 @@ impl LocConf {
 }
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 11] = [
+pub static mut COMMANDS: [ngx_command_t; 14] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -222,6 +253,24 @@ pub static mut COMMANDS: [ngx_command_t; 11] = [
         NGX_CONF_TAKE1,
         ngx_conf_set_str_slot,
         offset_of!(CallDirectives, ssl_trusted_certificate),
+    ),
+    command(
+        c"wasm_shared_data",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
+        zones::wasm_shared_data,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_shared_queue",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
+        zones::wasm_shared_queue,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_pause_timeout",
+        NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+        filter::wasm_pause_timeout,
+        NGX_HTTP_LOC_CONF_OFFSET,
     ),
     ngx_command_t::empty(),
 ];

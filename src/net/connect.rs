@@ -74,11 +74,6 @@ impl Conn {
         self.io.set_read_timeout(timeout);
     }
 
-    /// The server's address, for messages.
-    pub fn server(&self) -> &str {
-        self.io.server()
-    }
-
     /// Gives the connection back. One that is only dropped is closed.
     pub fn release(self, outcome: Outcome) {
         let raw = match outcome {
@@ -347,8 +342,15 @@ fn established(connection: &Connection) -> Result<(), Error> {
     }
     Err(Error::Connect {
         to: connection.server().to_owned(),
-        reason: io::Error::from_raw_os_error(error).to_string(),
+        reason: os_error(error),
     })
+}
+
+/// As nginx writes it: "111: Connection refused".
+fn os_error(number: i32) -> String {
+    let text = io::Error::from_raw_os_error(number).to_string();
+    let own = format!(" (os error {number})");
+    format!("{number}: {}", text.strip_suffix(&own).unwrap_or(&text))
 }
 
 /// Why nginx could not connect. Its line ends with "(111: Connection refused)".

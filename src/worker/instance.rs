@@ -59,6 +59,11 @@ impl SharedVm {
         result
     }
 
+    /// Is it this very instance?
+    pub fn is(&self, other: &SharedVm) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     /// May it still be called? A callback that runs may.
     pub(super) fn is_alive(&self) -> bool {
         self.0.vm.try_borrow().map_or(true, |vm| !vm.poisoned())
@@ -106,6 +111,7 @@ impl SharedVm {
         self.0.timers.borrow_mut().clear();
         if let Ok(vm) = self.0.vm.try_borrow() {
             vm.proxy().end_calls();
+            vm.proxy().leave_queues();
         }
         let waiters = self.0.waiters.take();
         for waiter in waiters.iter().filter_map(Weak::upgrade) {

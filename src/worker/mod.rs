@@ -7,6 +7,7 @@ mod proxy;
 mod tick;
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ngx::ffi::ngx_log_t;
@@ -17,6 +18,7 @@ pub use instance::{Process, SharedVm, Waiter, WorkerVm, start};
 use crate::conf::MainConf;
 use crate::http::chain::FilterId;
 use crate::nginx::log::{Level, Log};
+use crate::shm;
 
 /// How long a module that failed to start is left alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -51,6 +53,14 @@ impl Worker {
                 return None;
             }
         };
+        // SAFETY: by the contract: what they share belongs to `conf`.
+        if !unsafe { share(conf, log) } {
+            log.write(
+                Level::Crit,
+                format_args!("[wasm] the modules' shared memory is not there"),
+            );
+            return None;
+        }
         let worker = Worker {
             engine,
             log,
@@ -123,5 +133,27 @@ impl Worker {
                 vm.shutdown();
             }
         }
+        if let Some(shared) = self.conf().shared() {
+            shared.queues.leave();
+        }
     }
+}
+
+/// Opens what the instances of this process share with those of others. `false` when it is not
+/// there.
+///
+/// # Safety
+/// The process serves requests, and `conf` lives as long as it does.
+unsafe fn share(conf: &MainConf, log: Log) -> bool {
+    let Some(wakers) = conf.wakers() else {
+        return false;
+    };
+    let Some(shared) = conf.zones.open(wakers.clone()) else {
+        return false;
+    };
+    let shared = Rc::new(shared);
+    // SAFETY: by the contract.
+    unsafe { shm::listen(&shared.queues, wakers, log) };
+    conf.set_shared(Some(shared));
+    true
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proxy_wasm_host::{CallId, ContextId, GrpcCall, HttpCall, LogLevel, Proxy, Status};
 
@@ -10,6 +11,8 @@ use super::outbound::Outbound;
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
 use crate::nginx::log::{Level, Log, printable};
+use crate::shm::Shared;
+use crate::shm::queues::Listener;
 
 /// What nginx offers to an instance outside of requests.
 pub struct NginxProxy {
@@ -22,7 +25,11 @@ pub struct NginxProxy {
     conf: *const MainConf,
     /// Index in [`MainConf::modules`].
     module: usize,
+    /// `None`: the check of the configuration makes no calls.
     outbound: Option<Outbound>,
+    shared: Option<Rc<Shared>>,
+    /// Number of the instance among those of its process, for its queues.
+    number: u64,
 }
 
 /// Finds an instance again that something outside of it has to call later.
@@ -66,6 +73,8 @@ impl NginxProxy {
             process,
             conf,
             module,
+            shared: conf.shared(),
+            number: next_number(),
         }
     }
 
@@ -76,10 +85,35 @@ impl NginxProxy {
         unsafe { &*self.conf }
     }
 
-    /// Nothing more can be told to the guest.
+    /// Does something with the calls. In the check of the configuration they never end.
+    fn outbound(&self, act: impl FnOnce(&Outbound) -> Result<(), Status>) -> Result<(), Status> {
+        self.outbound.as_ref().map_or(Ok(()), act)
+    }
+
+    /// The instance is not called any more: nobody is told of its calls.
     pub(super) fn end_calls(&self) {
         if let Some(outbound) = &self.outbound {
             outbound.calls.clear();
+        }
+    }
+
+    fn shared(&self) -> Result<&Shared, Status> {
+        self.shared.as_deref().ok_or(Status::InternalFailure)
+    }
+
+    /// The space of the module's keys and queues: its `vm_id`, or its name.
+    fn space(&self) -> &[u8] {
+        let module = &self.conf().modules[self.module];
+        match module.vm.vm_id.as_slice() {
+            [] => module.name.as_bytes(),
+            vm_id => vm_id,
+        }
+    }
+
+    /// The instance is not called any more: others are told of the messages in its queues.
+    pub(super) fn leave_queues(&self) {
+        if let Some(shared) = &self.shared {
+            shared.queues.forget(self.number);
         }
     }
 
@@ -135,10 +169,7 @@ impl Proxy for NginxProxy {
         id: CallId,
         call: &HttpCall<'_>,
     ) -> Result<(), Status> {
-        match &self.outbound {
-            Some(outbound) => outbound.calls.http(&outbound.origin(stream)?, id, call),
-            None => Ok(()),
-        }
+        self.outbound(|outbound| outbound.calls.http(&outbound.origin(stream)?, id, call))
     }
 
     fn grpc_call(
@@ -147,24 +178,15 @@ impl Proxy for NginxProxy {
         id: CallId,
         call: &GrpcCall<'_>,
     ) -> Result<(), Status> {
-        match &self.outbound {
-            Some(outbound) => outbound.calls.grpc(&outbound.origin(stream)?, id, call),
-            None => Ok(()),
-        }
+        self.outbound(|outbound| outbound.calls.grpc(&outbound.origin(stream)?, id, call))
     }
 
     fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
-        match &self.outbound {
-            Some(outbound) => outbound.calls.grpc_send(id, message, end),
-            None => Ok(()),
-        }
+        self.outbound(|outbound| outbound.calls.grpc_send(id, message, end))
     }
 
     fn grpc_close(&self, id: CallId) -> Result<(), Status> {
-        match &self.outbound {
-            Some(outbound) => outbound.calls.grpc_close(id),
-            None => Ok(()),
-        }
+        self.outbound(|outbound| outbound.calls.grpc_close(id))
     }
 
     fn cancel_call(&self, id: CallId) {
@@ -175,9 +197,72 @@ impl Proxy for NginxProxy {
 
     fn detach_call(&self, id: CallId) -> bool {
         if let Some(outbound) = &self.outbound {
-            outbound.calls.abandon(id);
+            outbound.calls.detach(id);
         }
         self.outbound.is_some()
+    }
+
+    fn shared_data(&self, key: &[u8], out: &mut Vec<u8>) -> Result<u32, Status> {
+        self.shared()?.data.get(self.space(), key, out)
+    }
+
+    fn set_shared_data(&self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
+        let data = &self.shared()?.data;
+        data.set(self.space(), key, value, cas, self.log)
+    }
+
+    fn register_queue(&self, root: ContextId, name: &[u8]) -> Result<u32, Status> {
+        let listener = Rc::new(QueueListener {
+            link: self.link.clone(),
+            root,
+        });
+        let queues = &self.shared()?.queues;
+        queues.register((self.number, root), listener, self.space(), name, self.log)
+    }
+
+    fn resolve_queue(&self, vm_id: &[u8], name: &[u8]) -> Result<u32, Status> {
+        let space = if vm_id.is_empty() {
+            self.space()
+        } else {
+            vm_id
+        };
+        self.shared()?.queues.resolve(space, name)
+    }
+
+    fn enqueue(&self, queue: u32, message: &[u8]) -> Result<(), Status> {
+        self.shared()?.queues.enqueue(queue, message, self.log)
+    }
+
+    fn dequeue(&self, queue: u32, out: &mut Vec<u8>) -> Result<(), Status> {
+        self.shared()?.queues.dequeue(queue, out)
+    }
+}
+
+impl Drop for NginxProxy {
+    fn drop(&mut self) {
+        self.leave_queues();
+    }
+}
+
+/// A number that no other instance of the process has.
+fn next_number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// A root context that has registered queues.
+struct QueueListener {
+    link: Link,
+    root: ContextId,
+}
+
+impl Listener for QueueListener {
+    fn queue_ready(&self, queue: u32) -> bool {
+        let Some(vm) = self.link.instance().filter(SharedVm::is_alive) else {
+            return false;
+        };
+        vm.call_logged(|vm| vm.on_queue_ready(self.root, queue));
+        vm.is_alive()
     }
 }
 
