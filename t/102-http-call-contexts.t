@@ -95,20 +95,21 @@ abcd a ab body
 
 
 
-=== TEST 3: from done and log the answer comes when the request is gone: to the root context, which has nobody to run it for
---- http_config eval: $::module
+=== TEST 3: from done and log: made all the same, and answered when the request is gone
+The answer goes to the root context; there is nobody left to run it for.
+--- http_config eval: $::module . ' upstream block { hash $arg_a; server 127.0.0.1:$TEST_NGINX_PORT_1; } '
 --- config eval
-::location('/x', {trace => JSON::PP::true, done => [::http('done', path => '/size/1')], log => [::http('log', path => '/size/2')], http_call_response => [['log', 'info', 'told']]})
+::location('/x', {trace => JSON::PP::true, done => [::http('done', path => '/size/1')], log => [::http('log', path => '/size/2', upstream => 'block')], http_call_response => [['log', 'info', 'told']]})
 --- client eval
 sub {
-    my $answer = ::get('/x');
+    my $answer = ::get('/x?a=1');
     ::awaited(qr/^on_http_call_response/, 2);
     return rows($answer, sort(::told(qr/^(?:on_http|told|http_call)/)));
 }
 --- client_out
 200 done
-on_http_call_response id=1 call=done headers=0 body=0 trailers=0
-on_http_call_response id=1 call=log headers=0 body=0 trailers=0
+on_http_call_response id=1 call=done headers=3 body=1 trailers=0
+on_http_call_response id=1 call=log headers=3 body=2 trailers=0
 --- no_error_log eval: $::clean
 
 
@@ -136,23 +137,28 @@ on_http_call_response id=1 call=a headers=0 body=0 trailers=0
 
 
 
-=== TEST 5: so does a request that does not wait for its call
+=== TEST 5: a request that does not wait for its calls leaves them going
+A failure of one goes to the log all the same.
 --- http_config eval: $::module
 --- config eval
-::location('/x', {trace => JSON::PP::true, request_headers => [::http('a', path => '/hold/ends', timeout => 0)], http_call_response => [['log', 'info', 'told']]}, 'proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/delay/0.2;')
-. ::location('/local', {request_headers => [::http('a', path => '/hold/local', timeout => 0), ['local_response', 403, [], 'no']]})
+::location('/x', {trace => JSON::PP::true, request_headers => [::http('a', path => '/hold/goes-on', timeout => 0)], http_call_response => [['log', 'info', 'told']]}, 'proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/delay/0.2;')
+. ::location('/local', {request_headers => [::http('b', path => '/hold/goes-on', timeout => 300), ['local_response', 403, [], 'no']]})
 --- client eval
 sub {
     my @answers = map { ::get($_) } qw(/x /local);
-    ::awaited(qr/^on_http_call_response/, 1);
-    return rows(@answers, ::held_is('ends', 'waiting=0 left=1 released=0'), ::told(qr/^(?:on_http|told)/));
+    wait_for(sub { @{[::errors()]} == 1 });
+    push @answers, ::held_is('goes-on', 'waiting=1 left=1 released=0'), ::release('goes-on');
+    ::awaited(qr/^on_http_call_response id=1/, 2);
+    return rows(@answers, ::told(qr/^(?:on_http|told)/), map { s/:\d+/:PORT/gr } ::errors());
 }
 --- client_out
 200 late
 403 no
-waiting=0 left=1 released=0
-on_http_call_response id=1 call=a headers=0 body=0 trailers=0
---- no_error_log eval: $::clean
+waiting=1 left=1 released=0
+1
+on_http_call_response id=1 call=a headers=3 body=8 trailers=0
+a: call to "127.0.0.1:PORT" failed: timed out while waiting for 127.0.0.1:PORT
+--- no_error_log eval: $::alive
 
 
 
@@ -226,4 +232,34 @@ waiting=20 left=0 released=0
 waiting=18 left=2 released=0
 18
 18 times 200 200 released
+--- no_error_log eval: $::clean
+
+
+
+=== TEST 9: from queue_ready
+--- http_config eval: $::module
+--- config eval
+::location('/x', {configure => [['register_queue', 'q', 'q']], queue_ready => [['dequeue', {var => 'queue'}, 'path'], ::http('a', path => {var => 'path'})],
+    http_call_response => [['log', 'info', ::joined('told ', {body => 'call_response'})]], request_headers => [['enqueue', {var => 'q'}, '/size/3']]})
+--- client eval: sub { rows(::get('/x'), ::awaited(qr/^told/, 1)) }
+--- client_out
+200 done
+told abc
+--- no_error_log eval: $::clean
+
+
+
+=== TEST 10: while a call runs, its request is redirected, and its subrequest ends
+--- http_config eval: $::module
+--- config eval
+::location('/x', {trace => JSON::PP::true, request_headers => [::http('first', path => '/delay/0.1')]}, 'rewrite ^ /y;') =~ s/return/#/r
+. ::location('/y', {request_headers => [::http('a', path => '/size/2'), ::pause()], http_call_response => [['if', {var => 'call'}, 'a', [['local_response', 200, [], {body => 'call_response'}]]]]})
+--- client eval
+sub {
+    my $answer = ::get('/x');
+    return rows($answer, ::awaited(qr/^on_http_call_response id=1/, 1));
+}
+--- client_out
+200 ab
+on_http_call_response id=1 call=first headers=3 body=4 trailers=0
 --- no_error_log eval: $::clean
