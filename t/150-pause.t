@@ -492,7 +492,7 @@ sub {
 --- client_out
 200 ok
 0
---- guests_like eval: qr/id=3|status 2|pairs|property/
+--- guests_like eval: qr/id=3|request :path=/
 --- guests eval
 qr/\Aa: on_context_create id=3 .*\n(?:a: on_re.*\n)*a: on_done id=3\na: request :path=\/\n\z/
 --- error_log eval
