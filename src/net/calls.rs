@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::rc::{Rc, Weak};
+use std::time::Instant;
 
 use proxy_wasm_host::{CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall, Status};
 
@@ -90,9 +91,11 @@ impl Calls {
         let origin = origin.clone();
         let limit = call.timeout;
         self.0.start(id, None, async move {
+            let deadline = (!limit.is_zero()).then(|| Instant::now() + limit);
+            let call = http_call(&origin, &target, &request, deadline);
             let result = match limit.is_zero() {
-                true => http_call(&origin, &target, &request).await,
-                false => timeout(limit, http_call(&origin, &target, &request))
+                true => call.await,
+                false => timeout(limit, call)
                     .await
                     .unwrap_or_else(|| Err(late(&target))),
             };
@@ -270,10 +273,12 @@ async fn http_call(
     origin: &Origin,
     target: &Target,
     request: &Request,
+    deadline: Option<Instant>,
 ) -> Result<CallResponse, Failure> {
     let mut want = Want {
         tls: request.tls().cloned(),
         fresh: false,
+        deadline,
     };
     loop {
         let conn = connect(origin, target, &want).await?;
