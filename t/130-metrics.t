@@ -245,3 +245,33 @@ Test::More::is(scalar(grep { $metrics->{$_} != 16 } @counters), 0, 'with all cou
 --- no_error_log
 [error]
 [alert]
+
+
+=== TEST 9: workers killed while they define and count leave nothing half done
+--- workers: 2
+--- http_config
+    wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm;
+    wasm_metrics_zone zone=metrics:4m;
+--- config
+    location /t {
+        wasm_filter m '{"request_headers":[["let","i","0"],["repeat",300,[["let","i",{"add":[{"var":"i"},1]}],
+            ["define_metric","counter",{"join":[{"property":["request","path"]},".",{"var":"i"}]},"m"],["increment_metric",{"var":"m"},1]]]]}';
+        return 200 $pid;
+    }
+--- init
+my ($pid) = keys %{main::flood('/t', 8)};
+for my $round (1 .. 12) {
+    my @sockets = map { main::connection() } 1 .. 4;
+    print $_ "GET /t/$round HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" for @sockets;
+    # In the midst of it, by chance.
+    Time::HiRes::sleep(0.0005 * $round);
+    kill KILL => $pid;
+    main::receive($_, undef, 1) for @sockets;
+    main::wait_until(sub { my $new = eval { (keys %{main::flood('/t', 8)})[0] }; $new && $new =~ /\A\d+\z/ && ($pid = $new) });
+}
+main::flood("/t/$_", 8) for 1 .. 12;
+my $metrics = main::scrape();
+my @counters = grep { /\A_t_\d+_\d+_total/ } keys %$metrics;
+Test::More::is(scalar @counters, 12 * 300, 'every metric is there, once');
+Test::More::is_deeply([grep { $metrics->{$_} < 8 || $metrics->{$_} > 12 } @counters], [], 'with what was counted');
+Test::More::is($metrics->{'nginx_wasm_instances{module="m"}'}, 2, 'two instances');

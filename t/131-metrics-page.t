@@ -254,6 +254,7 @@ Test::More::ok(main::parse('text', main::body_of($filtered)), 'and leave it whol
 --- config
     location /a { wasm_filter m '{"request_headers":[["allocate",3000000]]}'; return 200 'x'; }
     location /b { wasm_filter same '{}'; return 204; }
+    location /s { wasm_filter m '{"configure":[["register_queue","q","q"],["let_root","q",{"var":"q"}]],"request_headers":[["set_shared_data","a","1","0"],["set_shared_data","b","2","0"],["enqueue",{"var":"q"},"x"],["enqueue",{"var":"q"},"y"]]}'; return 204; }
 --- init
 my $metrics = main::scrape();
 my $before = $metrics->{'nginx_wasm_memory_bytes{module="m"}'};
@@ -268,8 +269,8 @@ my $sample = sub { my ($name, $suffix, %labels) = @_; "nginx_wasm_$name" . ($suf
 my $count = sub { $metrics->{$sample->('callback_duration_seconds', '_count', module => $_[0], phase => $_[1])} };
 Test::More::is($count->('m', $_), 6, "m: $_") for qw(request_headers response_headers response_body log done delete);
 Test::More::is($count->('same', 'request_headers'), 3, 'same: request_headers');
-Test::More::is($count->('m', 'configure'), 2, 'configured in both workers');
-Test::More::is($count->('m', 'context_create'), 2 + 6, 'contexts');
+Test::More::is($count->('m', 'configure'), 4, 'two filters configured in both workers');
+Test::More::is($count->('m', 'context_create'), 4 + 6, 'contexts');
 Test::More::is($count->('idle', 'configure'), undef, 'a module that is not used');
 my $sum = $metrics->{$sample->('callback_duration_seconds', '_sum', module => 'm', phase => 'request_headers')};
 Test::More::ok($sum > 0.000001 && $sum < 6, "a time in seconds: $sum");
@@ -284,17 +285,22 @@ Test::More::is($metrics->{nginx_wasm_compile_cache_hits_total}, 1, 'one of them 
 Test::More::is($metrics->{$sample->('zone_size_bytes', '', zone => 'data')}, 262144, 'a zone');
 Test::More::is($metrics->{$sample->('zone_size_bytes', '', zone => $_)}, 1048576, "the default zone $_") for 'wasm_metrics', 'wasm_shared_queue';
 for (qw(data wasm_metrics wasm_shared_queue)) {
-    my ($used, $size) = map { $metrics->{$sample->("zone_${_}_bytes", '', zone => $::_)} } ();
-    $used = $metrics->{$sample->('zone_used_bytes', '', zone => $_)};
-    $size = $metrics->{$sample->('zone_size_bytes', '', zone => $_)};
+    my $used = $metrics->{$sample->('zone_used_bytes', '', zone => $_)};
+    my $size = $metrics->{$sample->('zone_size_bytes', '', zone => $_)};
     Test::More::ok($used > 0 && $used < $size / 2, "$_ in use: $used");
 }
+main::get('/s');
+$metrics = main::scrape();
+Test::More::is($metrics->{$sample->('shared_data_keys', '', zone => 'data')}, 2, 'keys of shared data');
+Test::More::is($metrics->{$sample->('shared_data_evictions_total', '', zone => 'data')}, 0, 'none had to go');
+Test::More::is($metrics->{$sample->('queues', '', zone => 'wasm_shared_queue')}, 1, 'a queue');
+Test::More::is($metrics->{$sample->('queue_messages', '', zone => 'wasm_shared_queue')}, 2, 'with two messages');
 kill HUP => main::pid();
 Test::More::ok(main::wait_until(sub { ($metrics = main::scrape())->{$sample->('instance_starts_total', '', module => 'm')} == 4
     && $metrics->{$sample->('instances', '', module => 'm')} == 2 }), 'after a reload: new instances, the old ones are gone');
 Test::More::is($metrics->{nginx_wasm_compile_cache_hits_total}, 4, 'nothing compiled again');
 Test::More::is($metrics->{nginx_wasm_compile_cache_misses_total}, 2, 'still');
-Test::More::is($count->('m', 'request_headers'), 6, 'times are kept');
+Test::More::is($count->('m', 'request_headers'), 7, 'times are kept');
 --- no_error_log
 [error]
 [alert]

@@ -31,10 +31,9 @@ struct Match {
 pub fn choose<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> Format {
     let (mut text, mut open) = (Match::default(), Match::default());
     for range in values.into_iter().flat_map(split_ranges) {
-        let Some((kind, version, q)) = parse(range) else {
+        let Some(Range { kind, version, q }) = parse(range) else {
             continue;
         };
-        let kind = kind.to_ascii_lowercase();
         let specific = match kind.as_slice() {
             b"*/*" => 1,
             b"text/*" | b"application/*" => 2,
@@ -72,8 +71,17 @@ fn split_ranges(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// A media range, its version and its q-value in thousandths.
-fn parse(range: &[u8]) -> Option<(&[u8], Option<&[u8]>, u16)> {
+/// A media range.
+struct Range<'a> {
+    /// In lower case.
+    kind: Vec<u8>,
+    version: Option<&'a [u8]>,
+    /// The q-value in thousandths.
+    q: u16,
+}
+
+/// `None`: it is none, or has an invalid q-value.
+fn parse(range: &[u8]) -> Option<Range<'_>> {
     let mut parts = range.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
     let kind = parts.next().filter(|kind| !kind.is_empty())?;
     let (mut version, mut q) = (None, 1000);
@@ -91,7 +99,11 @@ fn parse(range: &[u8]) -> Option<(&[u8], Option<&[u8]>, u16)> {
             version = Some(unquoted.unwrap_or(value));
         }
     }
-    Some((kind, version, q))
+    Some(Range {
+        kind: kind.to_ascii_lowercase(),
+        version,
+        q,
+    })
 }
 
 /// `0.5` as 500; `None` when it is no number from 0 to 1.

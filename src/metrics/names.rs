@@ -28,13 +28,13 @@ pub fn parse(raw: &[u8]) -> Name {
     let mut labels = String::new();
     let mut keys: Vec<String> = Vec::new();
     let mut left = raw;
-    while let Some((before, key, value, after)) = first_tag(left) {
-        rest.extend(before);
-        left = after;
-        let key = label_name(key);
+    while let Some(tag) = first_tag(left) {
+        rest.extend(tag.before);
+        left = tag.after;
+        let key = label_name(tag.key);
         // Prometheus takes an empty label for one that is not there.
-        if !value.is_empty() && !keys.contains(&key) {
-            push_label(&mut labels, &key, &String::from_utf8_lossy(value));
+        if !tag.value.is_empty() && !keys.contains(&key) {
+            push_label(&mut labels, &key, &String::from_utf8_lossy(tag.value));
             keys.push(key);
         }
     }
@@ -52,8 +52,15 @@ pub fn parse(raw: &[u8]) -> Name {
     }
 }
 
-/// The text before the first tag, its key and value, and the text behind it.
-fn first_tag(text: &[u8]) -> Option<(&[u8], &[u8], &[u8], &[u8])> {
+/// A tag, and what is around it.
+struct Tag<'a> {
+    before: &'a [u8],
+    key: &'a [u8],
+    value: &'a [u8],
+    after: &'a [u8],
+}
+
+fn first_tag(text: &[u8]) -> Option<Tag<'_>> {
     let mut from = 0;
     loop {
         let equals = from + find(&text[from..], EQUALS)?;
@@ -70,7 +77,12 @@ fn first_tag(text: &[u8]) -> Option<(&[u8], &[u8], &[u8], &[u8])> {
             continue;
         }
         let end = find(value, ENDS)?;
-        return Some((before, key, &value[..end], &value[end + ENDS.len()..]));
+        return Some(Tag {
+            before,
+            key,
+            value: &value[..end],
+            after: &value[end + ENDS.len()..],
+        });
     }
 }
 

@@ -131,7 +131,7 @@ fn bounds(family: &Family, format: Format) -> Vec<String> {
     let show = |index: usize| match family.scale {
         Scale::Plain if PLAIN_DOUBLED[index] % 2 == 1 => "0.5".to_owned(),
         Scale::Plain => whole(PLAIN[index]),
-        Scale::Seconds if NANOSECONDS[index] % 1_000_000_000 == 0 => {
+        Scale::Seconds if NANOSECONDS[index].is_multiple_of(1_000_000_000) => {
             whole(NANOSECONDS[index] / 1_000_000_000)
         }
         Scale::Seconds => {

@@ -249,13 +249,14 @@ pub trait Proxy: 'static {
     }
 
     /// Adds to a counter or a gauge. `Err(NotFound)`: no such metric; `Err(BadArgument)`: a
-    /// histogram, or a counter and a negative number.
+    /// histogram, or a counter and no number above 0, as in Envoy.
     fn increment_metric(&self, metric: u32, offset: i64) -> Result<(), Status> {
         let _ = (metric, offset);
         Err(Status::Unimplemented)
     }
 
-    /// Sets a counter or a gauge, or adds a value to a histogram; `Err(NotFound)`: no such metric.
+    /// Adds to a counter, sets a gauge, or adds a value to a histogram, as Envoy does;
+    /// `Err(NotFound)`: no such metric.
     fn record_metric(&self, metric: u32, value: u64) -> Result<(), Status> {
         let _ = (metric, value);
         Err(Status::Unimplemented)
