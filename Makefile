@@ -1,7 +1,9 @@
 # Every target does all of its own set-up; nothing is built, downloaded or installed twice.
 #
-#   make run                 nginx in the foreground on 127.0.0.1:8080, with nginx-conf/nginx.conf
+#   make run [CONF=calls]    nginx in the foreground on 127.0.0.1:8080, with nginx-conf/nginx.conf, or
+#                            another of nginx-conf/
 #   make test                all tests: cargo test, then Test::Nginx over t/
+#   make conformance         the same guests and requests on Envoy and on this nginx, compared
 #   make install PREFIX=dir  a tree that runs on its own
 #   make lint                formatting and clippy
 #   make filters             the sample guests, target/filters/*.wasm
@@ -16,6 +18,7 @@
 
 SHELL := bash
 BUILD ?= debug
+CONF ?= nginx
 TARGET := $(if $(CARGO_TARGET_DIR),$(abspath $(CARGO_TARGET_DIR)),$(CURDIR)/target)
 
 ifeq ($(BUILD),debug)
@@ -40,8 +43,8 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test install lint filters nginx module smoke-debian configure-test clean
-.PHONY: setup-build setup-test samples
+.PHONY: all run test conformance install lint filters nginx module smoke-debian configure-test clean
+.PHONY: setup-build setup-test setup-conformance samples
 .DEFAULT_GOAL := all
 
 all: module
@@ -51,6 +54,9 @@ setup-build:
 
 setup-test:
 	@scripts/setup test
+
+setup-conformance:
+	@scripts/setup conformance
 
 nginx: setup-build
 ifeq ($(PINNED),yes)
@@ -65,17 +71,24 @@ module: nginx
 filters: setup-build
 	@scripts/filters
 
-# The guests of nginx-conf/nginx.conf alone, which need no other toolchain than Rust's.
+# The guests of one configuration alone, which need no other toolchain than Rust's.
 samples: setup-build
-	@scripts/filters fault_injection headers body_rewrite
+	@[ -f "nginx-conf/$(CONF).conf" ] || { echo "error: no nginx-conf/$(CONF).conf" >&2; exit 1; }
+	@scripts/filters $$(sed -n 's|^[^\#]*[[:space:]]filters/\([^;[:space:]]*\)\.wasm.*|\1|p' nginx-conf/$(CONF).conf)
 
 run: module samples
 	@scripts/run "$(NGINX_BUILD_DIR)/nginx" "$(MODULE)" "$(FILTERS)" \
-		"$(NGINX_SOURCE_DIR)/conf/mime.types"
+		"$(NGINX_SOURCE_DIR)/conf/mime.types" "$(CONF)"
 
 test: module filters setup-test
 	cargo test --workspace --locked --no-fail-fast --profile $(PROFILE)
 	WASM_MODULE="$(MODULE)" WASM_FILTERS="$(FILTERS)" scripts/prove
+
+# CASES: names, or beginnings of names, of the cases to run; all by default.
+conformance: module filters setup-conformance
+	@python3 conformance --envoy "$(TARGET)/envoy/bin/envoy" --python "$(TARGET)/python/bin/python" \
+		--nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" --filters "$(FILTERS)" \
+		--work "$(TARGET)/conformance" $(CASES)
 
 # The tree for the user is the optimised one, so everything starts over with BUILD=release.
 install:

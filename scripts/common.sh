@@ -23,3 +23,16 @@ as_root() {
         die "not root and no sudo. Run as root: $*"
     fi
 }
+
+# python_venv DIRECTORY PACKAGE...: a Python environment with these packages, pinned. What is there
+# already is not installed again.
+python_venv() {
+    local directory=$1
+    shift
+    [ "$(cat "$directory/packages" 2>/dev/null)" != "$*" ] || return 0
+    note "installing into $directory: $*"
+    rm -rf "$directory"
+    python3 -m venv "$directory" >&2 &&
+        "$directory/bin/pip" install --quiet --disable-pip-version-check "$@" >&2 &&
+        printf '%s\n' "$*" >"$directory/packages"
+}

@@ -5,7 +5,9 @@
 
 mod conf;
 mod http;
+mod net;
 mod nginx;
+mod shm;
 mod worker;
 
 use std::ffi::c_void;
@@ -22,7 +24,7 @@ use nginx::{ERROR, OK};
 use worker::Worker;
 
 static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
-    preconfiguration: None,
+    preconfiguration: Some(preconfiguration),
     postconfiguration: Some(postconfiguration),
     create_main_conf: Some(conf::create_main_conf),
     init_main_conf: None,
@@ -57,14 +59,27 @@ fn guard<R>(failed: R, call: impl FnOnce() -> R) -> R {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(failed)
 }
 
+unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes the configuration.
+        match unsafe { http::add_variables(cf) } {
+            Some(()) => OK,
+            None => ERROR,
+        }
+    })
+}
+
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     guard(ERROR, || {
         // SAFETY: nginx passes the configuration, which has what `create_main_conf` made.
         unsafe {
-            let Some(main) = (*cf).http_main_conf_unchecked::<MainConf>(module()) else {
+            let Some(mut main) = (*cf).http_main_conf_unchecked::<MainConf>(module()) else {
                 return ERROR;
             };
-            if !conf::resolve_top(cf) || !conf::check(cf, main.as_ref()) {
+            if !conf::resolve_top(cf)
+                || !conf::add_defaults(cf, main.as_mut())
+                || !conf::check(cf, main.as_ref())
+            {
                 return ERROR;
             }
             match http::install(cf) {
@@ -105,6 +120,7 @@ unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
             {
                 worker.shutdown();
             }
+            net::shutdown();
         }
     });
 }

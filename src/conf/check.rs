@@ -1,11 +1,13 @@
 //! The dry run: every module is started, and every filter configured, before nginx takes the
 //! configuration.
 
+use std::rc::Rc;
+
 use ngx::ffi::ngx_conf_t;
 
-use super::{FilterConf, MainConf};
-use crate::nginx::log::{Log, conf_error_at};
-use crate::worker::start;
+use super::MainConf;
+use crate::nginx::log::{Level, Log, conf_error_at};
+use crate::worker::{Process, start};
 
 /// Starts each module with its filters in an instance that is thrown away. `false` when one
 /// refuses or fails, which has been logged with the place of its directive.
@@ -15,6 +17,24 @@ use crate::worker::start;
 pub unsafe fn check(cf: *mut ngx_conf_t, conf: &MainConf) -> bool {
     // SAFETY: by the contract.
     let log = unsafe { Log::new((*cf).log) };
+    let shared = conf.zones.private();
+    if shared.is_none() && !conf.modules.is_empty() {
+        log.write(
+            Level::Emerg,
+            format_args!("not enough memory to try the wasm modules"),
+        );
+        return false;
+    }
+    conf.set_shared(shared.map(Rc::new));
+    // SAFETY: by the contract.
+    let passed = unsafe { check_modules(cf, conf, log) };
+    conf.set_shared(None);
+    passed
+}
+
+/// # Safety
+/// As for [`check`].
+unsafe fn check_modules(cf: *mut ngx_conf_t, conf: &MainConf, log: Log) -> bool {
     for (index, module) in conf.modules.iter().enumerate() {
         let engine = match conf.engine() {
             Ok(engine) => engine,
@@ -24,9 +44,7 @@ pub unsafe fn check(cf: *mut ngx_conf_t, conf: &MainConf) -> bool {
                 return false;
             }
         };
-        let filters = conf.filters.iter().enumerate();
-        let filters = filters.filter(|(_, filter): &(usize, &FilterConf)| filter.module == index);
-        if let Err((filter, error)) = start(engine, module, filters, log) {
+        if let Err((filter, error)) = start(Process::Check, engine, conf, index, log) {
             let place = match filter {
                 Some(filter) => &conf.filters[filter].place,
                 None => &module.place,

@@ -1,8 +1,9 @@
-//! `wasm_filter name [configuration|@file] | off;` and `wasm_filter_phase rewrite | access;`
+//! `wasm_filter name [configuration|@file] | off;`, `wasm_filter_phase rewrite | access;` and
+//! `wasm_pause_timeout time;`
 
 use std::ffi::{c_char, c_void};
 
-use ngx::ffi::{ngx_command_t, ngx_conf_t};
+use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_parse_time, ngx_str_t};
 
 use super::{CONF_ERROR, CONF_OK, FilterUse, LocConf, arguments, text_or_file};
 use crate::http::chain::Phase;
@@ -24,6 +25,15 @@ pub unsafe extern "C" fn wasm_filter_phase(
 ) -> *mut c_char {
     // SAFETY: as above.
     unsafe { set(cf, conf, |cf, conf| read_phase(cf, conf)) }
+}
+
+pub unsafe extern "C" fn wasm_pause_timeout(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    // SAFETY: as above.
+    unsafe { set(cf, conf, |cf, conf| read_pause_timeout(cf, conf)) }
 }
 
 /// # Safety
@@ -112,5 +122,26 @@ unsafe fn read_phase(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), Stri
     match conf.phase.replace(phase) {
         None => Ok(()),
         Some(_) => Err("\"wasm_filter_phase\" directive is duplicate".into()),
+    }
+}
+
+/// # Safety
+/// As for [`read_filter`].
+unsafe fn read_pause_timeout(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), String> {
+    // SAFETY: by the contract; nginx's parser only reads the text.
+    let (text, time) = unsafe {
+        let mut text = arguments(cf).first().map_or(ngx_str_t::empty(), |v| *v);
+        (text.to_string(), ngx_parse_time(&mut text, 0))
+    };
+    let time = usize::try_from(time).ok().filter(|time| *time > 0);
+    let Some(time) = time else {
+        return Err(format!(
+            "invalid value \"{text}\" in \"wasm_pause_timeout\" directive, it must be a time, \
+             such as \"60s\", and not 0"
+        ));
+    };
+    match conf.pause_timeout.replace(time) {
+        None => Ok(()),
+        Some(_) => Err("\"wasm_pause_timeout\" directive is duplicate".into()),
     }
 }

@@ -1,12 +1,15 @@
 //! Making and merging the configurations, from the `http` block down to locations.
 
 use std::ffi::{c_char, c_void};
+use std::rc::Rc;
 
 use ngx::ffi::{ngx_conf_t, ngx_http_core_loc_conf_t};
 use ngx::http::HttpModuleConfExt;
 
+use super::call::CallConf;
 use super::{CONF_ERROR, CONF_OK, FilterConf, FilterUse, LocConf, MainConf};
 use crate::http::chain::{Chain, FilterId};
+use crate::net::Top;
 use crate::nginx::log::{Place, conf_error_at};
 use crate::nginx::{core_module, pool};
 
@@ -38,7 +41,8 @@ pub unsafe extern "C" fn merge_loc_conf(
                 return CONF_ERROR;
             };
             match merge(main.as_mut(), parent, child, is_if(cf)) {
-                Ok(()) => CONF_OK,
+                Ok(()) if merge_call(cf, main.as_ref(), parent, child) => CONF_OK,
+                Ok(()) => CONF_ERROR,
                 Err((place, message)) => {
                     conf_error_at(cf, &place, format_args!("{message}"));
                     CONF_ERROR
@@ -62,6 +66,10 @@ pub unsafe fn resolve_top(cf: *mut ngx_conf_t) -> bool {
         ) else {
             return false;
         };
+        let Some(call) = top.as_mut().resolve_call(cf, main.as_ref(), None) else {
+            return false;
+        };
+        main.as_mut().top = Some(Top::new(cf, call));
         match top.as_mut().resolve(main.as_mut()) {
             Ok(()) => true,
             Err((place, message)) => {
@@ -89,10 +97,47 @@ fn merge(
         None => child.chain = parent.chain.clone(),
     }
     child.phase = child.phase.or(parent.phase);
+    child.pause_timeout = child.pause_timeout.or(parent.pause_timeout);
     Ok(())
 }
 
+/// Merges what holds for outbound calls; `false` for a mistake, which has been logged.
+///
+/// # Safety
+/// `cf` is the configuration in a merge step.
+unsafe fn merge_call(
+    cf: *mut ngx_conf_t,
+    main: &MainConf,
+    parent: &mut LocConf,
+    child: &mut LocConf,
+) -> bool {
+    // SAFETY: by the contract.
+    unsafe {
+        parent
+            .resolve_call(cf, main, None)
+            .is_some_and(|above| child.resolve_call(cf, main, Some(&above)).is_some())
+    }
+}
+
 impl LocConf {
+    /// Makes what holds for outbound calls of the level's own directives, once.
+    ///
+    /// # Safety
+    /// As for [`merge_call`].
+    unsafe fn resolve_call(
+        &mut self,
+        cf: *mut ngx_conf_t,
+        main: &MainConf,
+        above: Option<&Rc<CallConf>>,
+    ) -> Option<Rc<CallConf>> {
+        if self.call.is_none() {
+            let tls = !main.modules.is_empty();
+            // SAFETY: by the contract.
+            self.call = unsafe { self.call_directives.merge(cf, above, tls) };
+        }
+        self.call.clone()
+    }
+
     /// Makes the chain of this level's own directives, once.
     fn resolve(&mut self, main: &mut MainConf) -> Result<(), Mistake> {
         let Some(uses) = &self.uses else {

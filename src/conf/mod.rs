@@ -1,30 +1,41 @@
 //! The module's configuration: nginx's directives as plain values.
 
+pub mod call;
 mod check;
 mod filter;
 mod merge;
 mod module;
+mod zones;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::ffi::{CStr, c_char, c_void};
+use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use ngx::ffi::{
-    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_TAKE1, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF,
-    NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF,
-    ngx_command_t, ngx_conf_full_name, ngx_conf_t, ngx_str_t,
+    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_FLAG, NGX_CONF_TAKE1, NGX_HTTP_LIF_CONF,
+    NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET,
+    NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_full_name, ngx_conf_set_flag_slot,
+    ngx_conf_set_msec_slot, ngx_conf_set_num_slot, ngx_conf_set_size_slot, ngx_conf_set_str_slot,
+    ngx_conf_t, ngx_str_t,
 };
 use proxy_wasm_host::{Callbacks, Engine, Program, VmConfig};
 
 pub use check::check;
 pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf, resolve_top};
+pub use zones::{Zones, add_defaults};
+
+use call::{CallConf, CallDirectives};
 
 use crate::http::chain::{Chain, Phase};
+use crate::net::{Channels, Top};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool};
+use crate::shm::Shared;
+use crate::shm::wakers::Wakers;
 use crate::worker::Worker;
 
 /// The `http` block's configuration.
@@ -32,10 +43,19 @@ use crate::worker::Worker;
 pub struct MainConf {
     pub modules: Vec<ModuleConf>,
     pub filters: Vec<FilterConf>,
+    pub zones: Zones,
     /// Compiles, and runs the check of the configuration; workers make their own.
     engine: OnceCell<Engine>,
+    /// Wakes workers of other processes; made before nginx forks them.
+    wakers: OnceCell<Rc<Wakers>>,
+    /// What instances share: with nobody in the dry run, with other processes in a worker.
+    shared: RefCell<Option<Rc<Shared>>>,
     /// Made in each worker process.
     worker: OnceCell<Worker>,
+    /// The `http` block's own level.
+    top: Option<Top>,
+    /// The HTTP/2 connections of the worker.
+    channels: Channels,
 }
 
 /// A `wasm_module` directive.
@@ -60,8 +80,13 @@ pub struct LocConf {
     /// The level's own directives, in order; `None` to inherit.
     uses: Option<Vec<FilterUse>>,
     phase: Option<Phase>,
+    /// In milliseconds.
+    pause_timeout: Option<usize>,
     chain: Option<Rc<Chain>>,
     if_has_filters: bool,
+    /// The level's own `wasm_call_…` directives.
+    call_directives: CallDirectives,
+    call: Option<Rc<CallConf>>,
 }
 
 /// A `wasm_filter` directive.
@@ -88,6 +113,31 @@ impl MainConf {
     pub fn set_worker(&self, worker: Worker) {
         // A process starts once for each configuration.
         let _ = self.worker.set(worker);
+    }
+
+    /// What calls of root contexts need; there from the postconfiguration step on.
+    pub fn top(&self) -> Option<&Top> {
+        self.top.as_ref()
+    }
+
+    /// What the instances of this process share. `None`: there are no modules.
+    pub fn shared(&self) -> Option<Rc<Shared>> {
+        self.shared.borrow().clone()
+    }
+
+    /// Keeps what instances started from now on share.
+    pub fn set_shared(&self, shared: Option<Rc<Shared>>) {
+        self.shared.replace(shared);
+    }
+
+    /// How this process wakes others; `None` when there are no modules.
+    pub fn wakers(&self) -> Option<&Rc<Wakers>> {
+        self.wakers.get()
+    }
+
+    /// The HTTP/2 connections that gRPC calls share.
+    pub fn channels(&self) -> &Channels {
+        &self.channels
     }
 
     /// The engine of the process that reads the configuration.
@@ -117,8 +167,18 @@ impl LocConf {
         self.chain.as_ref()
     }
 
+    /// What holds for outbound calls; there from the merge step on.
+    pub fn call(&self) -> Option<&Rc<CallConf>> {
+        self.call.as_ref()
+    }
+
     pub fn phase(&self) -> Phase {
         self.phase.unwrap_or(Phase::Rewrite)
+    }
+
+    /// The longest pause of a filter, in milliseconds.
+    pub fn pause_timeout(&self) -> usize {
+        self.pause_timeout.unwrap_or(60_000)
     }
 
     /// Has an `if` in this location filters of its own? Which filters a request gets is known
@@ -129,7 +189,7 @@ impl LocConf {
 }
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 4] = [
+pub static mut COMMANDS: [ngx_command_t; 14] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -152,6 +212,66 @@ pub static mut COMMANDS: [ngx_command_t; 4] = [
         filter::wasm_filter_phase,
         NGX_HTTP_LOC_CONF_OFFSET,
     ),
+    call_command(
+        c"wasm_call_connect_timeout",
+        NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot,
+        offset_of!(CallDirectives, connect_timeout),
+    ),
+    call_command(
+        c"wasm_call_send_timeout",
+        NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot,
+        offset_of!(CallDirectives, send_timeout),
+    ),
+    call_command(
+        c"wasm_call_read_timeout",
+        NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot,
+        offset_of!(CallDirectives, read_timeout),
+    ),
+    call_command(
+        c"wasm_call_buffer_size",
+        NGX_CONF_TAKE1,
+        ngx_conf_set_size_slot,
+        offset_of!(CallDirectives, buffer_size),
+    ),
+    call_command(
+        c"wasm_call_ssl_verify",
+        NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot,
+        offset_of!(CallDirectives, ssl_verify),
+    ),
+    call_command(
+        c"wasm_call_ssl_verify_depth",
+        NGX_CONF_TAKE1,
+        ngx_conf_set_num_slot,
+        offset_of!(CallDirectives, ssl_verify_depth),
+    ),
+    call_command(
+        c"wasm_call_ssl_trusted_certificate",
+        NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot,
+        offset_of!(CallDirectives, ssl_trusted_certificate),
+    ),
+    command(
+        c"wasm_shared_data",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
+        zones::wasm_shared_data,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_shared_queue",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
+        zones::wasm_shared_queue,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_pause_timeout",
+        NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+        filter::wasm_pause_timeout,
+        NGX_HTTP_LOC_CONF_OFFSET,
+    ),
     ngx_command_t::empty(),
 ];
 
@@ -168,6 +288,21 @@ const fn command(name: &'static CStr, type_: u32, set: Setter, conf: usize) -> n
         conf,
         offset: 0,
         post: std::ptr::null_mut(),
+    }
+}
+
+/// A directive in [`CallDirectives`], which one of nginx's own setters reads.
+const fn call_command(
+    name: &'static CStr,
+    arguments: u32,
+    set: Setter,
+    offset: usize,
+) -> ngx_command_t {
+    let levels = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
+    let command = command(name, levels | arguments, set, NGX_HTTP_LOC_CONF_OFFSET);
+    ngx_command_t {
+        offset: offset_of!(LocConf, call_directives) + offset,
+        ..command
     }
 }
 

@@ -1,4 +1,4 @@
-//! `wasm_module name file [sha256=hex] [vm_config=text|@file] [env=NAME | env=NAME=value] …;`
+//! `wasm_module name file [sha256=hex] [vm_id=NAME] [vm_config=text|@file] [env=NAME | env=NAME=value] …;`
 
 use std::ffi::{OsStr, c_char, c_void};
 use std::fmt::Write;
@@ -51,6 +51,7 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
     }
 
     let mut checksum = None;
+    let mut vm_id: Option<&[u8]> = None;
     let mut vm_config: Option<Arc<[u8]>> = None;
     let mut env: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     for option in options {
@@ -62,6 +63,11 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
             let text = unsafe { text_or_file(cf, text) }
                 .map_err(|error| format!("vm_config of wasm module \"{name}\": {error}"))?;
             once(vm_config.replace(text), "vm_config", name)?;
+        } else if let Some(id) = option.strip_prefix(b"vm_id=") {
+            if id.is_empty() {
+                return Err(format!("empty vm_id of wasm module \"{name}\""));
+            }
+            once(vm_id.replace(id), "vm_id", name)?;
         } else if let Some(variable) = option.strip_prefix(b"env=") {
             add_env(&mut env, variable)?;
         } else {
@@ -91,7 +97,7 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
         name: name.to_owned(),
         program,
         vm: VmConfig {
-            vm_id: Vec::new(),
+            vm_id: vm_id.unwrap_or_default().to_vec(),
             configuration: vm_config.unwrap_or_default(),
             env,
         },

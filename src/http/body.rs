@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 
-use ngx::ffi::ngx_buf_t;
+use ngx::ffi::{ngx_buf_t, ngx_file_t};
 use proxy_wasm_host::Status;
 
 use crate::nginx::buf;
@@ -10,19 +10,47 @@ use crate::nginx::buf;
 /// Part of a body: where its bytes are. Memory of nginx's is borrowed, and a file is read only
 /// when a guest asks for its bytes.
 enum Segment {
-    Memory { start: *const u8, len: usize },
-    File { fd: RawFd, offset: u64, len: usize },
+    Memory {
+        start: *const u8,
+        len: usize,
+    },
+    File {
+        fd: RawFd,
+        offset: u64,
+        len: usize,
+    },
+    /// Part of a temporary file of the request's that is only appended to.
+    Spooled {
+        file: *mut ngx_file_t,
+        offset: u64,
+        len: usize,
+    },
     Owned(Vec<u8>),
 }
 
 impl Segment {
     fn len(&self) -> usize {
         match self {
-            Segment::Memory { len, .. } | Segment::File { len, .. } => *len,
+            Segment::Memory { len, .. }
+            | Segment::File { len, .. }
+            | Segment::Spooled { len, .. } => *len,
             Segment::Owned(bytes) => bytes.len(),
         }
     }
 }
+
+/// Part of a body that borrows nothing: what can be sent on as one buffer.
+pub enum Part {
+    Bytes(Vec<u8>),
+    File {
+        file: *mut ngx_file_t,
+        offset: u64,
+        len: usize,
+    },
+}
+
+/// Bytes of a held body that stay in memory; the rest goes to a temporary file.
+const IN_MEMORY: usize = 128 * 1024;
 
 /// A piece of a request or response body.
 #[derive(Default)]
@@ -99,6 +127,13 @@ impl Body {
                         read_file(*fd, *offset + skip as u64, &mut bytes)?;
                         found(&bytes);
                     }
+                    Segment::Spooled { file, offset, .. } => {
+                        let mut bytes = vec![0; take];
+                        // SAFETY: the file is open as long as the request's pool.
+                        let fd = unsafe { (**file).fd };
+                        read_file(fd, *offset + skip as u64, &mut bytes)?;
+                        found(&bytes);
+                    }
                 }
             }
             at += segment.len();
@@ -127,19 +162,113 @@ impl Body {
     /// Copies borrowed bytes, so that nginx may have its buffers back; the piece counts as
     /// modified then, for it is no longer in these buffers.
     pub fn own(&mut self) -> Result<(), Status> {
-        *self = Body::owned(self.take()?);
+        self.modified = true;
+        let borrowed = |s: &Segment| matches!(s, Segment::Memory { .. } | Segment::File { .. });
+        if self.segments.iter().any(borrowed) {
+            let mut owned = Body::owned(Vec::new());
+            let mut at = 0;
+            for segment in std::mem::take(&mut self.segments) {
+                let len = segment.len();
+                match borrowed(&segment) {
+                    true => {
+                        let alone = Body {
+                            segments: vec![segment],
+                            len,
+                            modified: true,
+                        };
+                        alone.read(0, len, &mut |part| owned.extend(part))?;
+                    }
+                    false => owned.push_segment(segment),
+                }
+                at += len;
+            }
+            owned.len = at;
+            *self = owned;
+        }
         Ok(())
     }
 
     /// Adds another piece at the end; both are copied.
     pub fn append(&mut self, mut other: Body) -> Result<(), Status> {
-        let mut bytes = self.take()?;
-        match bytes.is_empty() {
-            true => bytes = other.take()?,
-            false => other.read(0, usize::MAX, &mut |part| bytes.extend_from_slice(part))?,
+        self.own()?;
+        other.own()?;
+        self.len += other.len;
+        for segment in other.segments {
+            self.push_segment(segment);
         }
-        *self = Body::owned(bytes);
         Ok(())
+    }
+
+    /// Adds a segment without counting its bytes.
+    fn push_segment(&mut self, segment: Segment) {
+        match segment {
+            Segment::Owned(bytes) if self.ends_in_memory() => self.extend(&bytes),
+            segment => self.segments.push(segment),
+        }
+    }
+
+    fn ends_in_memory(&self) -> bool {
+        matches!(self.segments.last(), Some(Segment::Owned(_)))
+    }
+
+    /// Adds bytes without counting them.
+    fn extend(&mut self, bytes: &[u8]) {
+        match self.segments.last_mut() {
+            Some(Segment::Owned(last)) => last.extend_from_slice(bytes),
+            _ => self.segments.push(Segment::Owned(bytes.to_vec())),
+        }
+    }
+
+    /// Moves what is in memory to a file if it is much; `write` appends to the file and answers
+    /// where the bytes are. The piece has been [`Body::own`]ed.
+    pub fn spool(
+        &mut self,
+        mut write: impl FnMut(&[u8]) -> Result<(*mut ngx_file_t, u64), Status>,
+    ) -> Result<(), Status> {
+        let in_memory = self.segments.iter().map(|segment| match segment {
+            Segment::Owned(bytes) => bytes.len(),
+            _ => 0,
+        });
+        if in_memory.sum::<usize>() <= IN_MEMORY {
+            return Ok(());
+        }
+        let mut spooled: Vec<Segment> = Vec::new();
+        for segment in std::mem::take(&mut self.segments) {
+            let segment = match segment {
+                Segment::Owned(bytes) => {
+                    let (file, offset) = write(&bytes)?;
+                    let len = bytes.len();
+                    Segment::Spooled { file, offset, len }
+                }
+                segment => segment,
+            };
+            match (spooled.last_mut(), &segment) {
+                (
+                    Some(Segment::Spooled { file, offset, len }),
+                    Segment::Spooled {
+                        file: next,
+                        offset: start,
+                        len: more,
+                    },
+                ) if file == next && *offset + *len as u64 == *start => *len += more,
+                _ => spooled.push(segment),
+            }
+        }
+        self.segments = spooled;
+        Ok(())
+    }
+
+    /// The parts of the piece, without empty ones.
+    pub fn into_parts(mut self) -> Result<Vec<Part>, Status> {
+        self.own()?;
+        let parts = self.segments.into_iter().filter(|s| s.len() > 0);
+        Ok(parts
+            .filter_map(|segment| match segment {
+                Segment::Owned(bytes) => Some(Part::Bytes(bytes)),
+                Segment::Spooled { file, offset, len } => Some(Part::File { file, offset, len }),
+                _ => None,
+            })
+            .collect())
     }
 
     /// All bytes, leaving the piece empty.

@@ -9,8 +9,10 @@ use proxy_wasm_host::{Action, CallError, ContextId};
 
 use super::body::Body;
 use super::chain::Chain;
+use super::filter_state::FilterState;
 use super::local::LocalReply;
-use super::response::{self, Response, Stage};
+use super::response::{self, Response, Stage, WINDOW};
+use super::spool::Spool;
 use super::stream::Stream;
 use super::wake::Wake;
 use crate::conf::{LocConf, MainConf};
@@ -50,8 +52,13 @@ pub struct Half {
     pub body: RefCell<Option<Body>>,
     /// Held back by `Pause`; the value says whether the held piece ends the body.
     pub held: Cell<Option<bool>>,
+    /// What has passed the filters before this one while its header callback, or one behind it,
+    /// is still to be made; the value says whether it ends the body.
+    waiting: RefCell<Option<(Body, bool)>>,
     /// `continue_stream` was called.
     pub resume: Cell<bool>,
+    /// Where a large piece is held.
+    spool: Spool,
 }
 
 /// Why a request cannot go on through its filters.
@@ -64,6 +71,8 @@ pub enum Stop {
     Failed,
     /// The upstream failed while a filter held its response back.
     CutOff,
+    /// A filter paused for longer than `wasm_pause_timeout`.
+    TimedOut,
 }
 
 /// How far the request callbacks are.
@@ -91,19 +100,27 @@ pub struct Context {
     pub stage: Cell<RequestStage>,
     /// So many filters have seen the request. As in Envoy, the others do not see the response.
     pub reached: Cell<usize>,
+    /// Has nginx been told to read the body, and is it there?
+    pub body_read: Cell<Option<bool>>,
     /// The request's header map, method or path was changed.
     pub request_changed: Cell<bool>,
     pub response: Response,
     pub reply: RefCell<Option<LocalReply>>,
     pub close: Cell<bool>,
+    /// A pause took too long.
+    pub timed_out: Cell<bool>,
     /// The filters' instances tell this context when they fail.
     watching: Cell<bool>,
     /// A filter failed: no callback but the last ones is made any more.
     pub failed: Cell<bool>,
     /// The last callbacks are being made.
     pub ending: Cell<bool>,
-    /// What `set_property` stored that is no nginx variable, by path.
-    pub properties: RefCell<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// What filters have stored for this request; made when it is first needed.
+    pub state: OnceCell<Rc<FilterState>>,
+    /// A filter has asked for the location to be chosen again.
+    pub route_cleared: Cell<bool>,
+    /// The URI that the location was chosen by.
+    pub routed: RefCell<Vec<u8>>,
     pub body: RefCell<Option<super::request_body::Rewriter>>,
     pub wake: Wake,
 }
@@ -119,14 +136,18 @@ impl Context {
             filters: OnceCell::new(),
             stage: Cell::new(RequestStage::Headers(0)),
             reached: Cell::new(0),
+            body_read: Cell::new(None),
             request_changed: Cell::new(false),
             response: Response::default(),
             reply: RefCell::new(None),
             close: Cell::new(false),
+            timed_out: Cell::new(false),
             watching: Cell::new(false),
             failed: Cell::new(false),
             ending: Cell::new(false),
-            properties: RefCell::default(),
+            state: OnceCell::new(),
+            route_cleared: Cell::new(false),
+            routed: RefCell::new(request.uri().to_vec()),
             body: RefCell::new(None),
             wake: Wake::default(),
         });
@@ -201,6 +222,86 @@ impl Context {
         }
     }
 
+    /// So many filters of a direction's order may see the body: as in Envoy, those before the one
+    /// that paused in its header callback.
+    pub fn limit(&self, direction: Direction) -> usize {
+        match (direction, self.stage.get(), self.response.stage()) {
+            (Direction::Request, RequestStage::HeadersPaused(index), _) => index,
+            (Direction::Response, _, Stage::HeadersPaused(place)) => place,
+            _ => self.count(direction),
+        }
+    }
+
+    /// Keeps a piece that has come to the filter that paused in its header callback.
+    pub fn wait_at_limit(
+        &self,
+        direction: Direction,
+        mut piece: Body,
+        end: bool,
+    ) -> Result<(), Stop> {
+        let index = self.index(direction, self.limit(direction));
+        let Some(filter) = self.filters().get(index) else {
+            return Ok(());
+        };
+        let mut waiting = filter.half(direction).waiting.borrow_mut();
+        let kept = match waiting.as_mut() {
+            Some((body, ends)) => {
+                *ends = end;
+                body.append(piece)
+            }
+            None => piece.own().map(|()| *waiting = Some((piece, end))),
+        };
+        drop(waiting);
+        kept.map_err(|_| self.io_failure())
+    }
+
+    /// Waits as much before the paused filter as may?
+    pub fn limit_is_full(&self, direction: Direction) -> bool {
+        let limit = self.limit(direction);
+        limit < self.count(direction)
+            && self.filters()[self.index(direction, limit)]
+                .half(direction)
+                .waiting
+                .borrow()
+                .as_ref()
+                .is_some_and(|(body, end)| *end || body.len() >= WINDOW)
+    }
+
+    /// A piece that waited for header callbacks that have been made meanwhile, with the place of
+    /// the filter that is to see it and whether it ends the body.
+    pub fn arrived(&self, direction: Direction) -> Option<(usize, Body, bool)> {
+        (0..self.limit(direction)).find_map(|place| {
+            let half = self.filters()[self.index(direction, place)].half(direction);
+            let (body, end) = half.waiting.take()?;
+            Some((place, body, end))
+        })
+    }
+
+    /// Is there a piece of the response's body that waits for header callbacks?
+    pub fn response_waits(&self) -> bool {
+        let mut halves = self.filters().iter().map(|filter| &filter.response);
+        halves.any(|half| half.waiting.borrow().is_some())
+    }
+
+    /// Has the end of the response's body come as far as to a filter that holds it?
+    pub fn has_response_end(&self) -> bool {
+        self.response.trailers_are_paused()
+            || self.filters().iter().any(|filter| {
+                let waiting = filter.response.waiting.borrow();
+                filter.response.held.get() == Some(true)
+                    || waiting.as_ref().is_some_and(|(_, end)| *end)
+            })
+    }
+
+    /// Forgets what filters hold of the response's body.
+    pub fn drop_response_body(&self) {
+        for filter in self.filters() {
+            filter.response.held.set(None);
+            filter.response.body.take();
+            filter.response.waiting.take();
+        }
+    }
+
     /// A pause may end now; a callback that is still running is seen to when it returns.
     pub fn wake_if_paused(&self) {
         if self.request_is_paused() || self.response_is_paused() {
@@ -216,9 +317,62 @@ impl Context {
         )
     }
 
-    /// Does a filter hold back the response's header or body?
+    /// Does a filter hold back the response's header, body or trailers?
     pub fn response_is_paused(&self) -> bool {
-        matches!(self.response.stage(), Stage::HeadersPaused(_)) || self.holds_response_body()
+        matches!(self.response.stage(), Stage::HeadersPaused(_))
+            || self.response.trailers_are_paused()
+            || self.holds_response_body()
+    }
+
+    /// Is all that is paused a body of which more is to come?
+    pub fn waits_for_input(&self) -> bool {
+        self.response.waits_for_input() && !self.request_is_paused() && !self.has_response_end()
+    }
+
+    /// A pause has taken too long; `false` when there is none. The log says whose it was.
+    pub fn time_out(&self) -> bool {
+        let (Some(request), Some((what, index))) = (self.request(), self.paused()) else {
+            return false;
+        };
+        self.timed_out.set(true);
+        let name = self
+            .filters()
+            .get(index)
+            .map_or("", |filter| filter.vm.name());
+        request.log().write(
+            Level::Error,
+            format_args!(
+                "[wasm] {name}: paused the {what} for longer than wasm_pause_timeout ({} ms)",
+                LocConf::of(request).pause_timeout()
+            ),
+        );
+        true
+    }
+
+    /// What is paused, and the filter that holds it.
+    fn paused(&self) -> Option<(&'static str, usize)> {
+        let holder = |direction| {
+            (0..self.count(direction))
+                .map(|place| self.index(direction, place))
+                .find(|index| self.filters()[*index].half(direction).held.get().is_some())
+        };
+        let response = |place| self.index(Direction::Response, place);
+        match (self.stage.get(), self.response.stage()) {
+            (RequestStage::HeadersPaused(index), _) => Some(("request headers", index)),
+            (RequestStage::BodyPaused, _) => Some(("request body", holder(Direction::Request)?)),
+            (_, Stage::HeadersPaused(place)) => Some(("response headers", response(place))),
+            _ => match self.response.paused_trailers() {
+                Some(place) => Some(("response trailers", response(place))),
+                None => Some(("response body", holder(Direction::Response)?)),
+            },
+        }
+    }
+
+    /// Something may have gone on.
+    pub fn check_pause(&self) {
+        if !self.request_is_paused() && !self.response_is_paused() {
+            self.wake.unlimit();
+        }
     }
 
     /// Does a filter hold back a piece of the response's body?
@@ -231,8 +385,11 @@ impl Context {
     pub fn watch_instances(self: &Rc<Self>) {
         if !self.watching.replace(true) {
             let waiter: Rc<dyn Waiter> = self.clone();
-            for filter in self.filters() {
-                filter.vm.watch(Rc::downgrade(&waiter));
+            for (index, filter) in self.filters().iter().enumerate() {
+                let watched = |earlier: &Filter| earlier.vm.is(&filter.vm);
+                if !self.filters()[..index].iter().any(watched) {
+                    filter.vm.watch(Rc::downgrade(&waiter));
+                }
             }
         }
     }
@@ -261,7 +418,11 @@ impl Context {
             return Err(Stop::Failed);
         };
         self.check_stop()?;
-        Ok(action == Action::Continue || half.resume.replace(false))
+        let go_on = action == Action::Continue || half.resume.replace(false);
+        if !go_on {
+            self.wake.limit(self);
+        }
+        Ok(go_on)
     }
 
     /// Has a guest asked for the end of the stream?
@@ -275,10 +436,14 @@ impl Context {
         if self.close.get() {
             return Err(Stop::Close);
         }
+        if self.timed_out.get() {
+            return Err(Stop::TimedOut);
+        }
         Ok(())
     }
 
-    /// Passes a piece of a body through the filters from `place` on. `None`: a filter holds it.
+    /// Passes a piece of a body through the filters from `place` on, as far as they may see it.
+    /// `None`: a filter holds it.
     pub fn pass_body(
         self: &Rc<Self>,
         direction: Direction,
@@ -286,7 +451,7 @@ impl Context {
         mut piece: Body,
         end: bool,
     ) -> Result<Option<Body>, Stop> {
-        while place < self.count(direction) {
+        while place < self.limit(direction) {
             let index = self.index(direction, place);
             place += 1;
             let callbacks = self.chain.callbacks[index];
@@ -312,7 +477,11 @@ impl Context {
             });
             piece = half.body.take().unwrap_or_default();
             if !go_on? {
-                piece.own().map_err(|_| self.io_failure())?;
+                let request = self.request().ok_or(Stop::Failed)?;
+                piece
+                    .own()
+                    .and_then(|()| piece.spool(|bytes| half.spool.write(request, bytes)))
+                    .map_err(|_| self.io_failure())?;
                 half.body.replace(Some(piece));
                 half.held.set(Some(end));
                 self.watch_instances();
@@ -343,7 +512,7 @@ impl Context {
             let error = std::io::Error::last_os_error();
             request.log().write(
                 Level::Crit,
-                format_args!("[wasm] cannot read a body: {error}"),
+                format_args!("[wasm] cannot read or buffer a body: {error}"),
             );
         }
         self.failed.set(true);

@@ -3,6 +3,7 @@
 mod body;
 pub mod chain;
 mod context;
+mod filter_state;
 mod headers;
 mod local;
 mod next;
@@ -10,6 +11,8 @@ mod phases;
 mod properties;
 mod request_body;
 mod response;
+mod route;
+mod spool;
 pub mod stream;
 mod wake;
 
@@ -21,7 +24,7 @@ use ngx::ffi::{
 use ngx::http::HttpModuleConfExt;
 
 use crate::nginx::request::Request;
-use crate::nginx::{ERROR, OK, core_module};
+use crate::nginx::{ERROR, OK, core_module, variable};
 
 /// Adds the module's handlers to nginx's phases and its filters to nginx's filters.
 ///
@@ -45,6 +48,15 @@ pub unsafe fn install(cf: *mut ngx_conf_t) -> Option<()> {
         next::install(Some(header_filter), Some(body_filter));
     }
     Some(())
+}
+
+/// Makes the module's variables known.
+///
+/// # Safety
+/// `cf` is the configuration in the preconfiguration step.
+pub unsafe fn add_variables(cf: *mut ngx_conf_t) -> Option<()> {
+    // SAFETY: by the contract.
+    unsafe { variable::add_prefix(cf, filter_state::VARIABLE, filter_state::variable) }
 }
 
 type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;

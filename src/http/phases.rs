@@ -3,16 +3,18 @@
 use std::rc::Rc;
 
 use ngx::ffi::{
-    NGX_HTTP_CLOSE, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SERVICE_UNAVAILABLE,
-    NGX_HTTP_SPECIAL_RESPONSE, ngx_handle_read_event, ngx_http_block_reading,
-    ngx_http_core_run_phases, ngx_http_finalize_request, ngx_http_read_client_request_body,
-    ngx_http_test_reading, ngx_int_t, ngx_post_event, ngx_posted_events,
+    NGX_HTTP_CLOSE, NGX_HTTP_GATEWAY_TIME_OUT, NGX_HTTP_INTERNAL_SERVER_ERROR,
+    NGX_HTTP_SERVICE_UNAVAILABLE, NGX_HTTP_SPECIAL_RESPONSE, ngx_handle_read_event,
+    ngx_http_block_reading, ngx_http_core_run_phases, ngx_http_finalize_request,
+    ngx_http_read_client_request_body, ngx_http_test_reading, ngx_int_t, ngx_post_event,
+    ngx_posted_events,
 };
 
 use super::chain::Phase;
 use super::context::{Context, Direction, RequestStage, Stop, detach, find};
 use super::headers::request as headers;
 use super::request_body::Rewriter;
+use super::route;
 use crate::conf::{LocConf, MainConf};
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
@@ -74,7 +76,9 @@ fn run(request: Request, conf: &LocConf) -> ngx_int_t {
             }
         }
     };
-    match advance(&context, request) {
+    let result = advance(&context, request);
+    context.check_pause();
+    match result {
         Ok(rc) => rc,
         Err(stop) => stopped(&context, request, stop),
     }
@@ -89,25 +93,43 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
             RequestStage::Headers(index) => run_headers(context, request, index)?,
             RequestStage::HeadersPaused(index) => {
                 context.check_stop()?;
+                if !context.filters()[index].request.resume.get()
+                    && context.body_read.get() == Some(true)
+                {
+                    run_body(context, request)?;
+                }
                 match context.filters()[index].request.resume.replace(false) {
                     true => {
-                        stop_waiting(request);
+                        if context.body_read.get() != Some(false) {
+                            stop_waiting(request);
+                        }
                         RequestStage::Headers(index + 1)
                     }
+                    false if context.body_read.get() == Some(true) => return Ok(wait(request)),
                     false => return Ok(DONE),
                 }
             }
+            RequestStage::ReadingBody if context.body_read.get() == Some(false) => return Ok(DONE),
             RequestStage::ReadingBody if request.body_is_read() => RequestStage::BodyRead,
-            RequestStage::ReadingBody => {
-                context.stage.set(RequestStage::ReadingBody);
-                return Ok(read_body(request));
+            RequestStage::ReadingBody => return Ok(read_body(context, request)),
+            RequestStage::BodyRead | RequestStage::BodyPaused => {
+                match run_body(context, request)? {
+                    true => RequestStage::Done,
+                    false => RequestStage::BodyPaused,
+                }
             }
-            RequestStage::BodyRead | RequestStage::BodyPaused => run_body(context, request)?,
             RequestStage::Done => return Ok(DECLINED),
         };
         context.stage.set(stage);
         match stage {
             RequestStage::BodyPaused if paused_before => return Ok(DONE),
+            RequestStage::HeadersPaused(index) if wants_body_early(context, request, index) => {
+                context.watch_instances();
+                return Ok(read_body(context, request));
+            }
+            RequestStage::HeadersPaused(_) if context.body_read.get() == Some(false) => {
+                return Ok(DONE);
+            }
             RequestStage::HeadersPaused(_) | RequestStage::BodyPaused => {
                 context.watch_instances();
                 return Ok(wait(request));
@@ -117,6 +139,9 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
                     stop_waiting(request);
                 }
                 finish(context, request);
+                if let Some(rc) = route::choose_again(context, request) {
+                    return Ok(rc);
+                }
             }
             _ => {}
         }
@@ -146,14 +171,30 @@ fn run_headers(context: &Context, request: Request, from: usize) -> Result<Reque
     })
 }
 
+/// Is there a body, and a filter before the one that paused in its header callback that is to see
+/// it meanwhile?
+fn wants_body_early(context: &Context, request: Request, index: usize) -> bool {
+    let before = context.chain.callbacks.iter().take(index);
+    context.body_read.get().is_none()
+        && request.is_main()
+        && request.has_body()
+        && !request.body_is_read()
+        && before.into_iter().any(|callbacks| callbacks.request_body())
+}
+
 /// Has nginx read the body; it comes back through [`body_read`].
-fn read_body(request: Request) -> ngx_int_t {
+fn read_body(context: &Context, request: Request) -> ngx_int_t {
+    context.body_read.set(Some(false));
     // SAFETY: the request is live; as in nginx's mirror module, the reference that reading takes
     // is given back by finalizing with `DONE`.
     unsafe {
         let rc = ngx_http_read_client_request_body(request.as_ptr(), Some(super::body_read));
         if rc >= NGX_HTTP_SPECIAL_RESPONSE as ngx_int_t {
             return rc;
+        }
+        // A pause may end before the body is there.
+        if context.body_read.get() == Some(false) {
+            (*request.as_ptr()).write_event_handler = Some(ngx_http_core_run_phases);
         }
         ngx_http_finalize_request(request.as_ptr(), DONE);
     }
@@ -163,7 +204,10 @@ fn read_body(request: Request) -> ngx_int_t {
 /// nginx has read the body: the phases go on where they were.
 pub fn body_read(request: Request) -> ngx_int_t {
     if let Some(context) = find(request) {
-        context.stage.set(RequestStage::BodyRead);
+        context.body_read.set(Some(true));
+        if context.stage.get() == RequestStage::ReadingBody {
+            context.stage.set(RequestStage::BodyRead);
+        }
     }
     // SAFETY: the request is live, and waits in one of the module's phases.
     unsafe {
@@ -173,27 +217,33 @@ pub fn body_read(request: Request) -> ngx_int_t {
     OK
 }
 
-/// The body callbacks, piece by piece.
-fn run_body(context: &Rc<Context>, request: Request) -> Result<RequestStage, Stop> {
+/// The body callbacks, piece by piece, of the filters that may see the body. `true`: all of it has
+/// passed all filters.
+fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
     context.check_stop()?;
     let mut body = match context.body.take() {
         Some(body) => body,
         None => Rewriter::new(request),
     };
+    let limited = context.limit(Direction::Request) < context.count(Direction::Request);
     while !body.ended {
-        let (passed, end) = if let Some((place, piece, end)) = context.released(Direction::Request)
-        {
-            (
-                context.pass_body(Direction::Request, place, piece, end)?,
-                end,
-            )
-        } else if let Some((piece, end)) = body.next() {
-            (context.pass_body(Direction::Request, 0, piece, end)?, end)
-        } else {
+        let next = context
+            .released(Direction::Request)
+            .or_else(|| context.arrived(Direction::Request))
+            .or_else(|| match context.limit_is_full(Direction::Request) {
+                true => None,
+                false => body.next().map(|(piece, end)| (0, piece, end)),
+            });
+        let Some((place, piece, end)) = next else {
             context.body.replace(Some(body));
-            return Ok(RequestStage::BodyPaused);
+            return Ok(false);
         };
+        let passed = context.pass_body(Direction::Request, place, piece, end)?;
         if let Some(piece) = passed {
+            if limited {
+                context.wait_at_limit(Direction::Request, piece, end)?;
+                continue;
+            }
             body.write(request, piece, end)
                 .map_err(|_| context.io_failure())?;
         }
@@ -203,7 +253,7 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<RequestStage, Sto
         headers::set_body_length(request, body.length()).map_err(|_| Stop::Failed)?;
     }
     context.body.replace(Some(body));
-    Ok(RequestStage::Done)
+    Ok(true)
 }
 
 /// The filters have seen all of the request.
@@ -263,6 +313,8 @@ fn stop_waiting(request: Request) {
 /// The filters end the request: by a local response, by closing, or by failing.
 fn stopped(context: &Context, request: Request, stop: Stop) -> ngx_int_t {
     context.stage.set(RequestStage::Done);
+    context.timed_out.set(false);
+    context.wake.unlimit();
     let rc = match stop {
         Stop::LocalReply => match context.reply.take() {
             Some(reply) => reply.respond(request),
@@ -275,6 +327,7 @@ fn stopped(context: &Context, request: Request, stop: Stop) -> ngx_int_t {
             );
             NGX_HTTP_CLOSE as ngx_int_t
         }
+        Stop::TimedOut => NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t,
         Stop::Failed | Stop::CutOff => NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
     };
     // The access phase would take some of these results for a verdict.

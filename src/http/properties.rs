@@ -7,6 +7,7 @@ use ngx::ffi::{ngx_connection_local_sockaddr, ngx_inet_get_port, ngx_sock_ntop, 
 use proxy_wasm_host::{Status, serialize_map};
 
 use super::context::Context;
+use super::filter_state;
 use super::headers::{request as request_headers, response as response_headers};
 use super::response::Stage;
 use crate::nginx::request::Request;
@@ -47,7 +48,7 @@ pub fn get(
         [b"upstream", name] => of_upstream(request, name),
         _ => None,
     };
-    let value = value.or_else(|| stored(context, path));
+    let value = value.or_else(|| filter_state::property(request, path).map(Value::Bytes));
     match value {
         Some(Value::Bytes(bytes)) => out.extend_from_slice(&bytes),
         Some(Value::Number(number)) => out.extend_from_slice(&number.to_le_bytes()),
@@ -74,12 +75,7 @@ pub fn set(
             })
         }
         _ => {
-            let path = path.join(&0);
-            let mut properties = context.properties.borrow_mut();
-            match properties.iter_mut().find(|(name, _)| *name == path) {
-                Some((_, old)) => *old = value.to_vec(),
-                None => properties.push((path, value.to_vec())),
-            }
+            filter_state::set_property(context, request, path, value);
             Ok(())
         }
     }
@@ -95,13 +91,6 @@ impl From<&[u8]> for Value {
     fn from(bytes: &[u8]) -> Value {
         Value::Bytes(bytes.to_vec())
     }
-}
-
-fn stored(context: &Context, path: &[&[u8]]) -> Option<Value> {
-    let path = path.join(&0);
-    let properties = context.properties.borrow();
-    let (_, value) = properties.iter().find(|(name, _)| *name == path)?;
-    Some(Value::Bytes(value.clone()))
 }
 
 /// The value that `get` passes on.

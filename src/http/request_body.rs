@@ -1,23 +1,21 @@
 //! The request body through the filters: read from where nginx has put it, written anew when a
 //! filter changes it.
 
-use ngx::ffi::{
-    NGX_INVALID_FILE, ngx_alloc_chain_link, ngx_buf_t, ngx_chain_t, ngx_temp_file_t,
-    ngx_write_chain_to_temp_file,
-};
+use ngx::ffi::{ngx_alloc_chain_link, ngx_buf_t, ngx_chain_t};
 use proxy_wasm_host::Status;
 
 use super::body::Body;
 use super::response::WINDOW;
+use super::spool::Spool;
 use crate::nginx::request::Request;
-use crate::nginx::{ERROR, buf, pool};
+use crate::nginx::{buf, pool};
 
 /// Where the rewritten body is.
 enum Output {
     /// Nothing was changed in this many bytes from the start.
     Same(usize),
     Memory(Vec<u8>),
-    File(*mut ngx_temp_file_t),
+    File(Spool),
 }
 
 /// The body that nginx has read, and the one that the filters make of it.
@@ -83,7 +81,7 @@ impl Rewriter {
     }
 
     /// Takes a piece that has passed all filters.
-    pub fn write(&mut self, request: Request, mut piece: Body, end: bool) -> Result<(), Status> {
+    pub fn write(&mut self, request: Request, piece: Body, end: bool) -> Result<(), Status> {
         self.ended = end;
         self.length += piece.len() as u64;
         if let Output::Same(prefix) = &mut self.output {
@@ -95,8 +93,18 @@ impl Rewriter {
             self.output = Output::Memory(Vec::new());
             self.copy_prefix(request, prefix)?;
         }
-        let bytes = piece.take()?;
-        self.append(request, &bytes)
+        let mut at = 0;
+        while at < piece.len() {
+            let mut result = Ok(());
+            piece.read(at, WINDOW, &mut |bytes| {
+                if result.is_ok() {
+                    result = self.append(request, bytes);
+                }
+            })?;
+            result?;
+            at += WINDOW;
+        }
+        Ok(())
     }
 
     /// Writes the first bytes of the source, which no filter has changed, to the output.
@@ -133,12 +141,13 @@ impl Rewriter {
             }
             Output::Memory(memory) => {
                 let memory = std::mem::take(memory);
-                let file = temporary_file(request).ok_or(Status::InternalFailure)?;
+                let file = Spool::for_request_body(request)?;
+                file.write(request, &memory)?;
+                file.write(request, bytes)?;
                 self.output = Output::File(file);
-                write_file(file, &memory)?;
-                write_file(file, bytes)
+                Ok(())
             }
-            Output::File(file) => write_file(*file, bytes),
+            Output::File(file) => file.write(request, bytes).map(drop),
             Output::Same(_) => Err(Status::InternalFailure),
         }
     }
@@ -175,10 +184,11 @@ impl Rewriter {
                     (*buf).set_temporary(1);
                 }
                 Output::File(file) => {
-                    (*buf).file = &raw mut (**file).file;
+                    let file = file.as_ptr();
+                    (*buf).file = &raw mut (*file).file;
                     (*buf).file_last = self.length as _;
                     (*buf).set_in_file(1);
-                    body.temp_file = *file;
+                    body.temp_file = file;
                 }
                 Output::Same(_) => {}
             }
@@ -195,50 +205,4 @@ impl Rewriter {
     pub fn length(&self) -> u64 {
         self.length
     }
-}
-
-/// A temporary file for a request body, as `ngx_http_write_request_body` makes it.
-fn temporary_file(request: Request) -> Option<*mut ngx_temp_file_t> {
-    // SAFETY: the request is live.
-    unsafe {
-        let r = request.as_ptr();
-        let file: *mut ngx_temp_file_t = pool::zeroed(request.pool());
-        let f = file.as_mut()?;
-        f.file.fd = NGX_INVALID_FILE as _;
-        f.file.log = (*request.connection()).log;
-        f.path = (*request.core_loc_conf()).client_body_temp_path;
-        f.pool = request.pool();
-        f.warn = c"a rewritten request body is buffered to a temporary file"
-            .as_ptr()
-            .cast_mut();
-        f.set_log_level((*r).request_body_file_log_level());
-        f.set_persistent((*r).request_body_in_persistent_file());
-        f.set_clean((*r).request_body_in_clean_file());
-        Some(file)
-    }
-}
-
-fn write_file(file: *mut ngx_temp_file_t, bytes: &[u8]) -> Result<(), Status> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    // SAFETY: the file is the live request's; nginx only reads the buffer, during the call.
-    unsafe {
-        let mut buf: ngx_buf_t = std::mem::zeroed();
-        buf.pos = bytes.as_ptr().cast_mut();
-        buf.last = buf.pos.add(bytes.len());
-        buf.start = buf.pos;
-        buf.end = buf.last;
-        buf.set_memory(1);
-        let mut chain = ngx_chain_t {
-            buf: &mut buf,
-            next: std::ptr::null_mut(),
-        };
-        let written = ngx_write_chain_to_temp_file(file, &mut chain);
-        if written == ERROR || written as usize != bytes.len() {
-            return Err(Status::InternalFailure);
-        }
-        (*file).offset += written as i64;
-    }
-    Ok(())
 }

@@ -13,8 +13,8 @@ use ngx::ffi::{
     ngx_http_weak_etag, ngx_int_t,
 };
 
-use super::body::Body;
-use super::context::{Context, Direction, Filter, Stop, find};
+use super::body::{Body, Part};
+use super::context::{Context, Direction, Stop, find};
 use super::headers::response as headers;
 use super::local::LocalReply;
 use super::next;
@@ -66,12 +66,16 @@ pub struct Response {
     storage: RefCell<Vec<(*mut ngx_buf_t, Vec<u8>)>>,
     /// The end of the body has been passed on, or there is no body.
     ended: Cell<bool>,
-    /// Bytes that are still to come in, when the upstream has told.
+    /// Bytes of the body, when the upstream has told.
+    length: Cell<Option<u64>>,
+    /// Bytes of it that are still to come in.
     expected: Cell<Option<u64>>,
     /// A filter has changed or held some of the body.
     changed: Cell<bool>,
     /// Bytes that the Content-Length which was sent still promises.
     promised: Cell<Option<u64>>,
+    /// The filter at this place paused in its trailer callback; the end of the body waits.
+    trailers: Cell<Option<usize>>,
 }
 
 impl Default for Response {
@@ -86,9 +90,11 @@ impl Default for Response {
             )),
             storage: RefCell::default(),
             ended: Cell::new(false),
+            length: Cell::new(None),
             expected: Cell::new(None),
             changed: Cell::new(false),
             promised: Cell::new(None),
+            trailers: Cell::new(None),
         }
     }
 }
@@ -96,6 +102,23 @@ impl Default for Response {
 impl Response {
     pub fn stage(&self) -> Stage {
         self.stage.get()
+    }
+
+    /// The place of the filter that holds the trailers back.
+    pub fn paused_trailers(&self) -> Option<usize> {
+        self.trailers.get()
+    }
+
+    pub fn trailers_are_paused(&self) -> bool {
+        self.trailers.get().is_some()
+    }
+
+    /// Have the filters got all of the body that has come so far, and not its end?
+    pub fn waits_for_input(&self) -> bool {
+        matches!(self.stage.get(), Stage::HeadersHeld | Stage::Sent)
+            && !self.ended.get()
+            && self.queue.get().is_null()
+            && !self.trailers_are_paused()
     }
 }
 
@@ -133,6 +156,7 @@ pub fn header_filter(request: Request) -> ngx_int_t {
     match response.stage.get() {
         Stage::New if !context.failed.get() => {
             response.stage.set(Stage::Headers);
+            response.length.set(request.response_length());
             response.expected.set(request.response_length());
             run_headers(&context, request, 0)
         }
@@ -187,7 +211,7 @@ pub fn body_filter(request: Request, input: *mut ngx_chain_t) -> ngx_int_t {
 /// Makes the header callbacks from a place of the response's order on.
 fn run_headers(context: &Rc<Context>, request: Request, from: usize) -> ngx_int_t {
     let response = &context.response;
-    let length = response.expected.get();
+    let length = response.length.get();
     let end = length == Some(0) || request.response_is_bodiless();
     for place in from..context.count(Direction::Response) {
         let index = context.index(Direction::Response, place);
@@ -209,6 +233,7 @@ fn run_headers(context: &Rc<Context>, request: Request, from: usize) -> ngx_int_
             Ok(false) => {
                 response.stage.set(Stage::HeadersPaused(place));
                 context.watch_instances();
+                context.wake.settle(context);
                 set_buffered(request, true);
                 return OK;
             }
@@ -264,27 +289,36 @@ fn send_headers(context: &Context, request: Request) -> ngx_int_t {
 
 /// Passes what is queued through the filters and on.
 fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
+    let rc = match context.check_stop() {
+        Ok(()) => pass(context, request),
+        Err(stop) => stopped(context, request, stop),
+    };
+    context.check_pause();
+    if context.response_is_paused() {
+        context.wake.settle(context);
+    }
+    rc
+}
+
+fn pass(context: &Rc<Context>, request: Request) -> ngx_int_t {
     let response = &context.response;
     if let Stage::HeadersPaused(place) = response.stage.get() {
-        if let Err(stop) = context.check_stop() {
-            return stopped(context, request, stop);
-        }
         let index = context.index(Direction::Response, place);
-        if !context.filters()[index].response.resume.replace(false) {
-            if is_cut_off(context, request) {
-                return stopped(context, request, Stop::CutOff);
+        if context.filters()[index].response.resume.replace(false) {
+            response.stage.set(Stage::Headers);
+            let rc = run_headers(context, request, place + 1);
+            if rc > OK && response.stage.get() == Stage::Sent {
+                return refused(context, request, rc);
             }
-            set_buffered(request, true);
-            return AGAIN;
+            if rc == ERROR || rc > OK {
+                return rc;
+            }
+        } else if is_cut_off(context, request) {
+            return stopped(context, request, Stop::CutOff);
         }
-        response.stage.set(Stage::Headers);
-        let rc = run_headers(context, request, place + 1);
-        if rc > OK && response.stage.get() == Stage::Sent {
-            return refused(context, request, rc);
-        }
-        if rc == ERROR || rc > OK || matches!(response.stage.get(), Stage::HeadersPaused(_)) {
-            return rc;
-        }
+    }
+    if matches!(response.stage.get(), Stage::HeadersPaused(_)) {
+        return pass_to_limit(context, request);
     }
     if response.stage.get() == Stage::Discarding {
         return OK;
@@ -309,8 +343,8 @@ fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
             Err(stop) => return stopped(context, request, stop),
         };
     }
-    let held = context.holds_response_body();
-    let waiting = held || !response.queue.get().is_null();
+    let held = context.response_is_paused();
+    let waiting = held || !response.queue.get().is_null() || context.response_waits();
     if held && response.queue.get().is_null() && is_cut_off(context, request) {
         return stopped(context, request, Stop::CutOff);
     }
@@ -318,13 +352,28 @@ fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
     if waiting { AGAIN } else { rc }
 }
 
+/// The header waits for a filter; those that were called before it may see the body.
+fn pass_to_limit(context: &Rc<Context>, request: Request) -> ngx_int_t {
+    while context.limit(Direction::Response) > 0 && !context.limit_is_full(Direction::Response) {
+        match step(context, request) {
+            Ok(None) => break,
+            Ok(Some(_)) => {}
+            Err(stop) => return stopped(context, request, stop),
+        }
+    }
+    set_buffered(request, true);
+    AGAIN
+}
+
 /// Has the upstream failed, so that the end that a filter waits for never comes?
 fn is_cut_off(context: &Context, request: Request) -> bool {
-    let end_is_held = |filter: &Filter| filter.response.held.get() == Some(true);
     // SAFETY: queued buffers are valid.
     let end_is_queued =
         || unsafe { buf::iter(context.response.queue.get()).any(|b| buf::ends(b, request)) };
-    request.upstream_has_ended() && !context.filters().iter().any(end_is_held) && !end_is_queued()
+    request.upstream_has_ended()
+        && !request.is_header_only()
+        && !context.has_response_end()
+        && !end_is_queued()
 }
 
 /// Do the next filters hold as much as they may? nginx's write filter keeps up to
@@ -340,28 +389,63 @@ fn is_full(context: &Context, request: Request) -> bool {
 /// Passes one piece through the filters and on. `None`: there is none.
 fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, Stop> {
     context.check_stop()?;
-    if let Some((place, piece, end)) = context.released(Direction::Response) {
+    if let Some(place) = context.response.trailers.get() {
+        let index = context.index(Direction::Response, place);
+        if context.filters()[index].response.resume.replace(false) {
+            context.response.trailers.set(None);
+            return run_trailers(context, request, place, true).map(Some);
+        }
+    }
+    let limited = context.limit(Direction::Response) < context.count(Direction::Response);
+    let released = context.released(Direction::Response);
+    if let Some((place, piece, end)) = released.or_else(|| context.arrived(Direction::Response)) {
         return Ok(Some(
             match context.pass_body(Direction::Response, place, piece, end)? {
+                Some(piece) if limited => {
+                    context.wait_at_limit(Direction::Response, piece, end)?;
+                    OK
+                }
                 Some(piece) => send_piece(context, request, piece, end, true)?,
                 None => OK,
             },
         ));
     }
+    if context.response.trailers_are_paused() {
+        return Ok(None);
+    }
     let Some(mut window) = next_window(context, request) else {
         return Ok(None);
     };
+    let trailers = window.end && has_trailers(context, request);
+    // Trailers wait for all header callbacks.
+    if limited && trailers {
+        return Ok(None);
+    }
     let body = std::mem::take(&mut window.body);
     let expected = context.response.expected.get();
     let left = expected.map(|length| length.saturating_sub(body.len() as u64));
     context.response.expected.set(left);
     if body.is_empty() && !window.end {
+        if limited {
+            used(context, request, &window);
+            return Ok(Some(OK));
+        }
         return Ok(Some(forward(context, request, window)?));
     }
-    let trailers = window.end && has_trailers(context, request);
     let end = window.end && !trailers;
     let passed = context.pass_body(Direction::Response, 0, body, end)?;
     let mut rc = match passed {
+        Some(piece) if limited => {
+            context.response.changed.set(true);
+            context.wait_at_limit(Direction::Response, piece, end)?;
+            used(context, request, &window);
+            OK
+        }
+        None if limited => {
+            context.response.changed.set(true);
+            used(context, request, &window);
+            OK
+        }
         Some(piece) if piece.is_untouched() && !trailers => forward(context, request, window)?,
         passed => {
             context.response.changed.set(true);
@@ -381,7 +465,7 @@ fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, St
         }
     };
     if trailers && rc != ERROR && rc <= OK {
-        rc = run_trailers(context, request)?;
+        rc = run_trailers(context, request, 0, false)?;
     }
     Ok(Some(rc))
 }
@@ -397,16 +481,28 @@ fn has_trailers(context: &Context, request: Request) -> bool {
         .any(|c| c.response_trailers())
 }
 
-/// Makes the trailer callbacks. What a filter held of the body goes on behind its callback.
-fn run_trailers(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
-    for place in 0..context.count(Direction::Response) {
+/// Makes the trailer callbacks from a place of the response's order on; with `made`, the first of
+/// them has been made. What a filter held of the body goes on behind its callback.
+fn run_trailers(
+    context: &Rc<Context>,
+    request: Request,
+    from: usize,
+    made: bool,
+) -> Result<ngx_int_t, Stop> {
+    for place in from..context.count(Direction::Response) {
         let index = context.index(Direction::Response, place);
-        if context.chain.callbacks[index].response_trailers() {
+        let made = made && place == from;
+        if context.chain.callbacks[index].response_trailers() && !made {
             let mut count = 0;
             headers::trailers::visit(request, &mut |_, _| count += 1);
-            context.callback(Direction::Response, index, |vm, id| {
+            let go_on = context.callback(Direction::Response, index, |vm, id| {
                 vm.on_response_trailers(id, count)
             })?;
+            if !go_on {
+                context.response.trailers.set(Some(place));
+                context.watch_instances();
+                return Ok(OK);
+            }
         }
         let half = &context.filters()[index].response;
         if half.held.take().is_some() {
@@ -569,6 +665,7 @@ fn used(context: &Context, request: Request, window: &Window) {
 pub fn drop_queue(context: &Context, request: Request) {
     context.response.passed.set(0);
     context.response.sent.set(0);
+    context.response.trailers.set(None);
     set_buffered(request, false);
     let mut queue = context.response.queue.replace(std::ptr::null_mut());
     // SAFETY: as in `used`.
@@ -577,10 +674,7 @@ pub fn drop_queue(context: &Context, request: Request) {
             buf::consume(buf);
         }
     }
-    for filter in context.filters() {
-        filter.response.held.set(None);
-        filter.response.body.take();
-    }
+    context.drop_response_body();
 }
 
 /// Sends the unchanged part of a file that lies before this window.
@@ -653,45 +747,64 @@ fn send_file_part(
 fn send_piece(
     context: &Rc<Context>,
     request: Request,
-    mut piece: Body,
+    piece: Body,
     end: bool,
     flush: bool,
 ) -> Result<ngx_int_t, Stop> {
     let response = &context.response;
-    if piece.is_empty() && !end {
+    let size = piece.len();
+    if size == 0 && !end {
         return Ok(OK);
     }
-    let rc = hold_off_headers(context, request, Some(end.then_some(piece.len())), end);
-    if rc == ERROR || rc > OK {
+    let rc = hold_off_headers(context, request, Some(end.then_some(size)), end);
+    if rc == ERROR || rc > OK || response.stage.get() != Stage::Sent {
         return Ok(rc);
     }
-    if response.stage.get() != Stage::Sent {
-        return Ok(rc);
+    let mut parts = piece.into_parts().map_err(|_| context.io_failure())?;
+    keep_promise(context, request, size, end)?;
+    if parts.is_empty() {
+        parts.push(Part::Bytes(Vec::new()));
     }
-    let bytes = piece.take().map_err(|_| context.io_failure())?;
-    keep_promise(context, request, bytes.len(), end)?;
-    // SAFETY: the new buffer is ours; its bytes are kept in `storage` until it is used up.
-    let link = unsafe {
-        let link = response.output.borrow_mut().fresh(request.pool());
-        if link.is_null() {
-            return Err(Stop::Failed);
+    let last = parts.len() - 1;
+    let mut first = std::ptr::null_mut();
+    let mut next: *mut *mut ngx_chain_t = &mut first;
+    for (number, part) in parts.into_iter().enumerate() {
+        // SAFETY: the new buffers are ours; the bytes of each are kept in `storage` until it is
+        // used up, and a file as long as the request.
+        unsafe {
+            let link = response.output.borrow_mut().fresh(request.pool());
+            if link.is_null() {
+                return Err(Stop::Failed);
+            }
+            let buf = (*link).buf;
+            match part {
+                Part::Bytes(bytes) if bytes.is_empty() => {}
+                Part::Bytes(bytes) => {
+                    (*buf).pos = bytes.as_ptr().cast_mut();
+                    (*buf).last = (*buf).pos.add(bytes.len());
+                    (*buf).start = (*buf).pos;
+                    (*buf).end = (*buf).last;
+                    (*buf).set_temporary(1);
+                    response.storage.borrow_mut().push((buf, bytes));
+                }
+                Part::File { file, offset, len } => {
+                    (*buf).file = file;
+                    (*buf).file_pos = offset as i64;
+                    (*buf).file_last = (offset + len as u64) as i64;
+                    (*buf).set_in_file(1);
+                }
+            }
+            if number == last {
+                finish_buffer(buf, request, end, flush);
+            }
+            *next = link;
+            next = &mut (*link).next;
         }
-        let part = (*link).buf;
-        if !bytes.is_empty() {
-            (*part).pos = bytes.as_ptr().cast_mut();
-            (*part).last = (*part).pos.add(bytes.len());
-            (*part).start = (*part).pos;
-            (*part).end = (*part).last;
-            (*part).set_temporary(1);
-            response.storage.borrow_mut().push((part, bytes));
-        }
-        finish_buffer(part, request, end, flush);
-        link
-    };
+    }
     if end {
         response.ended.set(true);
     }
-    Ok(send(context, request, link))
+    Ok(send(context, request, first))
 }
 
 /// Sets the flags of a buffer of ours.
@@ -796,10 +909,12 @@ fn stopped(context: &Rc<Context>, request: Request, stop: Stop) -> ngx_int_t {
     let response = &context.response;
     let stage = response.stage.replace(Stage::Discarding);
     drop_queue(context, request);
+    context.timed_out.set(false);
     let reply = match stop {
         Stop::LocalReply => context.reply.take(),
         Stop::Failed => Some(LocalReply::failure(503)),
         Stop::CutOff => Some(LocalReply::failure(502)),
+        Stop::TimedOut => Some(LocalReply::failure(504)),
         Stop::Close => None,
     };
     let upgrading = request.forget_upgrade();

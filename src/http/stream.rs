@@ -5,6 +5,7 @@ use std::rc::Rc;
 use proxy_wasm_host::{BufferType, HttpStream, LocalResponse, MapType, Status, StreamType};
 
 use super::context::{Context, Direction, Half};
+use super::filter_state;
 use super::headers::{request, response};
 use super::local::LocalReply;
 use super::properties;
@@ -202,9 +203,16 @@ impl HttpStream for Stream {
         Ok(())
     }
 
-    /// nginx has chosen the location before the filters run, and caches no other choice.
+    /// The location is chosen again when the request's callbacks are done.
     fn clear_route_cache(&self) -> Result<(), Status> {
-        self.live().map(drop)
+        self.live()?;
+        self.context.route_cleared.set(true);
+        Ok(())
+    }
+
+    fn set_filter_state(&self, name: &[u8], value: &[u8]) -> Result<(), Status> {
+        filter_state::set(&self.context, self.live()?, name, value);
+        Ok(())
     }
 
     fn send_local_response(&self, response: &LocalResponse<'_>) -> Result<(), Status> {

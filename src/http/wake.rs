@@ -1,36 +1,62 @@
-//! Going on with a paused request, from nginx's event loop and not from within a host call.
+//! Going on with a paused request, from nginx's event loop and not from within a host call, and the
+//! time that a pause may take.
 
 use std::cell::UnsafeCell;
 
 use ngx::ffi::{
-    ngx_delete_posted_event, ngx_event_t, ngx_http_finalize_request, ngx_http_output_filter,
-    ngx_http_run_posted_requests, ngx_post_event, ngx_posted_events,
+    ngx_add_timer, ngx_del_timer, ngx_delete_posted_event, ngx_event_handler_pt, ngx_event_t,
+    ngx_http_finalize_request, ngx_http_output_filter, ngx_http_run_posted_requests,
+    ngx_post_event, ngx_posted_events,
 };
 
 use super::context::Context;
+use crate::conf::LocConf;
 use crate::nginx::{ERROR, OK};
 
-/// An event of nginx's that is posted when a pause ends. It stands in a [`Context`], which does
-/// not move, and is taken off the queue before that goes.
-pub struct Wake(UnsafeCell<ngx_event_t>);
+/// nginx's events for a paused request. They stand in a [`Context`], which does not move, and are
+/// taken off nginx's queues before that goes.
+#[derive(Default)]
+pub struct Wake {
+    /// Posted when a pause ends.
+    resume: Event,
+    /// Posted when a pause of the response begins.
+    settle: Event,
+    /// Ends a pause that takes too long. As it is not cancelable, a worker that is shutting down
+    /// waits for the request, as for any other.
+    limit: Event,
+}
 
-impl Default for Wake {
-    fn default() -> Wake {
-        // SAFETY: a zeroed event is valid and not posted.
-        Wake(UnsafeCell::new(unsafe { std::mem::zeroed() }))
+struct Event(UnsafeCell<ngx_event_t>);
+
+impl Default for Event {
+    fn default() -> Event {
+        // SAFETY: a zeroed event is valid, and neither posted nor in nginx's tree of timers.
+        Event(UnsafeCell::new(unsafe { std::mem::zeroed() }))
     }
 }
 
-impl Wake {
-    /// Has the request go on after the current event; `context` is the one that this stands in.
-    pub fn post(&self, context: &Context) {
-        // SAFETY: nginx's thread is the only one; the event stays where it is while it is posted.
+impl Event {
+    /// The event, to be handled by `handler` for `context`; `None` when its contexts have ended.
+    fn prepare(
+        &self,
+        context: &Context,
+        handler: ngx_event_handler_pt,
+    ) -> Option<*mut ngx_event_t> {
+        let request = context.request()?;
+        let event = self.0.get();
+        // SAFETY: nginx's thread is the only one; the event stays where it is.
         unsafe {
-            let event = self.0.get();
-            if let Some(request) = context.request() {
-                (*event).data = (&raw const *context).cast_mut().cast();
-                (*event).handler = Some(handle);
-                (*event).log = (*request.connection()).log;
+            (*event).data = (&raw const *context).cast_mut().cast();
+            (*event).handler = handler;
+            (*event).log = (*request.connection()).log;
+        }
+        Some(event)
+    }
+
+    fn post(&self, context: &Context, handler: ngx_event_handler_pt) {
+        if let Some(event) = self.prepare(context, handler) {
+            // SAFETY: `cancel` takes it off the queue before the context goes.
+            unsafe {
                 if (*event).posted() == 0 {
                     ngx_post_event(event, &raw mut ngx_posted_events);
                 }
@@ -38,41 +64,116 @@ impl Wake {
         }
     }
 
-    /// Takes the event off the queue.
-    pub fn cancel(&self) {
-        // SAFETY: as in `post`.
+    fn cancel(&self) {
+        // SAFETY: as in `prepare`.
         unsafe {
-            if (*self.0.get()).posted() != 0 {
-                ngx_delete_posted_event(self.0.get());
+            let event = self.0.get();
+            if (*event).posted() != 0 {
+                ngx_delete_posted_event(event);
+            }
+            if (*event).timer_set() != 0 {
+                ngx_del_timer(event);
             }
         }
     }
 }
 
+impl Wake {
+    /// Has the request go on after the current event; `context` is the one that this stands in.
+    pub fn post(&self, context: &Context) {
+        self.resume.post(context, Some(resume));
+    }
+
+    /// A callback has returned Pause: the time that it may take begins.
+    pub fn limit(&self, context: &Context) {
+        if let Some(event) = self.limit.prepare(context, Some(expired))
+            && let Some(request) = context.request()
+        {
+            let time = LocConf::of(request).pause_timeout();
+            // SAFETY: `cancel` takes it out of the tree before the context goes.
+            unsafe { ngx_add_timer(event, time) };
+        }
+    }
+
+    /// Nothing is paused any more.
+    pub fn unlimit(&self) {
+        self.limit.cancel();
+    }
+
+    /// The response waits for a filter: nginx's timers must not take that for a client that does
+    /// not read, or for an upstream that does not send.
+    pub fn settle(&self, context: &Context) {
+        self.settle.post(context, Some(settle));
+    }
+
+    /// Takes all events off nginx's queues.
+    pub fn cancel(&self) {
+        self.resume.cancel();
+        self.settle.cancel();
+        self.limit.cancel();
+    }
+}
+
+/// The context that an event stands in.
+///
+/// # Safety
+/// nginx called the handler of one of a context's events.
+unsafe fn context_of<'a>(event: *mut ngx_event_t) -> &'a Context {
+    // SAFETY: the events of a context that has ended are on no queue.
+    unsafe { &*(*event).data.cast_const().cast() }
+}
+
+unsafe extern "C" fn resume(event: *mut ngx_event_t) {
+    // SAFETY: nginx calls this for an event of a live context.
+    crate::guard((), || go_on(unsafe { context_of(event) }));
+}
+
+unsafe extern "C" fn expired(event: *mut ngx_event_t) {
+    crate::guard((), || {
+        // SAFETY: as above.
+        let context = unsafe { context_of(event) };
+        if context.waits_for_input() {
+            // The filter has all that there is; the upstream has timers of its own.
+            context.wake.limit(context);
+        } else if context.time_out() {
+            go_on(context);
+        }
+    });
+}
+
 /// Has a paused response pass the filters again, then runs the request's own handler: the phases
 /// for a paused request, the writer or the upstream for a response.
-unsafe extern "C" fn handle(event: *mut ngx_event_t) {
+fn go_on(context: &Context) {
+    let Some(request) = context.request() else {
+        return;
+    };
+    // SAFETY: the request is live until its contexts have ended.
+    unsafe {
+        let connection = request.connection();
+        let r = request.as_ptr();
+        let gone = (*r).done() != 0 || (*(*r).main).blocked() != 0 || (*connection).error() != 0;
+        // An upstream's handler passes on nothing where it has nothing new.
+        let rc = match !gone && context.response_is_paused() {
+            true => ngx_http_output_filter(r, std::ptr::null_mut()),
+            false => OK,
+        };
+        if rc == ERROR || rc > OK {
+            ngx_http_finalize_request(r, rc);
+        } else if let Some(handler) = (*r).write_event_handler {
+            handler(r);
+        }
+        ngx_http_run_posted_requests(connection);
+    }
+}
+
+unsafe extern "C" fn settle(event: *mut ngx_event_t) {
     crate::guard((), || {
-        // SAFETY: the event was posted by a context that has not ended.
-        unsafe {
-            let context: *const Context = (*event).data.cast_const().cast();
-            if let Some(request) = (*context).request() {
-                let connection = request.connection();
-                let r = request.as_ptr();
-                let gone =
-                    (*r).done() != 0 || (*(*r).main).blocked() != 0 || (*connection).error() != 0;
-                // An upstream's handler passes on nothing where it has nothing new.
-                let rc = match !gone && (*context).response_is_paused() {
-                    true => ngx_http_output_filter(r, std::ptr::null_mut()),
-                    false => OK,
-                };
-                if rc == ERROR || rc > OK {
-                    ngx_http_finalize_request(r, rc);
-                } else if let Some(handler) = (*r).write_event_handler {
-                    handler(r);
-                }
-                ngx_http_run_posted_requests(connection);
-            }
+        // SAFETY: as above.
+        let context = unsafe { context_of(event) };
+        if let Some(request) = context.request()
+            && context.response_is_paused()
+        {
+            request.forget_waiting_for_others();
         }
     });
 }

@@ -4,14 +4,16 @@ use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use ngx::ffi::{
-    NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_EMERG, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_WARN,
-    ngx_conf_log_error, ngx_conf_t, ngx_log_error_core, ngx_log_t,
+    NGX_LOG_ALERT, NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_EMERG, NGX_LOG_ERR, NGX_LOG_INFO,
+    NGX_LOG_WARN, ngx_conf_log_error, ngx_conf_t, ngx_log_error_core, ngx_log_t,
 };
 
 /// nginx's levels, of those that the module uses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Level {
+    Emerg = NGX_LOG_EMERG,
+    Alert = NGX_LOG_ALERT,
     Crit = NGX_LOG_CRIT,
     Error = NGX_LOG_ERR,
     Warn = NGX_LOG_WARN,

@@ -3,9 +3,9 @@
 use std::ptr::NonNull;
 
 use ngx::ffi::{
-    NGX_HTTP_HEAD, ngx_chain_t, ngx_connection_t, ngx_event_pipe_t, ngx_http_core_loc_conf_t,
-    ngx_http_core_main_conf_t, ngx_http_core_srv_conf_t, ngx_http_request_t, ngx_http_upstream_t,
-    ngx_module_t, ngx_pool_t, ngx_str_t,
+    NGX_HTTP_HEAD, ngx_chain_t, ngx_connection_t, ngx_del_timer, ngx_event_pipe_t,
+    ngx_http_core_loc_conf_t, ngx_http_core_main_conf_t, ngx_http_core_srv_conf_t,
+    ngx_http_request_t, ngx_http_upstream_t, ngx_module_t, ngx_pool_t, ngx_str_t,
 };
 
 use super::core_module;
@@ -31,6 +31,12 @@ impl Request {
     pub fn is_main(self) -> bool {
         // SAFETY: live by the contract of `new`; so below.
         unsafe { (*self.as_ptr()).main == self.as_ptr() }
+    }
+
+    /// The request that the client sent: itself, or that of a subrequest.
+    pub fn main(self) -> Request {
+        // SAFETY: as above; a request's main request is never null.
+        unsafe { NonNull::new((*self.as_ptr()).main).map_or(self, Request) }
     }
 
     pub fn pool(self) -> *mut ngx_pool_t {
@@ -184,6 +190,40 @@ impl Request {
         unsafe {
             let upstream = (*self.as_ptr()).upstream.as_ref();
             upstream.is_some_and(|u| u.header_sent() != 0 && u.cleanup.is_null())
+        }
+    }
+
+    /// The normalised path, by which the location is chosen.
+    pub fn uri<'a>(self) -> &'a [u8] {
+        // SAFETY: as above; the string lives in the request's pool.
+        unsafe { (*self.as_ptr()).uri.as_bytes() }
+    }
+
+    /// Will nothing but a header come of the request (`r->header_only`)?
+    pub fn is_header_only(self) -> bool {
+        // SAFETY: as above.
+        unsafe { (*self.as_ptr()).header_only() != 0 }
+    }
+
+    /// The response waits for nothing but a filter: `send_timeout` does not run while nothing is
+    /// to be sent, nor the upstream's read timeout while there is something to be read.
+    pub fn forget_waiting_for_others(self) {
+        // SAFETY: as above; so are the upstream's connection and the events of both.
+        unsafe {
+            let connection = self.connection();
+            let write = (*connection).write;
+            if (*connection).buffered() == 0 && (*write).delayed() == 0 && (*write).timer_set() != 0
+            {
+                ngx_del_timer(write);
+            }
+            let upstream = (*self.as_ptr()).upstream.as_ref();
+            if let Some(peer) = upstream.and_then(|u| u.peer.connection.as_ref())
+                && (*peer.read).ready() != 0
+                && (*peer.read).delayed() == 0
+                && (*peer.read).timer_set() != 0
+            {
+                ngx_del_timer(peer.read);
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! nginx's variables by name.
 
 use ngx::ffi::{
-    NGX_HTTP_VAR_CHANGEABLE, NGX_HTTP_VAR_INDEXED, ngx_hash_find, ngx_http_get_variable,
-    ngx_http_variable_t, ngx_http_variable_value_t,
+    NGX_HTTP_VAR_CHANGEABLE, NGX_HTTP_VAR_INDEXED, NGX_HTTP_VAR_NOCACHEABLE, NGX_HTTP_VAR_PREFIX,
+    ngx_conf_t, ngx_hash_find, ngx_http_add_variable, ngx_http_get_variable, ngx_http_request_t,
+    ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t,
 };
 
 use super::request::Request;
@@ -26,6 +27,29 @@ pub fn get<'a>(request: Request, name: &[u8]) -> Option<&'a [u8]> {
             std::slice::from_raw_parts(value.data, value.len() as usize)
         })
     }
+}
+
+/// Reads a variable of this module's; with the number that stands in its definition, or, for a prefix
+/// variable, a pointer to its name.
+pub type Getter = unsafe extern "C" fn(
+    *mut ngx_http_request_t,
+    *mut ngx_http_variable_value_t,
+    usize,
+) -> ngx_int_t;
+
+/// Adds all variables whose names begin so, as nginx's `http_`; their values are not kept.
+///
+/// # Safety
+/// `cf` is the configuration in the preconfiguration step.
+pub unsafe fn add_prefix(cf: *mut ngx_conf_t, prefix: &'static [u8], get: Getter) -> Option<()> {
+    let mut name = borrowed_str(prefix);
+    let flags = NGX_HTTP_VAR_PREFIX | NGX_HTTP_VAR_NOCACHEABLE;
+    // SAFETY: by the contract; nginx copies the name.
+    unsafe {
+        let variable = ngx_http_add_variable(cf, &mut name, flags as usize).as_mut()?;
+        variable.get_handler = Some(get);
+    }
+    Some(())
 }
 
 /// Why a variable was not set.

@@ -1,6 +1,9 @@
 //! The imports, declared here and not taken from the SDK, which panics on
 //! statuses that tests want to see.
 
+pub mod calls;
+pub mod shared;
+
 use std::ptr::null_mut;
 
 /// A status as the host returned it; 0 is Ok.
@@ -99,6 +102,15 @@ fn returned(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Result<Vec
     }
 }
 
+/// The number of a host call that writes one.
+fn written<T: Default>(call: impl FnOnce(*mut T) -> Status) -> Result<T, Status> {
+    let mut value = T::default();
+    match call(&mut value) {
+        OK => Ok(value),
+        status => Err(status),
+    }
+}
+
 // SAFETY of all calls below: a host reads what the pointer and length of a
 // slice that lives through the call span, and writes only to the addresses
 // of our own variables.
@@ -108,20 +120,12 @@ pub fn log(level: u32, message: &[u8]) -> Status {
 }
 
 pub fn get_log_level() -> Result<u32, Status> {
-    let mut level = 0;
-    match unsafe { raw::proxy_get_log_level(&mut level) } {
-        OK => Ok(level),
-        status => Err(status),
-    }
+    written(|level| unsafe { raw::proxy_get_log_level(level) })
 }
 
 /// Nanoseconds since 1970.
 pub fn get_current_time() -> Result<u64, Status> {
-    let mut time = 0;
-    match unsafe { raw::proxy_get_current_time_nanoseconds(&mut time) } {
-        OK => Ok(time),
-        status => Err(status),
-    }
+    written(|time| unsafe { raw::proxy_get_current_time_nanoseconds(time) })
 }
 
 pub fn set_tick_period(milliseconds: u32) -> Status {
@@ -146,11 +150,7 @@ pub fn set_buffer(buffer: u32, start: u32, size: u32, data: &[u8]) -> Status {
 }
 
 pub fn get_map_size(map: u32) -> Result<usize, Status> {
-    let mut size = 0;
-    match unsafe { raw::proxy_get_header_map_size(map, &mut size) } {
-        OK => Ok(size),
-        status => Err(status),
-    }
+    written(|size| unsafe { raw::proxy_get_header_map_size(map, size) })
 }
 
 /// The serialized map.

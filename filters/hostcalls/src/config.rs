@@ -1,5 +1,7 @@
 //! The configuration: which operations to run in which callback.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::op::{self, Op};
@@ -10,6 +12,8 @@ macro_rules! callbacks {
         #[derive(Default)]
         pub struct Callbacks {
             $(pub $name: Vec<Op>,)*
+            /// `callback:label`: those for calls of this label only.
+            pub labelled: BTreeMap<String, Vec<Op>>,
         }
 
         impl Callbacks {
@@ -44,7 +48,23 @@ callbacks!(
     root_done,
     root_delete,
     tick,
+    http_call_response,
+    grpc_initial_metadata,
+    grpc_receive,
+    grpc_trailing_metadata,
+    grpc_close,
+    queue_ready,
+    foreign_function,
 );
+
+/// Callbacks of calls, which can be told apart by the label of the call.
+const OF_CALLS: &[&str] = &[
+    "http_call_response",
+    "grpc_initial_metadata",
+    "grpc_receive",
+    "grpc_trailing_metadata",
+    "grpc_close",
+];
 
 #[derive(Default)]
 pub struct Config {
@@ -76,6 +96,10 @@ impl Config {
                 }
                 _ => match config.callbacks.get_mut(key) {
                     Some(ops) => *ops = op::parse_all(key, value)?,
+                    None if of_call(key) => {
+                        let ops = op::parse_all(key, value)?;
+                        config.callbacks.labelled.insert(key.clone(), ops);
+                    }
                     None => {
                         let known = CALLBACKS.join(", ");
                         return Err(format!(
@@ -87,4 +111,9 @@ impl Config {
         }
         Ok(Some(config))
     }
+}
+
+fn of_call(key: &str) -> bool {
+    key.split_once(':')
+        .is_some_and(|(callback, _)| OF_CALLS.contains(&callback))
 }

@@ -134,6 +134,20 @@ impl Entry {
         self.id == self.root
     }
 
+    /// The same entry, in another context; `None` if there is none of that id.
+    pub fn switch(self, id: u32) -> Option<Self> {
+        let (root, config) = CONTEXTS.with_borrow(|contexts| {
+            let root = *contexts.streams.get(&id).unwrap_or(&id);
+            Some((root, Rc::clone(&contexts.roots.get(&root)?.config)))
+        })?;
+        Some(Entry {
+            id,
+            root,
+            config,
+            ..self
+        })
+    }
+
     /// The same entry, with a new configuration for its root context.
     pub fn with_config(self, config: Config) -> Self {
         let config = Rc::new(config);

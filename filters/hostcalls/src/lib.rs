@@ -6,13 +6,20 @@
 //! repeated id, a call into a guest that is running) it panics, as SDKs do.
 
 mod abi;
+mod arguments;
+mod bytes;
+mod calls;
 mod config;
 mod contexts;
+mod http;
+mod incoming;
 mod op;
 mod other;
 mod pairs;
 mod run;
+mod shared;
 mod text;
+mod variables;
 mod wasi;
 
 use std::fmt::Display;
@@ -176,6 +183,7 @@ pub extern "C" fn proxy_on_delete(id: u32) {
         |callbacks| &callbacks.delete
     });
     contexts::delete(id);
+    variables::delete(id);
 }
 
 type Select = fn(&Callbacks) -> &Vec<Op>;
@@ -249,11 +257,15 @@ impl Entry {
     }
 
     fn run_into(&self, select: Select, outcome: &mut Outcome) {
+        self.run_ops(select(&self.config.callbacks), outcome);
+    }
+
+    fn run_ops(&self, ops: &[Op], outcome: &mut Outcome) {
         let callback = Callback {
             context: self.id,
             root: self.root,
             end_of_stream: self.end_of_stream,
         };
-        run::run(select(&self.config.callbacks), &callback, outcome);
+        run::run(ops, &callback, outcome);
     }
 }

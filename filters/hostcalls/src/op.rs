@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use crate::other;
-use crate::pairs::Pair;
+use crate::arguments::Arguments;
+use crate::bytes::{Bytes, Number, Pairs};
+use crate::calls::{self, CallOp};
+use crate::shared::{self, SharedOp};
 
 /// Names as in the configuration, in the order of their numbers.
 pub const MAPS: [&str; 8] = [
@@ -40,34 +42,34 @@ pub struct Path {
 pub enum Context {
     Own,
     Root,
-    Id(u32),
+    Id(Number),
 }
 
 pub enum Op {
-    AddHeader(u32, Vec<u8>, Vec<u8>),
-    SetHeader(u32, Vec<u8>, Vec<u8>),
-    RemoveHeader(u32, Vec<u8>),
-    SetHeaders(u32, Vec<Pair>),
-    LogHeader(u32, Vec<u8>),
+    AddHeader(u32, Bytes, Bytes),
+    SetHeader(u32, Bytes, Bytes),
+    RemoveHeader(u32, Bytes),
+    SetHeaders(u32, Pairs),
+    LogHeader(u32, Bytes),
     LogHeaders(u32),
     LogHeadersSize(u32),
-    CopyHeader(u32, Vec<u8>, u32, Vec<u8>),
-    PropertyToHeader(Path, u32, Vec<u8>),
-    BodyToHeader(u32, u32, Vec<u8>),
-    LocalResponse(u32, Vec<Pair>, Vec<u8>, i32),
-    SetBody(u32, u32, u32, Vec<u8>),
-    RepeatBody(u32, Vec<u8>, u32),
+    CopyHeader(u32, Bytes, u32, Bytes),
+    PropertyToHeader(Path, u32, Bytes),
+    BodyToHeader(u32, u32, Bytes),
+    LocalResponse(u32, Pairs, Bytes, i32),
+    SetBody(u32, u32, u32, Bytes),
+    RepeatBody(u32, Bytes, u32),
     LogBody(u32, u32, u32),
     LogBodyLength(u32, u32, u32),
     LogBodyStatus(u32),
     GetProperty(Path),
     GetPropertyU64(Path),
     GetPropertyMap(Path),
-    SetProperty(Path, Vec<u8>),
+    SetProperty(Path, Bytes),
     Action(u32),
     Continue(u32),
     Close(u32),
-    Log(u32, Vec<u8>),
+    Log(u32, Bytes),
     LogLevel,
     LogContext,
     LogConfiguration,
@@ -85,9 +87,18 @@ pub enum Op {
     Spin,
     Allocate(u32),
     ReturnFalse,
-    IfPath(Vec<u8>, Vec<Op>),
-    IfHeader(u32, Vec<u8>, Option<Vec<u8>>, Vec<Op>),
+    IfPath(Bytes, Vec<Op>),
+    IfHeader(u32, Bytes, Option<Bytes>, Vec<Op>),
     IfEndOfStream(Vec<Op>),
+    /// Equal; else the second list.
+    If(Bytes, Bytes, Vec<Op>, Vec<Op>),
+    IfFailed(Vec<Op>, Vec<Op>),
+    Let(String, Bytes),
+    LetRoot(String, Bytes),
+    Repeat(u32, Vec<Op>),
+    Break,
+    Call(CallOp),
+    Shared(SharedOp),
 }
 
 /// Parses a list of operations. `at` says where it stands, for the error.
@@ -166,153 +177,22 @@ fn parse(at: &str, value: &Value) -> Result<Op, String> {
         "if_path" => Op::IfPath(a.bytes()?, a.ops()?),
         "if_header" => Op::IfHeader(a.map()?, a.bytes()?, a.optional_bytes()?, a.ops()?),
         "if_end_of_stream" => Op::IfEndOfStream(a.ops()?),
-        _ => return Err(format!("{at}: unknown operation \"{name}\"")),
+        "if" => Op::If(a.bytes()?, a.bytes()?, a.ops()?, a.else_ops()?),
+        "if_failed" => Op::IfFailed(a.ops()?, a.else_ops()?),
+        "let" => Op::Let(a.text()?, a.bytes()?),
+        "let_root" => Op::LetRoot(a.text()?, a.bytes()?),
+        "repeat" => Op::Repeat(a.number()?, a.ops()?),
+        "break" => Op::Break,
+        name => {
+            if let Some(call) = calls::parse(name, &mut a)? {
+                Op::Call(call)
+            } else if let Some(shared) = shared::parse(name, &mut a)? {
+                Op::Shared(shared)
+            } else {
+                return Err(format!("{at}: unknown operation \"{name}\""));
+            }
+        }
     };
-    if a.rest.is_empty() {
-        Ok(op)
-    } else {
-        Err(format!("{}: too many arguments", a.at))
-    }
-}
-
-struct Arguments<'a> {
-    at: String,
-    rest: &'a [Value],
-}
-
-impl<'a> Arguments<'a> {
-    fn next(&mut self) -> Result<&'a Value, String> {
-        let Some((first, rest)) = self.rest.split_first() else {
-            return Err(format!("{}: an argument is missing", self.at));
-        };
-        self.rest = rest;
-        Ok(first)
-    }
-
-    fn wrong<T>(&self, expected: &str) -> Result<T, String> {
-        let at = &self.at;
-        Err(format!("{at}: {expected} expected"))
-    }
-
-    /// A number from -(2^31) to 2^32 - 1; negative ones wrap, so -1 is the
-    /// largest that the host can be given.
-    fn number(&mut self) -> Result<u32, String> {
-        let number = self.next()?.as_i64();
-        match number {
-            Some(number) if (-(1 << 31)..1 << 32).contains(&number) => Ok(number as u32),
-            _ => self.wrong("a 32-bit number"),
-        }
-    }
-
-    /// One of `names`, as its index; or a number, known or not.
-    fn named(&mut self, what: &str, names: &[&str]) -> Result<u32, String> {
-        let Some(Value::String(name)) = self.rest.first() else {
-            return self.number();
-        };
-        self.rest = &self.rest[1..];
-        match names.iter().position(|known| known == name) {
-            Some(index) => Ok(index as u32),
-            None => self.wrong(&format!("{what} ({}) or a number", names.join(", "))),
-        }
-    }
-
-    fn map(&mut self) -> Result<u32, String> {
-        self.named("a header map", &MAPS)
-    }
-
-    fn buffer(&mut self) -> Result<u32, String> {
-        self.named("a buffer", &BUFFERS)
-    }
-
-    fn text(&mut self) -> Result<String, String> {
-        match self.next()? {
-            Value::String(text) => Ok(text.clone()),
-            _ => self.wrong("a string"),
-        }
-    }
-
-    fn bytes(&mut self) -> Result<Vec<u8>, String> {
-        let value = self.next()?;
-        bytes(value).map_or_else(|| self.wrong("a string or {\"hex\":\"…\"}"), Ok)
-    }
-
-    fn optional_bytes(&mut self) -> Result<Option<Vec<u8>>, String> {
-        match self.rest.first() {
-            Some(Value::Null) => self.next().map(|_| None),
-            _ => self.bytes().map(Some),
-        }
-    }
-
-    fn pairs(&mut self) -> Result<Vec<Pair>, String> {
-        let value = self.next()?;
-        let pairs = value.as_array().and_then(|list| {
-            list.iter()
-                .map(|pair| match pair.as_array()?.as_slice() {
-                    [key, value] => Some((bytes(key)?, bytes(value)?)),
-                    _ => None,
-                })
-                .collect()
-        });
-        pairs.map_or_else(|| self.wrong("an array of [key, value]"), Ok)
-    }
-
-    fn path(&mut self) -> Result<Path, String> {
-        let segments: Option<Vec<&str>> = match self.next()? {
-            Value::String(path) => Some(path.split('.').collect()),
-            Value::Array(list) => list.iter().map(Value::as_str).collect(),
-            _ => None,
-        };
-        match segments {
-            Some(segments) => Ok(Path {
-                shown: segments.join("."),
-                joined: segments.join("\0").into_bytes(),
-            }),
-            None => self.wrong("a path (\"a.b\" or [\"a\",\"b\"])"),
-        }
-    }
-
-    fn context(&mut self) -> Result<Context, String> {
-        match self.rest.first().and_then(Value::as_str) {
-            Some("own") => self.next().map(|_| Context::Own),
-            Some("root") => self.next().map(|_| Context::Root),
-            Some(_) => self.wrong("a context (own, root) or its number"),
-            None => self.number().map(Context::Id),
-        }
-    }
-
-    fn import(&mut self) -> Result<String, String> {
-        let name = self.text()?;
-        let known = name.strip_prefix("proxy_").unwrap_or(&name);
-        if other::NAMES.contains(&known) {
-            Ok(name)
-        } else {
-            self.wrong(&format!("one of {}", other::NAMES.join(", ")))
-        }
-    }
-
-    fn ops(&mut self) -> Result<Vec<Op>, String> {
-        let value = self.next()?;
-        parse_all(&self.at, value)
-    }
-}
-
-/// A string's bytes, or those that `{"hex":"00ff"}` spells.
-fn bytes(value: &Value) -> Option<Vec<u8>> {
-    match value {
-        Value::String(text) => Some(text.clone().into_bytes()),
-        Value::Object(object) if object.len() == 1 => {
-            let hex = object.get("hex")?.as_str()?.as_bytes();
-            let (digits, []) = hex.as_chunks::<2>() else {
-                return None;
-            };
-            digits
-                .iter()
-                .map(|pair| {
-                    let digit = |at: usize| (pair[at] as char).to_digit(16);
-                    Some((digit(0)? * 16 + digit(1)?) as u8)
-                })
-                .collect()
-        }
-        _ => None,
-    }
+    a.end()?;
+    Ok(op)
 }

@@ -1,97 +1,20 @@
-//! The imports that the interpreter has no operation for: each can be called
-//! with harmless arguments, to see its status.
+//! Imports called with harmless or with bad arguments, to see their status.
 
+use crate::abi::calls::raw::*;
+use crate::abi::shared::raw::*;
 use crate::abi::{self, Status, raw};
+use crate::bytes::NO_ID;
+use crate::pairs;
 use std::ptr::null_mut;
-
-#[link(wasm_import_module = "env")]
-unsafe extern "C" {
-    fn proxy_http_call(
-        upstream: *const u8,
-        upstream_len: usize,
-        headers: *const u8,
-        headers_len: usize,
-        body: *const u8,
-        body_len: usize,
-        trailers: *const u8,
-        trailers_len: usize,
-        timeout: u32,
-        id: *mut u32,
-    ) -> Status;
-    fn proxy_grpc_call(
-        upstream: *const u8,
-        upstream_len: usize,
-        service: *const u8,
-        service_len: usize,
-        method: *const u8,
-        method_len: usize,
-        metadata: *const u8,
-        metadata_len: usize,
-        message: *const u8,
-        message_len: usize,
-        timeout: u32,
-        id: *mut u32,
-    ) -> Status;
-    fn proxy_grpc_stream(
-        upstream: *const u8,
-        upstream_len: usize,
-        service: *const u8,
-        service_len: usize,
-        method: *const u8,
-        method_len: usize,
-        metadata: *const u8,
-        metadata_len: usize,
-        id: *mut u32,
-    ) -> Status;
-    fn proxy_grpc_send(id: u32, message: *const u8, len: usize, end_of_stream: u32) -> Status;
-    fn proxy_grpc_cancel(id: u32) -> Status;
-    fn proxy_grpc_close(id: u32) -> Status;
-    fn proxy_get_status(code: *mut u32, data: *mut *mut u8, len: *mut usize) -> Status;
-    fn proxy_get_shared_data(
-        key: *const u8,
-        key_len: usize,
-        data: *mut *mut u8,
-        len: *mut usize,
-        cas: *mut u32,
-    ) -> Status;
-    fn proxy_set_shared_data(
-        key: *const u8,
-        key_len: usize,
-        value: *const u8,
-        len: usize,
-        cas: u32,
-    ) -> Status;
-    fn proxy_register_shared_queue(name: *const u8, len: usize, id: *mut u32) -> Status;
-    fn proxy_resolve_shared_queue(
-        vm: *const u8,
-        vm_len: usize,
-        name: *const u8,
-        len: usize,
-        id: *mut u32,
-    ) -> Status;
-    fn proxy_enqueue_shared_queue(id: u32, data: *const u8, len: usize) -> Status;
-    fn proxy_dequeue_shared_queue(id: u32, data: *mut *mut u8, len: *mut usize) -> Status;
-    fn proxy_define_metric(kind: u32, name: *const u8, len: usize, id: *mut u32) -> Status;
-    fn proxy_record_metric(id: u32, value: u64) -> Status;
-    fn proxy_increment_metric(id: u32, offset: i64) -> Status;
-    fn proxy_get_metric(id: u32, value: *mut u64) -> Status;
-    fn proxy_call_foreign_function(
-        name: *const u8,
-        name_len: usize,
-        arguments: *const u8,
-        len: usize,
-        data: *mut *mut u8,
-        data_len: *mut usize,
-    ) -> Status;
-}
 
 /// What the argument names below stand for: an upstream, a queue and so on
 /// that nobody has.
 const NOBODY: &[u8] = b"hostcalls-nobody";
-/// An identifier that no host gives out.
-const NO_ID: u32 = 0x7fff_fff0;
 /// An address past the end of any memory that this guest has.
 const OUTSIDE: usize = 0xffff_fff0;
+
+/// A serialized map of one pair, whose key would be longer than all the data.
+const TRUNCATED: &[u8] = &[1, 0, 0, 0, 200, 0, 0, 0, 0, 0, 0, 0, b'k', 0, 0];
 
 pub const NAMES: &[&str] = &[
     "http_call",
@@ -135,6 +58,28 @@ pub const NAMES: &[&str] = &[
     "continue_stream:bad_type",
     "close_stream:bad_type",
     "set_effective_context:bad_id",
+    "http_call:bad_pointer",
+    "http_call:bad_headers",
+    "http_call:bad_return",
+    "grpc_call:bad_pointer",
+    "grpc_call:bad_return",
+    "grpc_stream:bad_pointer",
+    "grpc_stream:bad_return",
+    "grpc_send:bad_pointer",
+    "get_status:bad_return",
+    "get_shared_data:bad_pointer",
+    "get_shared_data:bad_return",
+    "set_shared_data:bad_pointer",
+    "register_shared_queue:bad_pointer",
+    "register_shared_queue:bad_return",
+    "resolve_shared_queue:bad_pointer",
+    "enqueue_shared_queue:bad_pointer",
+    "dequeue_shared_queue:bad_return",
+    "define_metric:bad_type",
+    "define_metric:bad_pointer",
+    "define_metric:bad_return",
+    "get_metric:bad_return",
+    "call_foreign_function:bad_pointer",
 ];
 
 /// Makes the call of this name, with or without `proxy_`; `None` if there is
@@ -196,10 +141,7 @@ pub fn status(name: &str) -> Option<Status> {
                 raw::proxy_add_header_map_value(0, get.as_ptr(), get.len(), outside, 100)
             }
             "set_header_map_pairs:bad_pointer" => raw::proxy_set_header_map_pairs(0, outside, 100),
-            "set_header_map_pairs:truncated" => {
-                // One pair, whose key would be longer than all the data.
-                abi::set_map(0, &[1, 0, 0, 0, 200, 0, 0, 0, 0, 0, 0, 0, b'k', 0, 0])
-            }
+            "set_header_map_pairs:truncated" => abi::set_map(0, TRUNCATED),
             "get_buffer_bytes:bad_type" => {
                 raw::proxy_get_buffer_bytes(99, 0, 10, &mut data, &mut size)
             }
@@ -221,6 +163,76 @@ pub fn status(name: &str) -> Option<Status> {
             "continue_stream:bad_type" => abi::continue_stream(99),
             "close_stream:bad_type" => abi::close_stream(99),
             "set_effective_context:bad_id" => abi::set_effective_context(NO_ID),
+            _ => misuse(name)?,
+        }
+    };
+    Some(status)
+}
+
+/// Those of calls, shared state and metrics.
+fn misuse(name: &str) -> Option<Status> {
+    let (n, len) = (NOBODY.as_ptr(), NOBODY.len());
+    let (mut id, mut data, mut size) = (0u32, null_mut(), 0usize);
+    let outside = OUTSIDE as *const u8;
+    let outside_id = OUTSIDE as *mut u32;
+    let outside_data = OUTSIDE as *mut *mut u8;
+    let (m, m_len) = (TRUNCATED.as_ptr(), TRUNCATED.len());
+    let headers = [(":method", "GET"), (":path", "/"), (":authority", "a")];
+    let headers = pairs::serialize(&headers.map(|(key, value)| (key.into(), value.into())));
+    let (h, h_len) = (headers.as_ptr(), headers.len());
+    // SAFETY: as above.
+    let status = unsafe {
+        match name {
+            "http_call:bad_pointer" => {
+                proxy_http_call(n, len, outside, 100, n, 0, n, 0, 1000, &mut id)
+            }
+            "http_call:bad_headers" => proxy_http_call(n, len, m, m_len, n, 0, n, 0, 1000, &mut id),
+            "http_call:bad_return" => {
+                proxy_http_call(n, len, h, h_len, n, 0, n, 0, 1000, outside_id)
+            }
+            "grpc_call:bad_pointer" => {
+                proxy_grpc_call(n, len, n, len, n, len, n, 0, outside, 100, 1000, &mut id)
+            }
+            "grpc_call:bad_return" => {
+                proxy_grpc_call(n, len, n, len, n, len, n, 0, n, 0, 1000, outside_id)
+            }
+            "grpc_stream:bad_pointer" => {
+                proxy_grpc_stream(outside, 100, n, len, n, len, n, 0, &mut id)
+            }
+            "grpc_stream:bad_return" => proxy_grpc_stream(n, len, n, len, n, len, n, 0, outside_id),
+            "grpc_send:bad_pointer" => proxy_grpc_send(NO_ID, outside, 100, 1),
+            "get_status:bad_return" => proxy_get_status(outside_id, &mut data, &mut size),
+            "get_shared_data:bad_pointer" => {
+                proxy_get_shared_data(outside, 100, &mut data, &mut size, &mut id)
+            }
+            "get_shared_data:bad_return" => {
+                abi::shared::set_shared_data(NOBODY, NOBODY, 0);
+                proxy_get_shared_data(n, len, outside_data, &mut size, &mut id)
+            }
+            "set_shared_data:bad_pointer" => proxy_set_shared_data(n, len, outside, 100, 0),
+            "register_shared_queue:bad_pointer" => {
+                proxy_register_shared_queue(outside, 100, &mut id)
+            }
+            "register_shared_queue:bad_return" => proxy_register_shared_queue(n, len, outside_id),
+            "resolve_shared_queue:bad_pointer" => {
+                proxy_resolve_shared_queue(n, len, outside, 100, &mut id)
+            }
+            "enqueue_shared_queue:bad_pointer" => proxy_enqueue_shared_queue(NO_ID, outside, 100),
+            "dequeue_shared_queue:bad_return" => {
+                let queue = abi::shared::register_queue(NOBODY).unwrap_or(NO_ID);
+                abi::shared::enqueue(queue, NOBODY);
+                proxy_dequeue_shared_queue(queue, outside_data, &mut size)
+            }
+            "define_metric:bad_type" => proxy_define_metric(99, n, len, &mut id),
+            "define_metric:bad_pointer" => proxy_define_metric(0, outside, 100, &mut id),
+            "define_metric:bad_return" => proxy_define_metric(0, n, len, outside_id),
+            "get_metric:bad_return" => {
+                let metric = abi::shared::define_metric(0, NOBODY).unwrap_or(NO_ID);
+                proxy_get_metric(metric, OUTSIDE as *mut u64)
+            }
+            "call_foreign_function:bad_pointer" => {
+                proxy_call_foreign_function(n, len, outside, 100, &mut data, &mut size)
+            }
             _ => return None,
         }
     };

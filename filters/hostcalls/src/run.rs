@@ -4,10 +4,9 @@ use std::fmt::Display;
 use std::io::Write;
 
 use crate::abi::{self, OK, Status};
-use crate::op::{BUFFERS, Context, MAPS, Op, Path, STREAMS};
-use crate::pairs;
+use crate::op::{Context, Op, STREAMS};
 use crate::text::Escaped;
-use crate::{other, wasi};
+use crate::{calls, http, other, shared, variables, wasi};
 
 const INFO: u32 = 2;
 
@@ -23,6 +22,8 @@ pub struct Callback {
 pub struct Outcome {
     pub action: u32,
     pub refuse: bool,
+    /// Leave the innermost `repeat`, or all operations where there is none.
+    pub broken: bool,
 }
 
 pub fn info(line: impl Display) {
@@ -34,124 +35,14 @@ pub fn info(line: impl Display) {
 pub fn run(ops: &[Op], callback: &Callback, outcome: &mut Outcome) {
     for op in ops {
         one(op, callback, outcome);
+        if outcome.broken {
+            break;
+        }
     }
 }
 
 fn one(op: &Op, callback: &Callback, outcome: &mut Outcome) {
     match op {
-        Op::AddHeader(map, key, value) => check(
-            abi::add_map_value(*map, key, value),
-            format_args!("add_header {} {}", name(&MAPS, *map), Escaped(key)),
-        ),
-        Op::SetHeader(map, key, value) => set_header(*map, key, value),
-        Op::RemoveHeader(map, key) => check(
-            abi::remove_map_value(*map, key),
-            format_args!("remove_header {} {}", name(&MAPS, *map), Escaped(key)),
-        ),
-        Op::SetHeaders(map, pairs) => check(
-            abi::set_map(*map, &pairs::serialize(pairs)),
-            format_args!("set_headers {}", name(&MAPS, *map)),
-        ),
-        Op::LogHeader(map, key) => {
-            let (map_name, key_shown) = (name(&MAPS, *map), Escaped(key));
-            match abi::get_map_value(*map, key) {
-                Ok(value) => info(format_args!("{map_name} {key_shown}={}", Escaped(&value))),
-                Err(status) => info(format_args!("{map_name} {key_shown}: status {status}")),
-            }
-        }
-        Op::LogHeaders(map) => {
-            let shown = name(&MAPS, *map);
-            log_pairs(&shown, abi::get_map(*map), &shown);
-        }
-        Op::LogHeadersSize(map) => {
-            let map_name = name(&MAPS, *map);
-            match abi::get_map_size(*map) {
-                Ok(size) => info(format_args!("{map_name} size {size}")),
-                Err(status) => info(format_args!("{map_name} size: status {status}")),
-            }
-        }
-        Op::CopyHeader(from, key, to, new_key) => match abi::get_map_value(*from, key) {
-            Ok(value) => set_header(*to, new_key, &value),
-            Err(status) => info(format_args!(
-                "copy_header {} {}: status {status}",
-                name(&MAPS, *from),
-                Escaped(key)
-            )),
-        },
-        Op::PropertyToHeader(path, map, key) => match abi::get_property(&path.joined) {
-            Ok(value) => set_header(*map, key, &value),
-            Err(status) => info(format_args!("property {}: status {status}", path.shown)),
-        },
-        Op::BodyToHeader(buffer, map, key) => match abi::get_buffer(*buffer, 0, u32::MAX) {
-            Ok(value) => set_header(*map, key, &value),
-            Err(status) => info(format_args!(
-                "body {}: status {status}",
-                name(&BUFFERS, *buffer)
-            )),
-        },
-        Op::LocalResponse(code, headers, body, grpc_status) => {
-            let headers = if headers.is_empty() {
-                Vec::new()
-            } else {
-                pairs::serialize(headers)
-            };
-            check(
-                abi::send_local_response(*code, &headers, body, *grpc_status),
-                format_args!("local_response {code}"),
-            );
-        }
-        Op::SetBody(buffer, start, len, data) => check(
-            abi::set_buffer(*buffer, *start, *len, data),
-            format_args!("set_body {} {start} {len}", name(&BUFFERS, *buffer)),
-        ),
-        Op::RepeatBody(buffer, data, times) => check(
-            abi::set_buffer(*buffer, 0, u32::MAX, &data.repeat(*times as usize)),
-            format_args!("repeat_body {}", name(&BUFFERS, *buffer)),
-        ),
-        Op::LogBody(buffer, start, len) => {
-            let shown = name(&BUFFERS, *buffer);
-            match abi::get_buffer(*buffer, *start, *len) {
-                Ok(data) => info(format_args!(
-                    "body {shown} {start} {len} = {}",
-                    Escaped(&data)
-                )),
-                Err(status) => info(format_args!("body {shown} {start} {len}: status {status}")),
-            }
-        }
-        Op::LogBodyLength(buffer, start, len) => {
-            let shown = name(&BUFFERS, *buffer);
-            match abi::get_buffer(*buffer, *start, *len) {
-                Ok(data) => info(format_args!(
-                    "body {shown} {start} {len}: {} bytes",
-                    data.len()
-                )),
-                Err(status) => info(format_args!("body {shown} {start} {len}: status {status}")),
-            }
-        }
-        Op::LogBodyStatus(buffer) => {
-            let shown = name(&BUFFERS, *buffer);
-            match abi::get_buffer_status(*buffer) {
-                Ok((len, flags)) => {
-                    info(format_args!(
-                        "body_status {shown}: {len} bytes, flags {flags}"
-                    ));
-                }
-                Err(status) => info(format_args!("body_status {shown}: status {status}")),
-            }
-        }
-        Op::GetProperty(path) => property(path, |value| Escaped(value).to_string()),
-        Op::GetPropertyU64(path) => property(path, |value| match value.try_into() {
-            Ok(bytes) => u64::from_le_bytes(bytes).to_string(),
-            Err(_) => format!("{} bytes, not 8", value.len()),
-        }),
-        Op::GetPropertyMap(path) => {
-            let shown = format!("property {}", path.shown);
-            log_pairs(&shown, abi::get_property(&path.joined), &shown);
-        }
-        Op::SetProperty(path, value) => check(
-            abi::set_property(&path.joined, value),
-            format_args!("set_property {}", path.shown),
-        ),
         Op::Action(action) => outcome.action = *action,
         Op::Continue(stream) => check(
             abi::continue_stream(*stream),
@@ -162,7 +53,10 @@ fn one(op: &Op, callback: &Callback, outcome: &mut Outcome) {
             format_args!("close {}", name(&STREAMS, *stream)),
         ),
         Op::Log(level, message) => {
-            check(abi::log(*level, message), format_args!("log {level}"));
+            check(
+                abi::log(*level, &message.of(callback)),
+                format_args!("log {level}"),
+            );
         }
         Op::LogLevel => match abi::get_log_level() {
             Ok(level) => info(format_args!("log_level {level}")),
@@ -186,6 +80,7 @@ fn one(op: &Op, callback: &Callback, outcome: &mut Outcome) {
         Op::Stderr(line) => write(std::io::stderr(), line),
         Op::Status(import) => {
             if let Some(status) = other::status(import) {
+                variables::set_status(status);
                 info(format_args!("status {import} = {status}"));
             }
         }
@@ -197,7 +92,7 @@ fn one(op: &Op, callback: &Callback, outcome: &mut Outcome) {
             let id = match context {
                 Context::Own => callback.context,
                 Context::Root => callback.root,
-                Context::Id(id) => *id,
+                Context::Id(id) => id.id(callback),
             };
             check(
                 abi::set_effective_context(id),
@@ -218,12 +113,15 @@ fn one(op: &Op, callback: &Callback, outcome: &mut Outcome) {
         }
         Op::ReturnFalse => outcome.refuse = true,
         Op::IfPath(prefix, ops) => {
-            if abi::get_map_value(0, b":path").is_ok_and(|path| path.starts_with(prefix)) {
+            if abi::get_map_value(0, b":path")
+                .is_ok_and(|path| path.starts_with(&prefix.of(callback)))
+            {
                 run(ops, callback, outcome);
             }
         }
         Op::IfHeader(map, key, value, ops) => {
-            if abi::get_map_value(*map, key).ok() == *value {
+            let wanted = value.as_ref().map(|value| value.of(callback));
+            if abi::get_map_value(*map, &key.of(callback)).ok() == wanted {
                 run(ops, callback, outcome);
             }
         }
@@ -232,37 +130,32 @@ fn one(op: &Op, callback: &Callback, outcome: &mut Outcome) {
                 run(ops, callback, outcome);
             }
         }
-    }
-}
-
-fn set_header(map: u32, key: &[u8], value: &[u8]) {
-    check(
-        abi::replace_map_value(map, key, value),
-        format_args!("set_header {} {}", name(&MAPS, map), Escaped(key)),
-    );
-}
-
-fn property(path: &Path, show: impl FnOnce(&[u8]) -> String) {
-    match abi::get_property(&path.joined) {
-        Ok(value) => info(format_args!("property {} = {}", path.shown, show(&value))),
-        Err(status) => info(format_args!("property {}: status {status}", path.shown)),
-    }
-}
-
-fn log_pairs(shown: &str, serialized: Result<Vec<u8>, Status>, prefix: &str) {
-    match serialized.map(|bytes| pairs::deserialize(&bytes)) {
-        Ok(Some(pairs)) => {
-            info(format_args!("{shown} has {} pairs", pairs.len()));
-            for (key, value) in pairs {
-                info(format_args!(
-                    "{prefix} {}={}",
-                    Escaped(&key),
-                    Escaped(&value)
-                ));
+        Op::If(left, right, then, otherwise) => {
+            let equal = left.of(callback) == right.of(callback);
+            run(if equal { then } else { otherwise }, callback, outcome);
+        }
+        Op::IfFailed(then, otherwise) => {
+            let failed = variables::get(callback, "headers") == b"0";
+            run(if failed { then } else { otherwise }, callback, outcome);
+        }
+        Op::Let(variable, value) => {
+            variables::set(callback.context, variable, value.of(callback));
+        }
+        Op::LetRoot(variable, value) => {
+            variables::set(callback.root, variable, value.of(callback));
+        }
+        Op::Repeat(times, ops) => {
+            for _ in 0..*times {
+                run(ops, callback, outcome);
+                if std::mem::take(&mut outcome.broken) {
+                    break;
+                }
             }
         }
-        Ok(None) => info(format_args!("{shown}: malformed map")),
-        Err(status) => info(format_args!("{shown}: status {status}")),
+        Op::Break => outcome.broken = true,
+        Op::Call(op) => calls::run(op, callback),
+        Op::Shared(op) => shared::run(op, callback),
+        _ => http::run(op, callback),
     }
 }
 
@@ -287,14 +180,29 @@ fn write(mut to: impl Write, line: &str) {
     }
 }
 
-fn check(status: Status, what: impl Display) {
+/// Notes what a host call has returned, and logs it unless that is Ok.
+pub fn check(status: Status, what: impl Display) {
+    variables::set_status(status);
     if status != OK {
         info(format_args!("{what}: status {status}"));
     }
 }
 
+/// Puts what a host call has returned into a variable: `status N` on failure.
+pub fn store(
+    callback: &Callback,
+    variable: &str,
+    result: Result<Vec<u8>, Status>,
+    what: impl Display,
+) {
+    let status = result.as_ref().err().copied().unwrap_or(OK);
+    let value = result.unwrap_or_else(|status| format!("status {status}").into_bytes());
+    variables::set(callback.context, variable, value);
+    check(status, what);
+}
+
 /// The name of a number, or the number itself where it has none.
-fn name(names: &[&str], number: u32) -> String {
+pub fn name(names: &[&str], number: u32) -> String {
     names
         .get(number as usize)
         .map_or_else(|| number.to_string(), ToString::to_string)

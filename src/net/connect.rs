@@ -1,0 +1,376 @@
+//! Making connections, and giving them back.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::ptr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use ngx::ffi::{
+    ngx_connection_log_error_e_NGX_ERROR_ERR, ngx_connection_t, ngx_create_pool, ngx_cycle,
+    ngx_event_connect_peer, ngx_event_get_peer, ngx_peer_connection_t, ngx_tcp_nodelay,
+};
+
+use super::address::Address;
+use super::close;
+use super::connection::Connection;
+use super::error::{Error, Wait};
+use super::origin::Origin;
+use super::peer::Peer;
+use super::pool;
+use super::resolve::resolve;
+use super::target::{Target, Upstream};
+use super::timer::timeout;
+use super::tls::{self, Tls};
+use crate::nginx::log::Level;
+use crate::nginx::{AGAIN, OK, borrowed_str};
+
+/// What a connection is wanted for.
+#[derive(Clone)]
+pub struct Want {
+    pub tls: Option<Tls>,
+    /// Not one that has served a request before.
+    pub fresh: bool,
+    /// When the call's own time is over. A server of an `upstream` block that has given no answer
+    /// by then has failed, as with nginx's `proxy_read_timeout`.
+    pub deadline: Option<Instant>,
+}
+
+/// How a call has left its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Request and response are complete, and it may serve another request.
+    KeepAlive,
+    /// It is not to be used again, through no fault of the server.
+    Close,
+    /// The server failed: no whole response has come. Counts towards its `max_fails`.
+    Failed,
+}
+
+/// A connection for one call.
+pub struct Conn {
+    io: Connection,
+    reused: bool,
+    owner: Owner,
+}
+
+/// Where a connection goes when it has served its call.
+enum Owner {
+    /// The pool of this worker, under this name.
+    Pool(String),
+    /// nginx's balancer and keep-alive of an `upstream` block.
+    Peer(Peer),
+}
+
+impl Conn {
+    /// Has it served other requests? Its server may have closed it just now, so a request that
+    /// gets no byte of a response may be sent again on a fresh one.
+    pub fn reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Time between two successive reads; `None` for none.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) {
+        self.io.set_read_timeout(timeout);
+    }
+
+    /// Gives the connection back. One that is only dropped is closed.
+    pub fn release(self, outcome: Outcome) {
+        let raw = match outcome {
+            Outcome::KeepAlive if !self.io.is_stale() => self.io.detach(),
+            _ => ptr::null_mut(),
+        };
+        // SAFETY: it was attached, so it is open, has a pool, and is now nobody else's.
+        unsafe {
+            match self.owner {
+                Owner::Peer(mut peer) if raw.is_null() => {
+                    peer.free(outcome == Outcome::Failed);
+                }
+                Owner::Peer(peer) => {
+                    if let Some(raw) = peer.keep(raw) {
+                        close::close(raw);
+                    }
+                }
+                Owner::Pool(target) if !raw.is_null() => pool::put(target, raw),
+                Owner::Pool(_) => {}
+            }
+        }
+    }
+}
+
+impl Read for Conn {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(context, buffer)
+    }
+}
+
+impl Write for Conn {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+/// A connection to the target, in TLS if that is wanted: an idle one, or a new one to the first
+/// server that can be reached.
+pub async fn connect(origin: &Origin, target: &Target, want: &Want) -> Result<Conn, Error> {
+    let name = target.to_string();
+    if !want.fresh
+        && !matches!(target, Target::Upstream(_))
+        && let Some(raw) = pool::take(&name, context(origin, want), want.tls.as_ref())
+    {
+        return Ok(Conn {
+            // SAFETY: the pool gave it away.
+            io: unsafe { reuse(origin, &name, raw) },
+            reused: true,
+            owner: Owner::Pool(name),
+        });
+    }
+    let io = match target {
+        Target::Upstream(upstream) => return to_upstream(origin, upstream, want).await,
+        Target::Name { host, port } => {
+            let addresses = resolve(origin, host, *port).await?;
+            to_any(origin, &addresses, want).await?
+        }
+        Target::Address(address) => open(origin, address, want).await?,
+    };
+    Ok(Conn {
+        io,
+        reused: false,
+        owner: Owner::Pool(name),
+    })
+}
+
+/// A connection to the first of these addresses that can be reached.
+async fn to_any(origin: &Origin, addresses: &[Address], want: &Want) -> Result<Connection, Error> {
+    let mut failed = None;
+    for address in addresses {
+        if let Some(error) = failed {
+            try_next(origin, &error);
+        }
+        match open(origin, address, want).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => failed = Some(error),
+        }
+    }
+    Err(failed.unwrap_or(Error::Internal {
+        reason: "no addresses".into(),
+    }))
+}
+
+/// A connection to a server of the block: an idle one of nginx's keep-alive, or a new one to the
+/// first server that can be reached (`ngx_http_upstream_connect` and `ngx_http_upstream_next`).
+async fn to_upstream(origin: &Origin, upstream: &Upstream, want: &Want) -> Result<Conn, Error> {
+    let mut peer = Peer::new(origin, upstream, want.deadline)?;
+    let mut failed = None;
+    loop {
+        let choice = match peer.choose() {
+            Ok(choice) => choice,
+            Err(error) => return Err(failed.unwrap_or(error)),
+        };
+        if let Some(error) = &failed {
+            try_next(origin, error);
+        }
+        if let Some(raw) = choice.idle {
+            // SAFETY: nginx's keep-alive gave it away.
+            unsafe {
+                if !want.fresh
+                    && tls::serves(raw, context(origin, want), want.tls.as_ref())
+                    && !close::has_news(raw)
+                {
+                    return Ok(Conn {
+                        io: reuse(origin, choice.address.text(), raw),
+                        reused: true,
+                        owner: Owner::Peer(peer),
+                    });
+                }
+                close::close(raw);
+            }
+        }
+        match open(origin, &choice.address, want).await {
+            Ok(io) => {
+                return Ok(Conn {
+                    io,
+                    reused: false,
+                    owner: Owner::Peer(peer),
+                });
+            }
+            Err(error) => {
+                if !peer.free(true) {
+                    return Err(error);
+                }
+                failed = Some(error);
+            }
+        }
+    }
+}
+
+fn try_next(origin: &Origin, error: &Error) {
+    let line = format_args!("[wasm] {error}, trying the next server");
+    origin.log.write(Level::Error, line);
+}
+
+/// # Safety
+/// As for [`Connection::attach`].
+unsafe fn reuse(origin: &Origin, server: &str, raw: *mut ngx_connection_t) -> Connection {
+    let conf = &origin.conf;
+    let connection = Connection::prepare(server, conf.read_timeout, conf.send_timeout);
+    // SAFETY: by the contract.
+    unsafe {
+        (*raw).requests += 1;
+        connection.attach(raw);
+    }
+    connection
+}
+
+fn context<'a>(origin: &'a Origin, want: &Want) -> Option<&'a tls::Context> {
+    want.tls.as_ref()?;
+    origin.conf.tls().map(Rc::as_ref)
+}
+
+/// A new connection to this address, ready for a request.
+pub(super) async fn open(
+    origin: &Origin,
+    address: &Address,
+    want: &Want,
+) -> Result<Connection, Error> {
+    let conf = &origin.conf;
+    let connection = Connection::prepare(address.text(), conf.read_timeout, conf.send_timeout);
+    let opening = async {
+        if start(&connection, address)? {
+            poll_fn(|context| connection.poll_writable(context)).await;
+        }
+        established(&connection)?;
+        match &want.tls {
+            None => Ok(()),
+            Some(wanted) => match conf.tls() {
+                Some(context) => tls::handshake(&connection, context, wanted).await,
+                None => Err(Error::Internal {
+                    reason: "this nginx is built without SSL".into(),
+                }),
+            },
+        }
+    };
+    match timeout(conf.connect_timeout, opening).await {
+        Some(Ok(())) => Ok(connection),
+        Some(Err(error)) => Err(error),
+        None => Err(Error::Timeout {
+            with: address.to_string(),
+            wait: Wait::Connect,
+        }),
+    }
+}
+
+/// Starts to connect; must it be waited for?
+fn start(connection: &Connection, address: &Address) -> Result<bool, Error> {
+    let mut name = borrowed_str(address.text().as_bytes());
+    // SAFETY: nginx makes its own from zeroes; it looks at addresses and names only, and keeps
+    // nothing but the log, which lives as long as the connection.
+    let (result, raw) = unsafe {
+        let mut peer: ngx_peer_connection_t = std::mem::zeroed();
+        peer.sockaddr = address.as_ptr().cast_mut();
+        peer.socklen = address.len();
+        peer.name = &mut name;
+        peer.get = Some(ngx_event_get_peer);
+        peer.log = connection.log();
+        peer.set_log_error(ngx_connection_log_error_e_NGX_ERROR_ERR);
+        (ngx_event_connect_peer(&mut peer), peer.connection)
+    };
+    if raw.is_null() || (result != OK && result != AGAIN) {
+        return Err(refused(connection, address.text()));
+    }
+    // SAFETY: it is open and new; nobody else knows it.
+    unsafe {
+        if !give_pool(raw) {
+            close::close(raw);
+            return Err(Error::Internal {
+                reason: "out of memory".into(),
+            });
+        }
+        connection.attach(raw);
+    }
+    Ok(result == AGAIN)
+}
+
+/// Counts the first request, and gives a pool: TLS and nginx's keep-alive want one that lives as long as the connection.
+///
+/// # Safety
+/// `raw` is open and has no pool.
+unsafe fn give_pool(raw: *mut ngx_connection_t) -> bool {
+    // SAFETY: by the contract.
+    unsafe {
+        (*raw).log = (*ngx_cycle).log;
+        (*raw).requests = 1;
+        (*raw).pool = ngx_create_pool(128, (*ngx_cycle).log);
+        !(*raw).pool.is_null()
+    }
+}
+
+/// Has the connection come about?
+fn established(connection: &Connection) -> Result<(), Error> {
+    let raw = connection.as_ptr();
+    let mut error: libc::c_int = 0;
+    let mut len = size_of_val(&error) as libc::socklen_t;
+    // SAFETY: the socket is open; the option is an int.
+    unsafe {
+        let (level, option) = (libc::SOL_SOCKET, libc::SO_ERROR);
+        if libc::getsockopt((*raw).fd, level, option, (&raw mut error).cast(), &mut len) != 0 {
+            error = *libc::__errno_location();
+        }
+        if error == 0 {
+            if ngx_tcp_nodelay(raw) != OK {
+                return Err(refused(connection, connection.server()));
+            }
+            return Ok(());
+        }
+        (*raw).set_error(1);
+    }
+    Err(Error::Connect {
+        to: connection.server().to_owned(),
+        reason: os_error(error),
+    })
+}
+
+/// As nginx writes it: "111: Connection refused".
+fn os_error(number: i32) -> String {
+    let text = io::Error::from_raw_os_error(number).to_string();
+    let own = format!(" (os error {number})");
+    format!("{number}: {}", text.strip_suffix(&own).unwrap_or(&text))
+}
+
+/// Why nginx could not connect. Its line ends with "(111: Connection refused)".
+fn refused(connection: &Connection, to: &str) -> Error {
+    let said = connection.said("");
+    let reason = said
+        .strip_suffix(')')
+        .and_then(|said| said.rsplit_once('('))
+        .filter(|(_, reason)| reason.starts_with(|c: char| c.is_ascii_digit()))
+        .map_or(said.as_str(), |(_, reason)| reason);
+    Error::Connect {
+        to: to.to_owned(),
+        reason: if reason.is_empty() {
+            "out of connections"
+        } else {
+            reason
+        }
+        .to_owned(),
+    }
+}

@@ -1,0 +1,174 @@
+//! HTTP/2 connections, each shared by the gRPC calls to an upstream.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::rc::{Rc, Weak};
+use std::task::{Poll, Waker};
+
+use hyper::client::conn::http2::{Builder, SendRequest};
+use ngx::ffi::ngx_cycle;
+
+use super::super::body::Feed;
+use super::super::connect::{Want, connect};
+use super::super::executor::{Task, TaskGroup, spawn};
+use super::super::origin::Origin;
+use super::super::target::Target;
+use super::super::tls::Tls;
+use crate::nginx::log::Log;
+
+/// Idle connections that are kept at most; nginx's manual shows the same number for `keepalive`.
+const MAX_IDLE: usize = 32;
+
+/// Bytes of a header list that are taken.
+const MAX_HEADER: u32 = 64 * 1024;
+
+/// The HTTP/2 connections of a worker.
+#[derive(Clone, Default)]
+pub struct Channels(Rc<RefCell<HashMap<Key, Rc<Channel>>>>);
+
+/// Calls with the same key may share a connection.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    upstream: String,
+    tls: bool,
+    /// The address of the location's configuration, which says how to trust a server.
+    conf: usize,
+}
+
+/// A connection, or one that is being made.
+pub struct Channel {
+    state: RefCell<State>,
+    /// What hyper has running for the streams of the connection.
+    streams: TaskGroup,
+    task: RefCell<Option<Task>>,
+}
+
+enum State {
+    Connecting(Vec<Waker>),
+    Open(SendRequest<Feed>),
+    Failed(String),
+}
+
+impl Channels {
+    /// The connection to an upstream.
+    pub fn get(&self, origin: &Origin, target: &Target, tls: Option<&Tls>) -> Rc<Channel> {
+        let key = Key {
+            upstream: target.to_string(),
+            tls: tls.is_some(),
+            conf: Rc::as_ptr(&origin.conf).addr(),
+        };
+        let mut channels = self.0.borrow_mut();
+        if let Some(channel) = channels.get(&key)
+            && channel.is_usable()
+        {
+            return channel.clone();
+        }
+        // Guests name upstreams as they like, so what is of no use is not kept.
+        channels.retain(|_, channel| channel.is_usable());
+        let mut idle = 0;
+        channels.retain(|_, channel| {
+            idle += usize::from(Rc::strong_count(channel) == 1);
+            Rc::strong_count(channel) > 1 || idle < MAX_IDLE
+        });
+        let channel = Channel::open(detached(origin), target.clone(), tls.cloned());
+        channels.insert(key, channel.clone());
+        channel
+    }
+}
+
+impl Channel {
+    fn open(origin: Origin, target: Target, tls: Option<Tls>) -> Rc<Channel> {
+        let channel = Rc::new(Channel {
+            state: RefCell::new(State::Connecting(Vec::new())),
+            streams: TaskGroup::default(),
+            task: RefCell::new(None),
+        });
+        let task = spawn(run(Rc::downgrade(&channel), origin, target, tls));
+        channel.task.replace(Some(task));
+        channel
+    }
+
+    /// Can a stream be opened, now or when the connection is made?
+    fn is_usable(&self) -> bool {
+        match &*self.state.borrow() {
+            State::Connecting(_) => true,
+            State::Open(sender) => !sender.is_closed(),
+            State::Failed(_) => false,
+        }
+    }
+
+    /// Is the connection there already?
+    pub fn is_open(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Open(_))
+    }
+
+    /// Waits for the connection. The error is one line.
+    pub async fn sender(&self) -> Result<SendRequest<Feed>, String> {
+        poll_fn(|cx| match &mut *self.state.borrow_mut() {
+            State::Connecting(wakers) => {
+                if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    wakers.push(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+            State::Open(sender) => Poll::Ready(Ok(sender.clone())),
+            State::Failed(error) => Poll::Ready(Err(error.clone())),
+        })
+        .await
+    }
+
+    fn set(&self, state: State) {
+        if let State::Connecting(wakers) = self.state.replace(state) {
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+/// The same configuration without the request, which the connection may outlive.
+fn detached(origin: &Origin) -> Origin {
+    Origin {
+        // SAFETY: the cycle's log lives as long as its configuration.
+        log: unsafe { Log::new((*ngx_cycle).log) },
+        request: None,
+        ..origin.clone()
+    }
+}
+
+/// Makes the connection, and keeps it working.
+async fn run(channel: Weak<Channel>, origin: Origin, target: Target, tls: Option<Tls>) {
+    let Some(executor) = channel.upgrade().map(|channel| channel.streams.executor()) else {
+        return;
+    };
+    let opened = async {
+        let want = Want {
+            tls,
+            fresh: true,
+            deadline: None,
+        };
+        let conn = connect(&origin, &target, &want)
+            .await
+            .map_err(|error| error.to_string())?;
+        // A stream may be silent for as long as its two ends like.
+        conn.set_read_timeout(None);
+        Builder::new(executor)
+            .max_header_list_size(MAX_HEADER)
+            .handshake::<_, Feed>(conn)
+            .await
+            .map_err(|error| error.to_string())
+    };
+    let opened = opened.await;
+    let Some(channel) = channel.upgrade() else {
+        return;
+    };
+    match opened {
+        Ok((sender, connection)) => {
+            channel.set(State::Open(sender));
+            // The task belongs to the channel.
+            drop(channel);
+            // Streams get their own errors.
+            let _ = connection.await;
+        }
+        Err(error) => channel.set(State::Failed(error)),
+    }
+}

@@ -1,0 +1,36 @@
+//! Outbound connections over nginx's event loop: nothing here blocks, and nothing starts a thread.
+//!
+//! [`Calls`] are what guests have asked for. [`connect::connect`] makes or reuses a connection to a
+//! [`target::Target`]; [`executor::spawn`] runs the futures that use it. Futures are cancelled by
+//! dropping them, which closes what they have open.
+
+mod address;
+mod body;
+pub mod calls;
+mod close;
+mod connect;
+mod connection;
+mod error;
+mod executor;
+mod fake;
+mod grpc;
+mod http;
+mod lent;
+mod origin;
+mod peer;
+mod pool;
+mod request;
+mod resolve;
+mod target;
+mod timer;
+pub mod tls;
+
+pub use calls::{Calls, Event};
+pub use grpc::channel::Channels;
+pub use origin::{Origin, Top};
+
+/// The process exits: all tasks end, and idle connections are closed.
+pub fn shutdown() {
+    executor::shutdown();
+    pool::shutdown();
+}

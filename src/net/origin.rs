@@ -1,0 +1,101 @@
+//! On whose behalf a connection is made.
+
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ngx::ffi::{ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_resolver_t};
+
+use crate::conf::call::CallConf;
+use crate::conf::{LocConf, MainConf};
+use crate::nginx::core_module;
+use crate::nginx::log::Log;
+use crate::nginx::request::Request;
+
+/// The configurations of all modules, by their numbers.
+type Confs = *mut *mut c_void;
+
+/// The `http` block itself, for calls that belong to no request; valid as long as its
+/// configuration.
+#[derive(Clone)]
+pub struct Top {
+    confs: ngx_http_conf_ctx_t,
+    conf: Rc<CallConf>,
+}
+
+impl Top {
+    /// # Safety
+    /// `cf` is the configuration in the postconfiguration step.
+    pub unsafe fn new(cf: *mut ngx_conf_t, conf: Rc<CallConf>) -> Top {
+        Top {
+            // SAFETY: the context in that step is the `http` block's.
+            confs: unsafe { *(*cf).ctx.cast_const().cast() },
+            conf,
+        }
+    }
+}
+
+/// The configuration that a call is made under, and the request that it belongs to, if any.
+///
+/// It must not be used after that request or the configuration: a call is cancelled when its
+/// context ends.
+#[derive(Clone)]
+pub struct Origin {
+    pub conf: Rc<CallConf>,
+    pub log: Log,
+    pub(super) request: Option<Request>,
+    pub(super) confs: ngx_http_conf_ctx_t,
+}
+
+impl Origin {
+    /// For a call of a request's context.
+    pub fn of_request(request: Request) -> Option<Origin> {
+        let raw = request.as_ptr();
+        Some(Origin {
+            conf: LocConf::of(request).call()?.clone(),
+            log: request.log(),
+            request: Some(request),
+            // SAFETY: a live request has all three.
+            confs: unsafe {
+                ngx_http_conf_ctx_t {
+                    main_conf: (*raw).main_conf,
+                    srv_conf: (*raw).srv_conf,
+                    loc_conf: (*raw).loc_conf,
+                }
+            },
+        })
+    }
+
+    /// For a call of a root context. `log` must live as long as the call.
+    pub fn of_root(conf: &MainConf, log: Log) -> Option<Origin> {
+        let top = conf.top()?;
+        Some(Origin {
+            conf: top.conf.clone(),
+            log,
+            request: None,
+            confs: top.confs,
+        })
+    }
+
+    /// All modules' main configurations.
+    pub(super) fn main_conf(&self) -> Option<Confs> {
+        (!self.confs.main_conf.is_null()).then_some(self.confs.main_conf)
+    }
+
+    /// The location's resolver, which may have no servers, and its time limit.
+    pub(super) fn resolver(&self) -> Option<(NonNull<ngx_resolver_t>, Duration)> {
+        // SAFETY: nginx's core module has a configuration in every location.
+        unsafe {
+            let index = core_module().ctx_index;
+            let core: *const ngx_http_core_loc_conf_t =
+                (*self.confs.loc_conf.add(index)).cast_const().cast();
+            let timeout = match (*core).resolver_timeout {
+                // nginx fills in its default only where a server merges it.
+                usize::MAX => Duration::from_secs(30),
+                timeout => Duration::from_millis(timeout as u64),
+            };
+            Some((NonNull::new((*core).resolver)?, timeout))
+        }
+    }
+}

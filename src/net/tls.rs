@@ -1,0 +1,72 @@
+//! TLS with nginx's own functions over OpenSSL.
+
+#[cfg(ngx_feature = "ssl")]
+#[path = "tls_openssl.rs"]
+mod imp;
+#[cfg(not(ngx_feature = "ssl"))]
+#[path = "tls_none.rs"]
+mod imp;
+
+pub use imp::Context;
+pub(super) use imp::{handshake, serves};
+
+use std::net::IpAddr;
+
+/// Longest chain of certificates between the server's and a trusted one; OpenSSL's own limit.
+/// nginx's default of 1 for upstreams would refuse most public servers.
+pub const DEFAULT_DEPTH: i32 = 100;
+
+/// Whom to trust.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Trust {
+    pub verify: bool,
+    pub depth: i32,
+    /// As in the directive; `None` for the system's store.
+    pub file: Option<Box<[u8]>>,
+}
+
+/// Whose certificate a server must show.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ServerName {
+    /// Sent as SNI.
+    Dns(String),
+    /// Not sent: SNI knows no addresses.
+    Ip(IpAddr),
+}
+
+impl ServerName {
+    /// From `:authority`, with or without a port; `None` when there is no host in it.
+    pub fn from_authority(authority: &[u8]) -> Option<ServerName> {
+        let text = std::str::from_utf8(authority).ok()?;
+        if let Some(v6) = text.strip_prefix('[') {
+            let (v6, _) = v6.split_once(']')?;
+            return Some(ServerName::Ip(IpAddr::V6(v6.parse().ok()?)));
+        }
+        let host = text.split_once(':').map_or(text, |(host, _)| host);
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return Some(ServerName::Ip(ip));
+        }
+        // RFC 6066, section 3: the name has no trailing dot.
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let valid =
+            !host.is_empty() && host.len() <= 255 && host.bytes().all(|b| b.is_ascii_graphic());
+        valid.then(|| ServerName::Dns(host.to_ascii_lowercase()))
+    }
+}
+
+impl std::fmt::Display for ServerName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ServerName::Dns(name) => f.write_str(name),
+            ServerName::Ip(ip) => ip.fmt(f),
+        }
+    }
+}
+
+/// TLS as a call wants it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tls {
+    pub name: ServerName,
+    /// HTTP/2 instead of HTTP/1.1.
+    pub h2: bool,
+}

@@ -1,0 +1,406 @@
+//! The structure of the queues' zone: queues by number and by space and name, their messages, and
+//! who is to be told of new ones.
+//!
+//! Listeners are kept newest first, and the newest that lives is told, as in Envoy
+//! (proxy-wasm-cpp-host, `shared_queue.cc`): once for each message. What a listener has not been
+//! told yet is its `due`; when it goes, another one gets that.
+
+use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
+use std::ptr::{self, NonNull};
+
+use super::bytes;
+use super::slab::{Slab, page_size};
+use super::zone::Root;
+
+/// Chains of queues; there are rarely more than a few.
+const CHAINS: usize = 64;
+
+/// The zone's structure.
+#[repr(C)]
+pub struct Queues {
+    /// How often the structure was made anew.
+    pub epoch: u32,
+    last_id: u32,
+    seed: u64,
+    pub queues: u64,
+    pub messages: u64,
+    by_id: [*mut Queue; CHAINS],
+    by_name: [*mut Queue; CHAINS],
+}
+
+/// One queue; behind it stand its space and name.
+#[repr(C)]
+pub struct Queue {
+    next_by_id: *mut Queue,
+    next_by_name: *mut Queue,
+    first: *mut Message,
+    last: *mut Message,
+    messages: u64,
+    listeners: *mut Listener,
+    id: u32,
+    space: u32,
+    name: u32,
+}
+
+/// One message; behind it stand its bytes.
+#[repr(C)]
+struct Message {
+    next: *mut Message,
+    len: u32,
+}
+
+#[repr(C)]
+struct Listener {
+    next: *mut Listener,
+    who: Who,
+    /// How often it is still to be told.
+    due: u64,
+}
+
+/// A root context that listens: of which process, which of its instances.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Who {
+    pub pid: libc::pid_t,
+    /// How to wake the process.
+    pub slot: u32,
+    /// Number of the instance in its process.
+    pub instance: u64,
+    pub root: u32,
+}
+
+// SAFETY: numbers, and pointers into the zone.
+unsafe impl Root for Queues {
+    const LAYOUT: u32 = 1;
+
+    fn create(_slab: &mut Slab<'_>, before: Option<&Queues>) -> Option<Queues> {
+        Some(Queues {
+            epoch: before.map_or(0, |before| before.epoch.wrapping_add(1)),
+            last_id: before.map_or(0, |before| before.last_id),
+            seed: RandomState::new().build_hasher().finish(),
+            queues: 0,
+            messages: 0,
+            by_id: [ptr::null_mut(); CHAINS],
+            by_name: [ptr::null_mut(); CHAINS],
+        })
+    }
+}
+
+/// Why nothing was put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    NoSuchQueue,
+    Full,
+}
+
+/// All that leads from the structure is whole: each change is made under the lock, and a change
+/// that was not finished does away with the whole structure. That is why the pointers below may be
+/// followed.
+impl Queues {
+    fn chain(&self, space: &[u8], name: &[u8]) -> usize {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.seed);
+        hasher.write_usize(space.len());
+        hasher.write(space);
+        hasher.write(name);
+        hasher.finish() as usize % CHAINS
+    }
+
+    /// The queue of this number.
+    fn queue(&self, id: u32) -> Option<NonNull<Queue>> {
+        // SAFETY: see above.
+        unsafe {
+            let mut queue = self.by_id[id as usize % CHAINS];
+            while !queue.is_null() && (*queue).id != id {
+                queue = (*queue).next_by_id;
+            }
+            NonNull::new(queue)
+        }
+    }
+
+    /// The number of a queue.
+    pub fn find(&self, space: &[u8], name: &[u8]) -> Option<u32> {
+        // SAFETY: see above; the queue's two names stand behind it.
+        unsafe {
+            let mut queue = self.by_name[self.chain(space, name)];
+            while let Some(found) = queue.as_ref() {
+                let at: *const u8 = queue.add(1).cast();
+                if bytes(at, found.space) == space
+                    && bytes(at.add(found.space as usize), found.name) == name
+                {
+                    return Some(found.id);
+                }
+                queue = found.next_by_name;
+            }
+            None
+        }
+    }
+
+    /// The number of a queue, which is made if there is none; with the number `again`, if that is
+    /// given and free. `None`: no room.
+    pub fn open(
+        &mut self,
+        slab: &mut Slab<'_>,
+        space: &[u8],
+        name: &[u8],
+        again: Option<u32>,
+    ) -> Option<u32> {
+        if let Some(id) = self.find(space, name) {
+            return Some(id);
+        }
+        let (space_len, name_len) = (space.len().try_into().ok()?, name.len().try_into().ok()?);
+        let size = size_of::<Queue>()
+            .checked_add(space.len())?
+            .checked_add(name.len())?;
+        let queue: *mut Queue = slab.alloc(size)?.cast().as_ptr();
+        let id = match again.filter(|id| self.queue(*id).is_none()) {
+            Some(id) => id,
+            None => self.unused_id(),
+        };
+        let chain = self.chain(space, name);
+        // SAFETY: see above; the allocation has room for the queue and its names.
+        unsafe {
+            queue.write(Queue {
+                next_by_id: self.by_id[id as usize % CHAINS],
+                next_by_name: self.by_name[chain],
+                first: ptr::null_mut(),
+                last: ptr::null_mut(),
+                messages: 0,
+                listeners: ptr::null_mut(),
+                id,
+                space: space_len,
+                name: name_len,
+            });
+            let at: *mut u8 = queue.add(1).cast();
+            ptr::copy_nonoverlapping(space.as_ptr(), at, space.len());
+            ptr::copy_nonoverlapping(name.as_ptr(), at.add(space.len()), name.len());
+        }
+        self.by_id[id as usize % CHAINS] = queue;
+        self.by_name[chain] = queue;
+        self.queues += 1;
+        Some(id)
+    }
+
+    /// Numbers begin at 1, and come again only after all others.
+    fn unused_id(&mut self) -> u32 {
+        loop {
+            self.last_id = self.last_id.wrapping_add(1).max(1);
+            if self.queue(self.last_id).is_none() {
+                return self.last_id;
+            }
+        }
+    }
+
+    /// Appends a message. Answers who is to be woken, if anybody listens.
+    ///
+    /// A message never takes the last pages: a worker that starts must be able to listen to a queue
+    /// that is full, or nobody would ever empty it.
+    pub fn push(
+        &mut self,
+        slab: &mut Slab<'_>,
+        id: u32,
+        message: &[u8],
+    ) -> Result<Option<Who>, Refused> {
+        let mut queue = self.queue(id).ok_or(Refused::NoSuchQueue)?;
+        let len = u32::try_from(message.len()).map_err(|_| Refused::Full)?;
+        let size = size_of::<Message>() + message.len();
+        let before = slab.free_bytes();
+        let memory = slab.alloc(size).ok_or(Refused::Full)?;
+        let after = slab.free_bytes();
+        if after < before && after < reserve(slab.size()) {
+            // SAFETY: it was allocated just now, and nothing leads to it.
+            unsafe { slab.free(memory) };
+            return Err(Refused::Full);
+        }
+        let new: *mut Message = memory.cast().as_ptr();
+        // SAFETY: see above; the allocation has room for the message.
+        unsafe {
+            new.write(Message {
+                next: ptr::null_mut(),
+                len,
+            });
+            ptr::copy_nonoverlapping(message.as_ptr(), new.add(1).cast(), message.len());
+            let queue = queue.as_mut();
+            match queue.last.as_mut() {
+                Some(last) => last.next = new,
+                None => queue.first = new,
+            }
+            queue.last = new;
+            queue.messages += 1;
+            self.messages += 1;
+            Ok(queue.tell(slab, 1))
+        }
+    }
+
+    /// Takes the oldest message out, appending it to `out`. `None`: no such queue;
+    /// `Some(false)`: it has no message.
+    pub fn pop(&mut self, slab: &mut Slab<'_>, id: u32, out: &mut Vec<u8>) -> Option<bool> {
+        let mut queue = self.queue(id)?;
+        // SAFETY: see above; nothing leads to the message when it is freed.
+        unsafe {
+            let queue = queue.as_mut();
+            let Some(message) = NonNull::new(queue.first) else {
+                return Some(false);
+            };
+            let first = message.as_ptr();
+            out.extend_from_slice(bytes(first.add(1).cast(), (*first).len));
+            queue.first = (*first).next;
+            if queue.first.is_null() {
+                queue.last = ptr::null_mut();
+            }
+            queue.messages -= 1;
+            self.messages -= 1;
+            slab.free(message.cast());
+        }
+        Some(true)
+    }
+
+    /// Makes `who` the newest listener. It is to be told of all messages that no other listener is
+    /// to be told of; the answer says whether there are any. `None`: no such queue, or no room.
+    pub fn listen(&mut self, slab: &mut Slab<'_>, id: u32, who: Who) -> Option<bool> {
+        let mut queue = self.queue(id)?;
+        // SAFETY: see above.
+        unsafe {
+            let queue = queue.as_mut();
+            let mut due = 0;
+            // What the dead were to be told shows up in `messages`.
+            queue.drop_listeners(slab, |listener| !lives(listener.who.pid));
+            queue.drop_listeners(slab, |listener| {
+                let same = listener.who == who;
+                due += if same { listener.due } else { 0 };
+                same
+            });
+            let told: u64 = queue.all_due();
+            due = due.max(queue.messages.saturating_sub(told));
+            let new: *mut Listener = slab.alloc(size_of::<Listener>())?.cast().as_ptr();
+            new.write(Listener {
+                next: queue.listeners,
+                who,
+                due,
+            });
+            queue.listeners = new;
+            Some(due > 0)
+        }
+    }
+
+    /// Drops listeners; what they were to be told goes to another one. Answers who is to be woken.
+    pub fn unlisten(
+        &mut self,
+        slab: &mut Slab<'_>,
+        id: u32,
+        mut whom: impl FnMut(&Who) -> bool,
+    ) -> Option<Who> {
+        let mut queue = self.queue(id)?;
+        let mut due = 0;
+        // SAFETY: see above.
+        let queue = unsafe { queue.as_mut() };
+        queue.drop_listeners(slab, |listener| {
+            let gone = whom(&listener.who);
+            due += if gone { listener.due } else { 0 };
+            gone
+        });
+        queue.tell(slab, due)
+    }
+
+    /// Has the newest listener that lives told so many times more. Answers who is to be woken.
+    pub fn tell(&mut self, slab: &mut Slab<'_>, id: u32, times: u64) -> Option<Who> {
+        let mut queue = self.queue(id)?;
+        // SAFETY: see above.
+        unsafe { queue.as_mut() }.tell(slab, times)
+    }
+
+    /// What `who` is to be told of a queue, at most `most` times; the answer says how often it is
+    /// to be told behind that.
+    pub fn take_due(&mut self, id: u32, who: Who, most: u64) -> Option<(u64, u64)> {
+        let queue = self.queue(id)?;
+        // SAFETY: see above.
+        unsafe {
+            let mut listener = queue.as_ref().listeners;
+            while let Some(found) = listener.as_mut() {
+                if found.who == who {
+                    let now = found.due.min(most);
+                    found.due -= now;
+                    return Some((now, found.due));
+                }
+                listener = found.next;
+            }
+            None
+        }
+    }
+
+    /// Is a process other than `pid` to be told something that is woken by the same slot?
+    pub fn others_due(&self, slot: u32, pid: libc::pid_t) -> bool {
+        self.by_id.iter().any(|chain| {
+            let mut queue = *chain;
+            // SAFETY: see above.
+            while let Some(found) = unsafe { queue.as_ref() } {
+                let mut listener = found.listeners;
+                while let Some(l) = unsafe { listener.as_ref() } {
+                    if l.due > 0 && l.who.slot == slot && l.who.pid != pid && lives(l.who.pid) {
+                        return true;
+                    }
+                    listener = l.next;
+                }
+                queue = found.next_by_id;
+            }
+            false
+        })
+    }
+}
+
+impl Queue {
+    /// Has the newest listener that lives told so many times more; the dead go on the way.
+    fn tell(&mut self, slab: &mut Slab<'_>, mut times: u64) -> Option<Who> {
+        if times == 0 {
+            return None;
+        }
+        loop {
+            // SAFETY: see `Queues`.
+            let newest = unsafe { self.listeners.as_mut() }?;
+            if lives(newest.who.pid) {
+                newest.due = newest.due.saturating_add(times);
+                return Some(newest.who);
+            }
+            times = times.saturating_add(newest.due);
+            let dead = newest.who;
+            self.drop_listeners(slab, |listener| listener.who == dead);
+        }
+    }
+
+    fn all_due(&self) -> u64 {
+        let (mut sum, mut listener) = (0u64, self.listeners);
+        // SAFETY: see `Queues`.
+        while let Some(found) = unsafe { listener.as_ref() } {
+            sum = sum.saturating_add(found.due);
+            listener = found.next;
+        }
+        sum
+    }
+
+    fn drop_listeners(&mut self, slab: &mut Slab<'_>, mut which: impl FnMut(&Listener) -> bool) {
+        // SAFETY: see `Queues`; nothing leads to a listener when it is freed.
+        unsafe {
+            let mut link = &raw mut self.listeners;
+            while let Some(listener) = NonNull::new(*link) {
+                if which(listener.as_ref()) {
+                    *link = listener.as_ref().next;
+                    slab.free(listener.cast());
+                } else {
+                    link = &raw mut (*listener.as_ptr()).next;
+                }
+            }
+        }
+    }
+}
+
+/// Bytes in free pages that messages leave.
+fn reserve(size: usize) -> usize {
+    (size / 32).max(2 * page_size())
+}
+
+/// Is there a process of this number, of our own user? (A zombie counts, until nginx's master has
+/// seen to it.)
+fn lives(pid: libc::pid_t) -> bool {
+    // SAFETY: signal 0 only asks.
+    unsafe { libc::kill(pid, 0) == 0 }
+}

@@ -1,0 +1,183 @@
+//! A running instance, shared by all that call into it.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use proxy_wasm_host::{CallError, ContextId, Engine, PluginConfig, StartError, Vm};
+
+use super::proxy::{Link, NginxProxy};
+use super::tick::Timer;
+use crate::conf::MainConf;
+use crate::http::chain::FilterId;
+use crate::nginx::log::{Level, Log};
+
+/// An instance in a worker.
+pub type WorkerVm = Vm<NginxProxy>;
+
+/// Waits for a callback into an instance, and has to know when there will be none.
+pub trait Waiter {
+    fn instance_failed(&self);
+}
+
+/// A running instance, shared by the requests that have a context in it.
+#[derive(Clone)]
+pub struct SharedVm(pub(super) Rc<Instance>);
+
+pub(super) struct Instance {
+    name: Rc<str>,
+    vm: RefCell<WorkerVm>,
+    /// Root contexts, by filter.
+    roots: Vec<(FilterId, ContextId)>,
+    ticks: Rc<RefCell<Vec<(ContextId, u32)>>>,
+    waiters: RefCell<Vec<Weak<dyn Waiter>>>,
+    /// Boxed, because nginx's tree of timers points at their events.
+    #[allow(clippy::vec_box)]
+    timers: RefCell<Vec<Box<Timer>>>,
+}
+
+impl SharedVm {
+    /// The module's name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Calls into the instance. A call from within one of its own host calls is refused.
+    pub fn call<R>(
+        &self,
+        call: impl FnOnce(&mut WorkerVm) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
+        let result = match self.0.vm.try_borrow_mut() {
+            Ok(mut vm) => call(&mut vm),
+            Err(_) => return Err(CallError::Poisoned),
+        };
+        if !self.0.ticks.borrow().is_empty() {
+            self.set_timers();
+        }
+        if self.0.vm.try_borrow().is_ok_and(|vm| vm.poisoned()) {
+            self.fail();
+        }
+        result
+    }
+
+    /// Is it this very instance?
+    pub fn is(&self, other: &SharedVm) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// May it still be called? A callback that runs may.
+    pub(super) fn is_alive(&self) -> bool {
+        self.0.vm.try_borrow().map_or(true, |vm| !vm.poisoned())
+    }
+
+    /// The root context of a filter.
+    pub(super) fn root(&self, filter: FilterId) -> Option<ContextId> {
+        let mut roots = self.0.roots.iter();
+        roots.find(|(id, _)| *id == filter).map(|(_, root)| *root)
+    }
+
+    /// Calls into the instance from nginx's event loop, for what is no request's; an error goes
+    /// to the instance's log.
+    pub(super) fn call_logged(&self, call: impl FnOnce(&mut WorkerVm) -> Result<(), CallError>) {
+        if let Err(error) = self.call(call)
+            && let Ok(vm) = self.0.vm.try_borrow()
+        {
+            vm.proxy().log.write(
+                Level::Error,
+                format_args!("[wasm] {}: {error}", self.name()),
+            );
+        }
+    }
+
+    /// The worker exits: the root contexts end.
+    pub(super) fn shutdown(&self) {
+        self.0.timers.borrow_mut().clear();
+        if let Ok(mut vm) = self.0.vm.try_borrow_mut() {
+            vm.shutdown();
+        }
+    }
+
+    /// Has `waiter` told when the instance fails.
+    pub fn watch(&self, waiter: Weak<dyn Waiter>) {
+        let mut waiters = self.0.waiters.borrow_mut();
+        // Those that are gone are dropped when the list would have to grow anyway.
+        if waiters.len() == waiters.capacity() {
+            waiters.retain(|waiter| waiter.strong_count() > 0);
+        }
+        waiters.push(waiter);
+    }
+
+    /// The instance has trapped: nothing more is called in it.
+    fn fail(&self) {
+        self.0.timers.borrow_mut().clear();
+        if let Ok(vm) = self.0.vm.try_borrow() {
+            vm.proxy().leave_queues();
+        }
+        let waiters = self.0.waiters.take();
+        for waiter in waiters.iter().filter_map(Weak::upgrade) {
+            waiter.instance_failed();
+        }
+    }
+
+    /// Carries out what guests have asked of `proxy_set_tick_period_milliseconds`.
+    pub(super) fn set_timers(&self) {
+        let asked = std::mem::take(&mut *self.0.ticks.borrow_mut());
+        let mut timers = self.0.timers.borrow_mut();
+        for (root, period) in asked {
+            timers.retain(|timer| timer.root != root);
+            if period > 0
+                && let Ok(vm) = self.0.vm.try_borrow()
+            {
+                timers.push(Timer::start(self, root, period, vm.proxy().log));
+            }
+        }
+    }
+}
+
+/// What kind of process an instance is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Process {
+    /// One that reads the configuration: the instance is thrown away, there is no event loop and
+    /// no shared memory yet.
+    Check,
+    /// One that serves requests.
+    Worker,
+}
+
+/// Starts an instance of a module with a root context for each of its filters. An error names the
+/// filter that failed, or none when the instance itself did.
+pub fn start(
+    process: Process,
+    engine: &Engine,
+    conf: &MainConf,
+    module: usize,
+    log: Log,
+) -> Result<SharedVm, (Option<FilterId>, StartError)> {
+    let link = Link::default();
+    let module_conf = &conf.modules[module];
+    let proxy = NginxProxy::new(process, conf, module, log, link.clone());
+    let (name, ticks) = (proxy.name.clone(), proxy.ticks.clone());
+    let mut vm = Vm::start(engine, &module_conf.program, proxy, module_conf.vm.clone())
+        .map_err(|error| (None, error))?;
+    let mut roots = Vec::new();
+    let filters = conf.filters.iter().enumerate();
+    for (id, filter) in filters.filter(|(_, filter)| filter.module == module) {
+        let root = vm
+            .create_root(PluginConfig {
+                name: module_conf.name.as_bytes().to_vec(),
+                root_id: Vec::new(),
+                configuration: filter.configuration.clone(),
+            })
+            .map_err(|error| (Some(id), error))?;
+        roots.push((id, root));
+    }
+    let instance = Rc::new(Instance {
+        name,
+        vm: RefCell::new(vm),
+        roots,
+        ticks,
+        waiters: RefCell::default(),
+        timers: RefCell::default(),
+    });
+    link.set(&instance);
+    Ok(SharedVm(instance))
+}

@@ -1,0 +1,271 @@
+//! What nginx offers to an instance outside of requests: the trait `Proxy`.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::{Rc, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proxy_wasm_host::{CallId, ContextId, GrpcCall, HttpCall, LogLevel, Proxy, Status};
+
+use super::instance::{Instance, Process, SharedVm};
+use super::outbound::Outbound;
+use crate::conf::MainConf;
+use crate::http::stream::Stream;
+use crate::nginx::log::{Level, Log, printable};
+use crate::shm::Shared;
+use crate::shm::queues::Listener;
+
+/// What nginx offers to an instance outside of requests.
+pub struct NginxProxy {
+    pub(super) name: Rc<str>,
+    pub(super) log: Log,
+    pub(super) ticks: Rc<RefCell<Vec<(ContextId, u32)>>>,
+    /// The instance that this stands in, once it has been started.
+    link: Link,
+    process: Process,
+    conf: *const MainConf,
+    /// Index in [`MainConf::modules`].
+    module: usize,
+    /// `None`: the check of the configuration makes no calls.
+    outbound: Option<Outbound>,
+    shared: Option<Rc<Shared>>,
+    /// Number of the instance among those of its process, for its queues.
+    number: u64,
+}
+
+/// Finds an instance again that something outside of it has to call later.
+#[derive(Clone, Default)]
+pub struct Link(Rc<OnceCell<Weak<Instance>>>);
+
+impl Link {
+    /// `None`: it is still being started, or is gone.
+    pub fn instance(&self) -> Option<SharedVm> {
+        self.0.get()?.upgrade().map(SharedVm)
+    }
+
+    pub(super) fn set(&self, instance: &Rc<Instance>) {
+        // Set once, when the instance has been started.
+        let _ = self.0.set(Rc::downgrade(instance));
+    }
+}
+
+impl NginxProxy {
+    /// `log` is where messages go that belong to no request; it must live as long as the
+    /// instance, and so must `conf`.
+    pub(super) fn new(
+        process: Process,
+        conf: &MainConf,
+        module: usize,
+        log: Log,
+        link: Link,
+    ) -> NginxProxy {
+        let name: Rc<str> = conf.modules[module].name.as_str().into();
+        let channels = conf.channels().clone();
+        let outbound = match process {
+            Process::Check => None,
+            Process::Worker => Outbound::new(conf, name.clone(), log, link.clone(), channels),
+        };
+        NginxProxy {
+            name,
+            outbound,
+            log,
+            ticks: Rc::default(),
+            link,
+            process,
+            conf,
+            module,
+            shared: conf.shared(),
+            number: next_number(),
+        }
+    }
+
+    /// The configuration that the instance was started for.
+    fn conf(&self) -> &MainConf {
+        // SAFETY: a worker's instances belong to the configuration, and those of the check are
+        // gone before it is.
+        unsafe { &*self.conf }
+    }
+
+    /// Does something with the calls. In the check of the configuration they never end.
+    fn outbound(&self, act: impl FnOnce(&Outbound) -> Result<(), Status>) -> Result<(), Status> {
+        self.outbound.as_ref().map_or(Ok(()), act)
+    }
+
+    fn shared(&self) -> Result<&Shared, Status> {
+        self.shared.as_deref().ok_or(Status::InternalFailure)
+    }
+
+    /// The space of the module's keys and queues: its `vm_id`, or its name.
+    fn space(&self) -> &[u8] {
+        let module = &self.conf().modules[self.module];
+        match module.vm.vm_id.as_slice() {
+            [] => module.name.as_bytes(),
+            vm_id => vm_id,
+        }
+    }
+
+    /// The instance is not called any more: others are told of the messages in its queues.
+    pub(super) fn leave_queues(&self) {
+        if let Some(shared) = &self.shared {
+            shared.queues.forget(self.number);
+        }
+    }
+
+    fn log_of(&self, stream: Option<&Stream>) -> Log {
+        match stream.and_then(Stream::request) {
+            Some(request) => request.log(),
+            None => self.log,
+        }
+    }
+}
+
+impl Proxy for NginxProxy {
+    type Stream = Stream;
+
+    fn log_enabled(&self, stream: Option<&Stream>, level: LogLevel) -> bool {
+        self.log_of(stream).enabled(nginx_level(level))
+    }
+
+    fn log(&self, stream: Option<&Stream>, level: LogLevel, message: &[u8]) {
+        self.log_of(stream).write(
+            nginx_level(level),
+            format_args!("[wasm] {}: {}", self.name, printable(message)),
+        );
+    }
+
+    fn log_level(&self) -> LogLevel {
+        const LEVELS: [LogLevel; 5] = [
+            LogLevel::Debug,
+            LogLevel::Info,
+            LogLevel::Warn,
+            LogLevel::Error,
+            LogLevel::Critical,
+        ];
+        let enabled = |level: &LogLevel| self.log.enabled(nginx_level(*level));
+        LEVELS
+            .into_iter()
+            .find(enabled)
+            .unwrap_or(LogLevel::Critical)
+    }
+
+    fn property(&self, _path: &[&[u8]], _out: &mut Vec<u8>) -> Result<(), Status> {
+        Err(Status::NotFound)
+    }
+
+    fn set_tick_period(&self, root: ContextId, period: u32) -> Result<(), Status> {
+        self.ticks.borrow_mut().push((root, period));
+        Ok(())
+    }
+
+    fn http_call(
+        &self,
+        stream: Option<&Stream>,
+        id: CallId,
+        call: &HttpCall<'_>,
+    ) -> Result<(), Status> {
+        self.outbound(|outbound| outbound.calls.http(&outbound.origin(stream)?, id, call))
+    }
+
+    fn grpc_call(
+        &self,
+        stream: Option<&Stream>,
+        id: CallId,
+        call: &GrpcCall<'_>,
+    ) -> Result<(), Status> {
+        self.outbound(|outbound| outbound.calls.grpc(&outbound.origin(stream)?, id, call))
+    }
+
+    fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
+        self.outbound(|outbound| outbound.calls.grpc_send(id, message, end))
+    }
+
+    fn grpc_close(&self, id: CallId) -> Result<(), Status> {
+        self.outbound(|outbound| outbound.calls.grpc_close(id))
+    }
+
+    fn cancel_call(&self, id: CallId) {
+        if let Some(outbound) = &self.outbound {
+            outbound.calls.cancel(id);
+        }
+    }
+
+    fn detach_call(&self, id: CallId) -> bool {
+        if let Some(outbound) = &self.outbound {
+            outbound.calls.abandon(id);
+        }
+        self.outbound.is_some()
+    }
+
+    fn shared_data(&self, key: &[u8], out: &mut Vec<u8>) -> Result<u32, Status> {
+        self.shared()?.data.get(self.space(), key, out)
+    }
+
+    fn set_shared_data(&self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
+        let data = &self.shared()?.data;
+        data.set(self.space(), key, value, cas, self.log)
+    }
+
+    fn register_queue(&self, root: ContextId, name: &[u8]) -> Result<u32, Status> {
+        let listener = Rc::new(QueueListener {
+            link: self.link.clone(),
+            root,
+        });
+        let queues = &self.shared()?.queues;
+        queues.register((self.number, root), listener, self.space(), name, self.log)
+    }
+
+    fn resolve_queue(&self, vm_id: &[u8], name: &[u8]) -> Result<u32, Status> {
+        let space = if vm_id.is_empty() {
+            self.space()
+        } else {
+            vm_id
+        };
+        self.shared()?.queues.resolve(space, name)
+    }
+
+    fn enqueue(&self, queue: u32, message: &[u8]) -> Result<(), Status> {
+        self.shared()?.queues.enqueue(queue, message, self.log)
+    }
+
+    fn dequeue(&self, queue: u32, out: &mut Vec<u8>) -> Result<(), Status> {
+        self.shared()?.queues.dequeue(queue, out)
+    }
+}
+
+impl Drop for NginxProxy {
+    fn drop(&mut self) {
+        self.leave_queues();
+    }
+}
+
+/// A number that no other instance of the process has.
+fn next_number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// A root context that has registered queues.
+struct QueueListener {
+    link: Link,
+    root: ContextId,
+}
+
+impl Listener for QueueListener {
+    fn queue_ready(&self, queue: u32) -> bool {
+        let Some(vm) = self.link.instance().filter(SharedVm::is_alive) else {
+            return false;
+        };
+        vm.call_logged(|vm| vm.on_queue_ready(self.root, queue));
+        vm.is_alive()
+    }
+}
+
+/// The nginx level for a guest's; nginx has no trace.
+fn nginx_level(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Trace | LogLevel::Debug => Level::Debug,
+        LogLevel::Info => Level::Info,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Error => Level::Error,
+        LogLevel::Critical => Level::Crit,
+    }
+}
