@@ -156,8 +156,8 @@ pub trait Proxy: 'static {
         Err(Status::Unimplemented)
     }
 
-    /// Sends a message on an open gRPC stream; `end`: it is the last one. An empty last message
-    /// only ends the stream.
+    /// Sends a message on an open gRPC stream; `end`: it is the last one. An empty message is a
+    /// message too, as in Envoy.
     fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
         let _ = (id, message, end);
         Err(Status::Unimplemented)
