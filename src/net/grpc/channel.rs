@@ -7,7 +7,6 @@ use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
 
 use hyper::client::conn::http2::{Builder, SendRequest};
-use ngx::ffi::ngx_cycle;
 
 use super::super::body::Feed;
 use super::super::connect::{Want, connect};
@@ -15,7 +14,6 @@ use super::super::executor::{Task, TaskGroup, spawn};
 use super::super::origin::Origin;
 use super::super::target::Target;
 use super::super::tls::Tls;
-use crate::nginx::log::Log;
 
 /// Idle connections that are kept at most; nginx's manual shows the same number for `keepalive`.
 const MAX_IDLE: usize = 32;
@@ -71,7 +69,7 @@ impl Channels {
             idle += usize::from(Rc::strong_count(channel) == 1);
             Rc::strong_count(channel) > 1 || idle < MAX_IDLE
         });
-        let channel = Channel::open(detached(origin), target.clone(), tls.cloned());
+        let channel = Channel::open(origin.detached(), target.clone(), tls.cloned());
         channels.insert(key, channel.clone());
         channel
     }
@@ -122,16 +120,6 @@ impl Channel {
         if let State::Connecting(wakers) = self.state.replace(state) {
             wakers.into_iter().for_each(Waker::wake);
         }
-    }
-}
-
-/// The same configuration without the request, which the connection may outlive.
-fn detached(origin: &Origin) -> Origin {
-    Origin {
-        // SAFETY: the cycle's log lives as long as its configuration.
-        log: unsafe { Log::new((*ngx_cycle).log) },
-        request: None,
-        ..origin.clone()
     }
 }
 
