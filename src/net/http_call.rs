@@ -89,6 +89,7 @@ impl HttpCall {
         let mut want = Want {
             tls: self.request.tls().cloned(),
             fresh: false,
+            deadline: self.deadline,
         };
         loop {
             self.connected.set(false);
