@@ -20,6 +20,18 @@ server {
 _EOC_
 our ($one, $other, $nobody) = map { $ENV{"TEST_NGINX_PORT_$_"} } 1 .. 3;
 
+# A block for each of nginx's balancers, and a filter whose root context calls each of them.
+my @methods = ('ip_hash', 'hash $remote_addr$http_x$cookie_a$arg_b$uri$host$server_addr$server_port$request_id$request_body$ssl_protocol',
+    'hash $request_uri consistent', 'least_conn', 'random two', 'keepalive 2', 'zone z 64k');
+our $balancers = '';
+my @calls;
+for my $i (0 .. $#methods) {
+    $balancers .= "upstream u$i { $methods[$i]; server 127.0.0.1:$one; server 127.0.0.1:$other; }\n";
+    push @calls, qq{["http_call","u$i","u$i",[[":method","GET"],[":path","/"],[":authority","a"]],"",[],5000]};
+}
+$balancers .= q~wasm_filter hostcalls '{"configure":[["set_tick",20]],"tick":[["set_tick",0],~ . join(',', @calls)
+    . q~],"http_call_response":[["log","info",{"join":["told ",{"var":"call"}," ",{"header":["call_response",":status"]}]}]]}';~;
+
 # How many calls went to each of the two servers: "3 1".
 sub Test::Base::Filter::shares {
     my %count = ($main::one => 0, $main::other => 0);
@@ -336,3 +348,36 @@ sub {
 --- client_out
 1
 3
+
+
+
+=== TEST 21: a server that gives no answer in the call's own time has failed
+--- http_config eval: $::two . 'upstream two { server 127.0.0.1:$TEST_NGINX_PORT_9 fail_timeout=60; server 127.0.0.1:$TEST_NGINX_PORT_2; }'
+--- config
+    location /call { @filter; }
+--- filter
+{"request_headers": [["http_call", "a", "two", [[":method","GET"], [":path","/"], [":authority","a"]], "", [], 300], ["action","pause"]],
+ "http_call_response": [["if_failed", [["local_response", 200, [], {"property":"call.error"}]],
+                                      [["local_response", 200, [], {"body":"call_response"}]]]]}
+--- upstream eval
+sub { $_[0]->message; $_[0]->rest }
+--- client eval
+sub { calls(map { ['two'] } 1 .. 4) }
+--- client_out eval
+"timed out while waiting for two\n" . "$::other\n" x 3
+--- no_error_log eval: $Filtered::alive
+
+
+
+=== TEST 22: root contexts, which have no request, are given servers by all of nginx's balancers
+--- http_config eval: $::two . $::balancers
+--- config
+    location /t { return 204; }
+--- client eval
+sub {
+    my @told;
+    wait_for(sub { (@told = log_text() =~ /told (u\d .*)/g) >= 7 });
+    return rows(sort @told);
+}
+--- client_out eval
+CORE::join '', map { +"u$_ 200\n" } 0 .. 6

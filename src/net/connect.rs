@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::ptr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use ngx::ffi::{
@@ -34,6 +34,9 @@ pub struct Want {
     pub tls: Option<Tls>,
     /// Not one that has served a request before.
     pub fresh: bool,
+    /// When the call's own time is over. A server of an `upstream` block that has given no answer
+    /// by then has failed, as with nginx's `proxy_read_timeout`.
+    pub deadline: Option<Instant>,
 }
 
 /// How a call has left its connection.
@@ -176,7 +179,7 @@ async fn to_any(origin: &Origin, addresses: &[Address], want: &Want) -> Result<C
 /// A connection to a server of the block: an idle one of nginx's keep-alive, or a new one to the
 /// first server that can be reached (`ngx_http_upstream_connect` and `ngx_http_upstream_next`).
 async fn to_upstream(origin: &Origin, upstream: &Upstream, want: &Want) -> Result<Conn, Error> {
-    let mut peer = Peer::new(origin, upstream)?;
+    let mut peer = Peer::new(origin, upstream, want.deadline)?;
     let mut failed = None;
     loop {
         let choice = match peer.choose() {

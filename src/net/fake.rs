@@ -34,7 +34,7 @@ pub unsafe fn request(
         match original {
             Some(original) => ptr::copy_nonoverlapping(original, request, 1),
             None => {
-                (*request).signature = NGX_HTTP_MODULE as u32;
+                (*request).signature = NGX_HTTP_MODULE;
                 (*request).main_conf = origin.confs.main_conf;
                 (*request).srv_conf = origin.confs.srv_conf;
                 (*request).loc_conf = origin.confs.loc_conf;

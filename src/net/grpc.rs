@@ -88,7 +88,8 @@ impl Call {
             None => None,
         };
         Ok(Call {
-            origin: origin.clone(),
+            // The connection is shared, and the call may outlive its request.
+            origin: origin.detached(),
             target,
             tls,
             head,

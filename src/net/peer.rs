@@ -1,5 +1,7 @@
 //! A server of an `upstream` block, chosen by nginx's balancers.
 
+use std::time::{Duration, Instant};
+
 use ngx::ffi::{
     NGX_PEER_FAILED, ngx_connection_t, ngx_create_pool, ngx_cycle, ngx_destroy_pool,
     ngx_http_upstream_t, ngx_pool_t,
@@ -24,6 +26,8 @@ pub struct Peer {
     name: String,
     /// Is a server chosen, and not given back yet?
     chosen: bool,
+    /// A server that is dropped from then on has been too slow.
+    deadline: Option<Instant>,
 }
 
 /// A server that a balancer has chosen.
@@ -35,7 +39,11 @@ pub struct Choice {
 
 impl Peer {
     /// Begins to choose; the block's balancer may look at the request that the call belongs to.
-    pub fn new(origin: &Origin, upstream: &Upstream) -> Result<Peer, Error> {
+    pub fn new(
+        origin: &Origin,
+        upstream: &Upstream,
+        deadline: Option<Instant>,
+    ) -> Result<Peer, Error> {
         let no_memory = || Error::Internal {
             reason: "out of memory".into(),
         };
@@ -51,6 +59,7 @@ impl Peer {
                 upstream: std::ptr::null_mut(),
                 name: upstream.name.clone(),
                 chosen: false,
+                deadline,
             };
             let request = fake::request(pool, origin, upstream.conf.as_ptr());
             let request = request.ok_or_else(no_memory)?;
@@ -146,7 +155,9 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        self.free(false);
+        // A timer of nginx's may be early by the part of a millisecond.
+        let now = Instant::now() + Duration::from_millis(2);
+        self.free(self.deadline.is_some_and(|deadline| deadline <= now));
         // SAFETY: the pool is this value's own.
         unsafe { ngx_destroy_pool(self.pool) };
     }

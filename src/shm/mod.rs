@@ -1,10 +1,12 @@
 //! What workers share, in nginx's shared memory: data, queues, metrics; one zone each.
 
 pub mod data;
+mod listeners;
 mod notify;
 pub mod queue;
 pub mod queues;
 pub mod slab;
+pub mod table;
 pub mod wakers;
 pub mod zone;
 

@@ -110,6 +110,7 @@ impl SharedVm {
     fn fail(&self) {
         self.0.timers.borrow_mut().clear();
         if let Ok(vm) = self.0.vm.try_borrow() {
+            vm.proxy().end_calls();
             vm.proxy().leave_queues();
         }
         let waiters = self.0.waiters.take();

@@ -40,13 +40,10 @@ impl Outbound {
         })
     }
 
-    /// Whose call it is.
+    /// Whose call it is; a stream may wait for `proxy_done` when its request is gone already.
     pub fn origin(&self, stream: Option<&Stream>) -> Result<Origin, Status> {
-        match stream {
-            Some(stream) => stream
-                .request()
-                .and_then(Origin::of_request)
-                .ok_or(Status::InternalFailure),
+        match stream.and_then(Stream::request) {
+            Some(request) => Origin::of_request(request).ok_or(Status::InternalFailure),
             None => Ok(self.root.clone()),
         }
     }

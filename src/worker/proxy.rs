@@ -90,6 +90,13 @@ impl NginxProxy {
         self.outbound.as_ref().map_or(Ok(()), act)
     }
 
+    /// The instance is not called any more: nobody is told of its calls.
+    pub(super) fn end_calls(&self) {
+        if let Some(outbound) = &self.outbound {
+            outbound.calls.clear();
+        }
+    }
+
     fn shared(&self) -> Result<&Shared, Status> {
         self.shared.as_deref().ok_or(Status::InternalFailure)
     }
@@ -190,7 +197,7 @@ impl Proxy for NginxProxy {
 
     fn detach_call(&self, id: CallId) -> bool {
         if let Some(outbound) = &self.outbound {
-            outbound.calls.abandon(id);
+            outbound.calls.detach(id);
         }
         self.outbound.is_some()
     }

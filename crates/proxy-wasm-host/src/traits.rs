@@ -93,8 +93,9 @@ pub trait HttpStream: Clone + 'static {
         Err(Status::Unimplemented)
     }
 
-    /// Sets a value of this request that the filters behind this one and the proxy's own
-    /// `filter_state` readers see, by a single name (Envoy's `set_envoy_filter_state`).
+    /// Sets a value of this request that the other filters and the proxy's own readers see, by a
+    /// single name (Envoy's `set_envoy_filter_state`). Guests read it as the property of the path
+    /// `filter_state`, name.
     fn set_filter_state(&self, name: &[u8], value: &[u8]) -> Result<(), Status> {
         let _ = (name, value);
         Err(Status::Unimplemented)
@@ -155,8 +156,8 @@ pub trait Proxy: 'static {
         Err(Status::Unimplemented)
     }
 
-    /// Sends a message on an open gRPC stream; `end`: it is the last one. An empty last message
-    /// only ends the stream.
+    /// Sends a message on an open gRPC stream; `end`: it is the last one. An empty message is a
+    /// message too, as in Envoy.
     fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
         let _ = (id, message, end);
         Err(Status::Unimplemented)

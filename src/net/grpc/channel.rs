@@ -7,7 +7,6 @@ use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
 
 use hyper::client::conn::http2::{Builder, SendRequest};
-use ngx::ffi::ngx_cycle;
 
 use super::super::body::Feed;
 use super::super::connect::{Want, connect};
@@ -15,7 +14,6 @@ use super::super::executor::{Task, TaskGroup, spawn};
 use super::super::origin::Origin;
 use super::super::target::Target;
 use super::super::tls::Tls;
-use crate::nginx::log::Log;
 
 /// Idle connections that are kept at most; nginx's manual shows the same number for `keepalive`.
 const MAX_IDLE: usize = 32;
@@ -71,7 +69,7 @@ impl Channels {
             idle += usize::from(Rc::strong_count(channel) == 1);
             Rc::strong_count(channel) > 1 || idle < MAX_IDLE
         });
-        let channel = Channel::open(detached(origin), target.clone(), tls.cloned());
+        let channel = Channel::open(origin.detached(), target.clone(), tls.cloned());
         channels.insert(key, channel.clone());
         channel
     }
@@ -125,23 +123,17 @@ impl Channel {
     }
 }
 
-/// The same configuration without the request, which the connection may outlive.
-fn detached(origin: &Origin) -> Origin {
-    Origin {
-        // SAFETY: the cycle's log lives as long as its configuration.
-        log: unsafe { Log::new((*ngx_cycle).log) },
-        request: None,
-        ..origin.clone()
-    }
-}
-
 /// Makes the connection, and keeps it working.
 async fn run(channel: Weak<Channel>, origin: Origin, target: Target, tls: Option<Tls>) {
     let Some(executor) = channel.upgrade().map(|channel| channel.streams.executor()) else {
         return;
     };
     let opened = async {
-        let want = Want { tls, fresh: true };
+        let want = Want {
+            tls,
+            fresh: true,
+            deadline: None,
+        };
         let conn = connect(&origin, &target, &want)
             .await
             .map_err(|error| error.to_string())?;
