@@ -3,6 +3,7 @@
 #   make run [CONF=calls]    nginx in the foreground on 127.0.0.1:8080, with nginx-conf/nginx.conf, or
 #                            another of nginx-conf/
 #   make test                all tests: cargo test, then Test::Nginx over t/
+#   make conformance         the same guests and requests on Envoy and on this nginx, compared
 #   make install PREFIX=dir  a tree that runs on its own
 #   make lint                formatting and clippy
 #   make filters             the sample guests, target/filters/*.wasm
@@ -42,8 +43,8 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test install lint filters nginx module smoke-debian configure-test clean
-.PHONY: setup-build setup-test samples
+.PHONY: all run test conformance install lint filters nginx module smoke-debian configure-test clean
+.PHONY: setup-build setup-test setup-conformance samples
 .DEFAULT_GOAL := all
 
 all: module
@@ -53,6 +54,9 @@ setup-build:
 
 setup-test:
 	@scripts/setup test
+
+setup-conformance:
+	@scripts/setup conformance
 
 nginx: setup-build
 ifeq ($(PINNED),yes)
@@ -79,6 +83,12 @@ run: module samples
 test: module filters setup-test
 	cargo test --workspace --locked --no-fail-fast --profile $(PROFILE)
 	WASM_MODULE="$(MODULE)" WASM_FILTERS="$(FILTERS)" scripts/prove
+
+# CASES: names, or beginnings of names, of the cases to run; all by default.
+conformance: module filters setup-conformance
+	@python3 conformance --envoy "$(TARGET)/envoy/bin/envoy" --python "$(TARGET)/python/bin/python" \
+		--nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" --filters "$(FILTERS)" \
+		--work "$(TARGET)/conformance" $(CASES)
 
 # The tree for the user is the optimised one, so everything starts over with BUILD=release.
 install:

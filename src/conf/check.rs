@@ -44,7 +44,7 @@ unsafe fn check_modules(cf: *mut ngx_conf_t, conf: &MainConf, log: Log) -> bool 
                 return false;
             }
         };
-        if let Err((filter, error)) = start(Process::Check, engine, conf, index, log, None) {
+        if let Err((filter, error)) = start(Process::Check, engine, conf, index, log) {
             let place = match filter {
                 Some(filter) => &conf.filters[filter].place,
                 None => &module.place,

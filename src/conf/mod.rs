@@ -30,7 +30,7 @@ pub use zones::{Zones, add_defaults};
 use call::{CallConf, CallDirectives};
 
 use crate::http::chain::{Chain, Phase};
-use crate::net::Top;
+use crate::net::{Channels, Top};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool};
@@ -54,6 +54,8 @@ pub struct MainConf {
     worker: OnceCell<Worker>,
     /// The `http` block's own level.
     top: Option<Top>,
+    /// The HTTP/2 connections of the worker.
+    channels: Channels,
 }
 
 /// A `wasm_module` directive.
@@ -131,6 +133,11 @@ impl MainConf {
     /// How this process wakes others; `None` when there are no modules.
     pub fn wakers(&self) -> Option<&Rc<Wakers>> {
         self.wakers.get()
+    }
+
+    /// The HTTP/2 connections that gRPC calls share.
+    pub fn channels(&self) -> &Channels {
+        &self.channels
     }
 
     /// The engine of the process that reads the configuration.

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::rc::{Rc, Weak};
+use std::time::Instant;
 
 use proxy_wasm_host::{CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall, Status};
 
@@ -13,7 +14,7 @@ use super::connect::{Outcome, Want, connect};
 use super::error::{Error, Wait};
 use super::executor::{Task, spawn};
 use super::grpc::channel::Channels;
-use super::grpc::{self, frame};
+use super::grpc::{self, CANCELLED, frame};
 use super::http::{Failure, exchange};
 use super::origin::Origin;
 use super::request::Request;
@@ -26,6 +27,9 @@ pub enum Event {
     Http(CallResponse),
     Grpc(GrpcEvent),
 }
+
+/// What is told of a call whose stream has gone.
+const ABANDONED: &str = "the request has ended";
 
 /// The calls of one instance. Dropping this cancels them: nothing more is told.
 pub struct Calls(Rc<Inner>);
@@ -87,9 +91,11 @@ impl Calls {
         let origin = origin.clone();
         let limit = call.timeout;
         self.0.start(id, None, async move {
+            let deadline = (!limit.is_zero()).then(|| Instant::now() + limit);
+            let call = http_call(&origin, &target, &request, deadline);
             let result = match limit.is_zero() {
-                true => http_call(&origin, &target, &request).await,
-                false => timeout(limit, http_call(&origin, &target, &request))
+                true => call.await,
+                false => timeout(limit, call)
                     .await
                     .unwrap_or_else(|| Err(late(&target))),
             };
@@ -183,6 +189,31 @@ impl Calls {
         let live = self.0.live.borrow_mut().remove(&id);
         drop(live);
     }
+
+    /// Ends a call whose stream has gone. Its guest still counts on an answer to it, so it is told
+    /// that the call has failed.
+    pub fn abandon(&self, id: CallId) {
+        let event = match self.0.live.borrow().get(&id) {
+            None => return,
+            Some(Live { grpc: None, .. }) => Event::Http(CallResponse {
+                error: ABANDONED.into(),
+                ..CallResponse::default()
+            }),
+            Some(Live { grpc: Some(_), .. }) => Event::Grpc(GrpcEvent::Close {
+                status: CANCELLED,
+                message: ABANDONED.into(),
+            }),
+        };
+        self.cancel(id);
+        let inner = Rc::downgrade(&self.0);
+        self.0.start(id, None, async move {
+            let Some(inner) = inner.upgrade() else { return };
+            let live = inner.live.borrow_mut().remove(&id);
+            if live.is_some() {
+                (inner.deliver)(id, event);
+            }
+        });
+    }
 }
 
 impl Drop for Calls {
@@ -242,10 +273,12 @@ async fn http_call(
     origin: &Origin,
     target: &Target,
     request: &Request,
+    deadline: Option<Instant>,
 ) -> Result<CallResponse, Failure> {
     let mut want = Want {
         tls: request.tls().cloned(),
         fresh: false,
+        deadline,
     };
     loop {
         let conn = connect(origin, target, &want).await?;

@@ -3,8 +3,10 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::ptr;
+use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use ngx::ffi::{
@@ -17,9 +19,13 @@ use super::close;
 use super::connection::Connection;
 use super::error::{Error, Wait};
 use super::origin::Origin;
-use super::target::Target;
+use super::peer::Peer;
+use super::pool;
+use super::resolve::resolve;
+use super::target::{Target, Upstream};
 use super::timer::timeout;
 use super::tls::{self, Tls};
+use crate::nginx::log::Level;
 use crate::nginx::{AGAIN, OK, borrowed_str};
 
 /// What a connection is wanted for.
@@ -28,6 +34,9 @@ pub struct Want {
     pub tls: Option<Tls>,
     /// Not one that has served a request before.
     pub fresh: bool,
+    /// When the call's own time is over. A server of an `upstream` block that has given no answer
+    /// by then has failed, as with nginx's `proxy_read_timeout`.
+    pub deadline: Option<Instant>,
 }
 
 /// How a call has left its connection.
@@ -45,6 +54,15 @@ pub enum Outcome {
 pub struct Conn {
     io: Connection,
     reused: bool,
+    owner: Owner,
+}
+
+/// Where a connection goes when it has served its call.
+enum Owner {
+    /// The pool of this worker, under this name.
+    Pool(String),
+    /// nginx's balancer and keep-alive of an `upstream` block.
+    Peer(Peer),
 }
 
 impl Conn {
@@ -59,13 +77,28 @@ impl Conn {
         self.io.set_read_timeout(timeout);
     }
 
-    /// The server's address, for messages.
-    pub fn server(&self) -> &str {
-        self.io.server()
-    }
-
     /// Gives the connection back. One that is only dropped is closed.
-    pub fn release(self, _outcome: Outcome) {}
+    pub fn release(self, outcome: Outcome) {
+        let raw = match outcome {
+            Outcome::KeepAlive if !self.io.is_stale() => self.io.detach(),
+            _ => ptr::null_mut(),
+        };
+        // SAFETY: it was attached, so it is open, has a pool, and is now nobody else's.
+        unsafe {
+            match self.owner {
+                Owner::Peer(mut peer) if raw.is_null() => {
+                    peer.free(outcome == Outcome::Failed);
+                }
+                Owner::Peer(peer) => {
+                    if let Some(raw) = peer.keep(raw) {
+                        close::close(raw);
+                    }
+                }
+                Owner::Pool(target) if !raw.is_null() => pool::put(target, raw),
+                Owner::Pool(_) => {}
+            }
+        }
+    }
 }
 
 impl Read for Conn {
@@ -96,17 +129,121 @@ impl Write for Conn {
     }
 }
 
-/// A connection to the target, in TLS if that is wanted.
+/// A connection to the target, in TLS if that is wanted: an idle one, or a new one to the first
+/// server that can be reached.
 pub async fn connect(origin: &Origin, target: &Target, want: &Want) -> Result<Conn, Error> {
-    match target {
-        Target::Address(address) => Ok(Conn {
-            io: open(origin, address, want).await?,
-            reused: false,
-        }),
-        Target::Upstream(_) | Target::Name { .. } => Err(Error::Internal {
-            reason: "not there yet".into(),
-        }),
+    let name = target.to_string();
+    if !want.fresh
+        && !matches!(target, Target::Upstream(_))
+        && let Some(raw) = pool::take(&name, context(origin, want), want.tls.as_ref())
+    {
+        return Ok(Conn {
+            // SAFETY: the pool gave it away.
+            io: unsafe { reuse(origin, &name, raw) },
+            reused: true,
+            owner: Owner::Pool(name),
+        });
     }
+    let io = match target {
+        Target::Upstream(upstream) => return to_upstream(origin, upstream, want).await,
+        Target::Name { host, port } => {
+            let addresses = resolve(origin, host, *port).await?;
+            to_any(origin, &addresses, want).await?
+        }
+        Target::Address(address) => open(origin, address, want).await?,
+    };
+    Ok(Conn {
+        io,
+        reused: false,
+        owner: Owner::Pool(name),
+    })
+}
+
+/// A connection to the first of these addresses that can be reached.
+async fn to_any(origin: &Origin, addresses: &[Address], want: &Want) -> Result<Connection, Error> {
+    let mut failed = None;
+    for address in addresses {
+        if let Some(error) = failed {
+            try_next(origin, &error);
+        }
+        match open(origin, address, want).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => failed = Some(error),
+        }
+    }
+    Err(failed.unwrap_or(Error::Internal {
+        reason: "no addresses".into(),
+    }))
+}
+
+/// A connection to a server of the block: an idle one of nginx's keep-alive, or a new one to the
+/// first server that can be reached (`ngx_http_upstream_connect` and `ngx_http_upstream_next`).
+async fn to_upstream(origin: &Origin, upstream: &Upstream, want: &Want) -> Result<Conn, Error> {
+    let mut peer = Peer::new(origin, upstream, want.deadline)?;
+    let mut failed = None;
+    loop {
+        let choice = match peer.choose() {
+            Ok(choice) => choice,
+            Err(error) => return Err(failed.unwrap_or(error)),
+        };
+        if let Some(error) = &failed {
+            try_next(origin, error);
+        }
+        if let Some(raw) = choice.idle {
+            // SAFETY: nginx's keep-alive gave it away.
+            unsafe {
+                if !want.fresh
+                    && tls::serves(raw, context(origin, want), want.tls.as_ref())
+                    && !close::has_news(raw)
+                {
+                    return Ok(Conn {
+                        io: reuse(origin, choice.address.text(), raw),
+                        reused: true,
+                        owner: Owner::Peer(peer),
+                    });
+                }
+                close::close(raw);
+            }
+        }
+        match open(origin, &choice.address, want).await {
+            Ok(io) => {
+                return Ok(Conn {
+                    io,
+                    reused: false,
+                    owner: Owner::Peer(peer),
+                });
+            }
+            Err(error) => {
+                if !peer.free(true) {
+                    return Err(error);
+                }
+                failed = Some(error);
+            }
+        }
+    }
+}
+
+fn try_next(origin: &Origin, error: &Error) {
+    let line = format_args!("[wasm] {error}, trying the next server");
+    origin.log.write(Level::Error, line);
+}
+
+/// # Safety
+/// As for [`Connection::attach`].
+unsafe fn reuse(origin: &Origin, server: &str, raw: *mut ngx_connection_t) -> Connection {
+    let conf = &origin.conf;
+    let connection = Connection::prepare(server, conf.read_timeout, conf.send_timeout);
+    // SAFETY: by the contract.
+    unsafe {
+        (*raw).requests += 1;
+        connection.attach(raw);
+    }
+    connection
+}
+
+fn context<'a>(origin: &'a Origin, want: &Want) -> Option<&'a tls::Context> {
+    want.tls.as_ref()?;
+    origin.conf.tls().map(Rc::as_ref)
 }
 
 /// A new connection to this address, ready for a request.
@@ -173,7 +310,7 @@ fn start(connection: &Connection, address: &Address) -> Result<bool, Error> {
     Ok(result == AGAIN)
 }
 
-/// TLS and nginx's keep-alive want a pool that lives as long as the connection.
+/// Counts the first request, and gives a pool: TLS and nginx's keep-alive want one that lives as long as the connection.
 ///
 /// # Safety
 /// `raw` is open and has no pool.
@@ -181,6 +318,7 @@ unsafe fn give_pool(raw: *mut ngx_connection_t) -> bool {
     // SAFETY: by the contract.
     unsafe {
         (*raw).log = (*ngx_cycle).log;
+        (*raw).requests = 1;
         (*raw).pool = ngx_create_pool(128, (*ngx_cycle).log);
         !(*raw).pool.is_null()
     }
@@ -207,8 +345,15 @@ fn established(connection: &Connection) -> Result<(), Error> {
     }
     Err(Error::Connect {
         to: connection.server().to_owned(),
-        reason: io::Error::from_raw_os_error(error).to_string(),
+        reason: os_error(error),
     })
+}
+
+/// As nginx writes it: "111: Connection refused".
+fn os_error(number: i32) -> String {
+    let text = io::Error::from_raw_os_error(number).to_string();
+    let own = format!(" (os error {number})");
+    format!("{number}: {}", text.strip_suffix(&own).unwrap_or(&text))
 }
 
 /// Why nginx could not connect. Its line ends with "(111: Connection refused)".

@@ -38,6 +38,18 @@ struct Inner {
     handshaken: Cell<bool>,
 }
 
+impl Inner {
+    /// Lets events come here.
+    fn listen(&self) {
+        // SAFETY: a connection that is attached is open, and has its events.
+        unsafe {
+            let raw = self.raw.get();
+            (*(*raw).read).handler = Some(on_read);
+            (*(*raw).write).handler = Some(on_write);
+        }
+    }
+}
+
 impl Connection {
     /// A connection that is still to be made; [`log`](Connection::log) is there already.
     pub fn prepare(server: &str, read_timeout: Duration, send_timeout: Duration) -> Connection {
@@ -79,17 +91,7 @@ impl Connection {
             }
         }
         self.0.raw.set(raw);
-        self.listen();
-    }
-
-    /// Lets events come here again, after the TLS handshake had them.
-    pub fn listen(&self) {
-        // SAFETY: a connection that is attached is open, and has its events.
-        unsafe {
-            let raw = self.0.raw.get();
-            (*(*raw).read).handler = Some(on_read);
-            (*(*raw).write).handler = Some(on_write);
-        }
+        self.0.listen();
     }
 
     /// Gives the connection away, open, with nginx's own log; null if it was never made.
@@ -407,6 +409,8 @@ pub unsafe extern "C" fn on_handshake(raw: *mut ngx_connection_t) {
         // SAFETY: nginx passes the connection, which is attached.
         let inner = unsafe { (*raw).data.cast_const().cast::<Inner>().as_ref() };
         let Some(inner) = inner else { return };
+        // Another event that is due already must not start the handshake again.
+        inner.listen();
         inner.handshaken.set(true);
         if let Some(waker) = inner.writer.take() {
             waker.wake();

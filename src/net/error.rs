@@ -19,7 +19,7 @@ pub enum Wait {
 /// Displayed as one clear line, for the log and for the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// No connection to this server, for a reason such as "connection refused".
+    /// No connection to this server, for a reason such as "111: Connection refused".
     Connect {
         to: String,
         reason: String,
@@ -60,7 +60,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Connect { to, reason } => write!(f, "connect to {to} failed: {reason}"),
+            Error::Connect { to, reason } => write!(f, "connect() to {to} failed ({reason})"),
             Error::Io { from, reason } => write!(f, "connection to {from} failed: {reason}"),
             Error::Timeout { with, wait } => {
                 let wait = match wait {

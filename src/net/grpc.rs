@@ -27,6 +27,7 @@ use super::target::Target;
 use super::timer::timeout;
 use super::tls::{ServerName, Tls};
 
+pub use self::status::CANCELLED;
 pub use self::wire::frame;
 
 /// A call or stream to be made.
@@ -130,10 +131,11 @@ impl Call {
         if !is_stream && ending.code == status::OK && !answered {
             ending = Ending::new(status::INTERNAL, "no message");
         }
-        // Envoy's streams get empty maps in place of those that have not come.
         let go_on = !failed
             || (begun || tell(GrpcEvent::InitialMetadata(Vec::new())))
-                && tell(GrpcEvent::TrailingMetadata(Vec::new()));
+                && tell(GrpcEvent::TrailingMetadata(
+                    ending.in_place_of_trailers(begun),
+                ));
         if go_on {
             tell(GrpcEvent::Close {
                 status: ending.code,
@@ -288,7 +290,13 @@ fn ending_of(error: &hyper::Error) -> Ending {
         Some(error) if error.is_reset() => {
             Ending::of_reset(error.reason().unwrap_or(h2::Reason::INTERNAL_ERROR))
         }
-        Some(error) => Ending::new(status::UNAVAILABLE, format!("HTTP/2: {error}")),
+        Some(error) => {
+            let code = match error.is_library() {
+                true => status::INTERNAL,
+                false => status::UNAVAILABLE,
+            };
+            Ending::new(code, format!("HTTP/2: {error}"))
+        }
         None => Ending::new(status::UNAVAILABLE, "connection closed"),
     }
 }

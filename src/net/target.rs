@@ -103,7 +103,8 @@ fn find_block(origin: &Origin, name: &[u8]) -> Option<NonNull<ngx_http_upstream_
     // SAFETY: nginx's upstream module is always there and has a main configuration, whose array
     // holds pointers to the blocks; it lives as long as the cycle.
     unsafe {
-        let index = (*(&raw const ngx_http_upstream_module)).ctx_index;
+        let module = &raw const ngx_http_upstream_module;
+        let index = (*module).ctx_index;
         let main: *const ngx_http_upstream_main_conf_t =
             (*origin.main_conf()?.add(index)).cast_const().cast();
         let blocks = (*main)

@@ -3,6 +3,7 @@
 use std::cell::{Cell, UnsafeCell};
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -34,10 +35,10 @@ pub async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Outp
 /// See [`sleep`].
 pub struct Sleep {
     duration: Duration,
-    timer: Option<Box<Timer>>,
+    timer: Option<Rc<Timer>>,
 }
 
-/// Boxed, because nginx's tree of timers points at the event.
+/// Counted and not boxed, because nginx's tree of timers points at the event as well.
 struct Timer {
     event: UnsafeCell<ngx_event_t>,
     waker: Cell<Option<Waker>>,
@@ -59,22 +60,22 @@ impl Future for Sleep {
 }
 
 impl Timer {
-    fn start(duration: Duration) -> Box<Timer> {
+    fn start(duration: Duration) -> Rc<Timer> {
         // nginx compares times as signed differences.
         const MAX: u128 = (isize::MAX / 2) as u128;
         let milliseconds = duration.as_nanos().div_ceil(1_000_000).min(MAX) as ngx_msec_t;
-        let timer = Box::new(Timer {
+        let timer = Rc::new(Timer {
             // SAFETY: a zeroed event is valid, and not in nginx's tree of timers.
             event: UnsafeCell::new(unsafe { std::mem::zeroed() }),
             waker: Cell::default(),
             fired: Cell::new(false),
         });
-        // SAFETY: the event is in a box, so it stays where it is until `drop` takes it out of
+        // SAFETY: the event is on the heap, so it stays where it is until `drop` takes it out of
         // the tree. With debug logging nginx reads a number at a fixed place behind `data`, which
         // lies in the timer.
         unsafe {
             let event = timer.event.get();
-            (*event).data = (&raw const *timer).cast_mut().cast();
+            (*event).data = Rc::as_ptr(&timer).cast_mut().cast();
             (*event).handler = Some(on_timer);
             (*event).log = (*ngx_cycle).log;
             ngx_add_timer(event, milliseconds);

@@ -112,7 +112,6 @@ pub async fn handshake(connection: &Connection, context: &Context, tls: &Tls) ->
     };
     if result == AGAIN {
         poll_fn(|context| connection.poll_handshake(context)).await;
-        connection.listen();
     } else if result != OK {
         return Err(failed(connection.said("handshake failed")));
     }

@@ -9,7 +9,6 @@ use super::proxy::{Link, NginxProxy};
 use super::tick::Timer;
 use crate::conf::MainConf;
 use crate::http::chain::FilterId;
-use crate::net::{Channels, Origin};
 use crate::nginx::log::{Level, Log};
 
 /// An instance in a worker.
@@ -152,11 +151,10 @@ pub fn start(
     conf: &MainConf,
     module: usize,
     log: Log,
-    net: Option<(Origin, Channels)>,
 ) -> Result<SharedVm, (Option<FilterId>, StartError)> {
     let link = Link::default();
     let module_conf = &conf.modules[module];
-    let proxy = NginxProxy::new(process, conf, module, log, link.clone(), net);
+    let proxy = NginxProxy::new(process, conf, module, log, link.clone());
     let (name, ticks) = (proxy.name.clone(), proxy.ticks.clone());
     let mut vm = Vm::start(engine, &module_conf.program, proxy, module_conf.vm.clone())
         .map_err(|error| (None, error))?;

@@ -1,8 +1,8 @@
 //! What a worker process owns: the engine, the instances of the modules, their root contexts and
 //! ticks.
 
-mod calls;
 mod instance;
+mod outbound;
 mod proxy;
 mod tick;
 
@@ -17,7 +17,6 @@ pub use instance::{Process, SharedVm, Waiter, WorkerVm, start};
 
 use crate::conf::MainConf;
 use crate::http::chain::FilterId;
-use crate::net::{Channels, Origin};
 use crate::nginx::log::{Level, Log};
 use crate::shm;
 
@@ -33,7 +32,6 @@ struct Module {
 /// The runtime of one worker process, for one configuration.
 pub struct Worker {
     engine: Engine,
-    channels: Channels,
     log: Log,
     modules: Vec<Module>,
     conf: *const MainConf,
@@ -65,7 +63,6 @@ impl Worker {
         }
         let worker = Worker {
             engine,
-            channels: Channels::default(),
             log,
             modules: conf
                 .modules
@@ -114,15 +111,7 @@ impl Worker {
             );
             return None;
         }
-        let net = Origin::of_root(self.conf(), self.log).map(|root| (root, self.channels.clone()));
-        match start(
-            Process::Worker,
-            &self.engine,
-            self.conf(),
-            index,
-            self.log,
-            net,
-        ) {
+        match start(Process::Worker, &self.engine, self.conf(), index, self.log) {
             Ok(vm) => {
                 vm.set_timers();
                 module.retry_at.set(None);

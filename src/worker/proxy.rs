@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proxy_wasm_host::{CallId, ContextId, GrpcCall, HttpCall, LogLevel, Proxy, Status};
 
-use super::calls::Outside;
 use super::instance::{Instance, Process, SharedVm};
+use super::outbound::Outbound;
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
-use crate::net::{Channels, Origin};
 use crate::nginx::log::{Level, Log, printable};
 use crate::shm::Shared;
 use crate::shm::queues::Listener;
@@ -27,7 +26,7 @@ pub struct NginxProxy {
     /// Index in [`MainConf::modules`].
     module: usize,
     /// `None`: the check of the configuration makes no calls.
-    outside: Option<Outside>,
+    outbound: Option<Outbound>,
     shared: Option<Rc<Shared>>,
     /// Number of the instance among those of its process, for its queues.
     number: u64,
@@ -58,13 +57,16 @@ impl NginxProxy {
         module: usize,
         log: Log,
         link: Link,
-        net: Option<(Origin, Channels)>,
     ) -> NginxProxy {
         let name: Rc<str> = conf.modules[module].name.as_str().into();
+        let channels = conf.channels().clone();
+        let outbound = match process {
+            Process::Check => None,
+            Process::Worker => Outbound::new(conf, name.clone(), log, link.clone(), channels),
+        };
         NginxProxy {
-            outside: net
-                .map(|(root, channels)| Outside::new(name.clone(), root, channels, link.clone())),
             name,
+            outbound,
             log,
             ticks: Rc::default(),
             link,
@@ -84,8 +86,8 @@ impl NginxProxy {
     }
 
     /// Does something with the calls. In the check of the configuration they never end.
-    fn outside(&self, act: impl FnOnce(&Outside) -> Result<(), Status>) -> Result<(), Status> {
-        self.outside.as_ref().map_or(Ok(()), act)
+    fn outbound(&self, act: impl FnOnce(&Outbound) -> Result<(), Status>) -> Result<(), Status> {
+        self.outbound.as_ref().map_or(Ok(()), act)
     }
 
     fn shared(&self) -> Result<&Shared, Status> {
@@ -160,7 +162,7 @@ impl Proxy for NginxProxy {
         id: CallId,
         call: &HttpCall<'_>,
     ) -> Result<(), Status> {
-        self.outside(|outside| outside.calls.http(&outside.origin(stream)?, id, call))
+        self.outbound(|outbound| outbound.calls.http(&outbound.origin(stream)?, id, call))
     }
 
     fn grpc_call(
@@ -169,21 +171,28 @@ impl Proxy for NginxProxy {
         id: CallId,
         call: &GrpcCall<'_>,
     ) -> Result<(), Status> {
-        self.outside(|outside| outside.calls.grpc(&outside.origin(stream)?, id, call))
+        self.outbound(|outbound| outbound.calls.grpc(&outbound.origin(stream)?, id, call))
     }
 
     fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
-        self.outside(|outside| outside.calls.grpc_send(id, message, end))
+        self.outbound(|outbound| outbound.calls.grpc_send(id, message, end))
     }
 
     fn grpc_close(&self, id: CallId) -> Result<(), Status> {
-        self.outside(|outside| outside.calls.grpc_close(id))
+        self.outbound(|outbound| outbound.calls.grpc_close(id))
     }
 
     fn cancel_call(&self, id: CallId) {
-        if let Some(outside) = &self.outside {
-            outside.calls.cancel(id);
+        if let Some(outbound) = &self.outbound {
+            outbound.calls.cancel(id);
         }
+    }
+
+    fn detach_call(&self, id: CallId) -> bool {
+        if let Some(outbound) = &self.outbound {
+            outbound.calls.abandon(id);
+        }
+        self.outbound.is_some()
     }
 
     fn shared_data(&self, key: &[u8], out: &mut Vec<u8>) -> Result<u32, Status> {

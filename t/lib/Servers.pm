@@ -36,6 +36,12 @@ my $owner = $$;
 
 sub faults { return Servers->new(['python3', '-B', "$FindBin::Bin/servers/faults"], @_) }
 
+# A DNS server at a UDP port of 127.0.0.1: dns($port, 'name=address', ...); see t/servers/dns.py.
+sub dns {
+    my ($port, @names) = @_;
+    return Servers->new(['python3', '-B', "$FindBin::Bin/servers/dns.py", "udp:127.0.0.1:$port", @names]);
+}
+
 sub grpc {
     my $python = $ENV{TEST_NGINX_PYTHON} or die "no TEST_NGINX_PYTHON: run the tests with scripts/prove\n";
     return Servers->new([$python, '-B', "$FindBin::Bin/servers/grpc_server.py"], @_);

@@ -18,8 +18,10 @@ my $json = JSON::PP->new->canonical;
 
 # A `server` with a location for each call, for a module: /MODULE/set, /get, /resolve, /put, /take.
 # Arguments come in request headers; the answer has the worker in X-Pid and the status in X-Status.
+# A hash as the last argument has more calls: what each does in `request_headers`.
 sub shared_server {
     my @modules = @_;
+    my $more = ref $modules[-1] ? pop @modules : {};
     my $header = sub { +{header => ['request', "x-$_[0]"]} };
     my $answer = sub {
         my ($body, @more) = @_;
@@ -31,6 +33,7 @@ sub shared_server {
         resolve => [['resolve_queue', $header->('vm'), $header->('name'), 'q'], $answer->({var => 'q'})],
         put => [['enqueue', $header->('queue'), $header->('value')], $answer->('')],
         take => [['dequeue', $header->('queue'), 'v'], $answer->({var => 'v'})],
+        %$more,
     );
     my $locations = '';
     for my $module (@modules) {

@@ -8,6 +8,7 @@ use wasm_runtime::wasmtime::{Memory, TypedFunc};
 use crate::abi::{AbiVersion, Status};
 use crate::calls::CallId;
 use crate::context::{Context, Contexts, Phase};
+use crate::foreign::Declared;
 use crate::pending::{CallKind, Calls, Incoming};
 use crate::traits::Proxy;
 use crate::vm::{ContextId, PluginConfig, VmConfig};
@@ -29,6 +30,8 @@ pub(crate) struct State<P: Proxy> {
     pub incoming: Option<Incoming>,
     /// Code and message of the last gRPC call or stream that ended.
     pub grpc_status: (u32, Vec<u8>),
+    /// Properties that the guest has declared.
+    pub declared: Declared,
     /// The guest's exported memory, looked up at first use.
     pub memory: Option<Memory>,
     pub allocator: Allocator,
@@ -79,6 +82,7 @@ impl<P: Proxy> State<P> {
             calls: Calls::default(),
             incoming: None,
             grpc_status: (0, Vec::new()),
+            declared: Declared::default(),
             memory: None,
             allocator: Allocator::Unknown,
             scratch: Vec::new(),
@@ -135,7 +139,11 @@ impl<P: Proxy> State<P> {
                 }
             }
         }
-        self.contexts.remove(id);
+        if let Some(context) = self.contexts.remove(id)
+            && context.root.is_none()
+        {
+            self.declared.forget(id);
+        }
     }
 
     /// `proxy_done` of the current context.

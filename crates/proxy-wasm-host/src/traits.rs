@@ -93,8 +93,9 @@ pub trait HttpStream: Clone + 'static {
         Err(Status::Unimplemented)
     }
 
-    /// Sets a value of this request that the filters behind this one and the proxy's own
-    /// `filter_state` readers see, by a single name (Envoy's `set_envoy_filter_state`).
+    /// Sets a value of this request that the other filters and the proxy's own readers see, by a
+    /// single name (Envoy's `set_envoy_filter_state`). Guests read it as the property of the path
+    /// `filter_state`, name.
     fn set_filter_state(&self, name: &[u8], value: &[u8]) -> Result<(), Status> {
         let _ = (name, value);
         Err(Status::Unimplemented)

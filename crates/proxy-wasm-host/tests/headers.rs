@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::proxy::pairs;
+use common::stream::pairs;
 use common::{Guest, MockStream, run, run_guest};
 use proxy_wasm_host::MapType;
 
@@ -182,7 +182,7 @@ fn broken_maps_change_nothing() {
 #[test]
 fn unknown_maps_and_those_not_available_now() {
     // 1 exists but has no map now; 8 does not exist.
-    for map in ["#1", "#6", "#8", "#-1"] {
+    for map in ["#1", "#8", "#-1"] {
         let body = "(call $note (call $proxy_get_header_map_value MAP {a} @))
              (call $note (call $proxy_get_header_map_pairs MAP @))
              (call $note (call $proxy_get_header_map_size MAP #16))
@@ -193,6 +193,28 @@ fn unknown_maps_and_those_not_available_now() {
             .replace("MAP", map);
         let (statuses, _) = run(&body, &stream());
         assert_eq!(statuses, [BAD_ARGUMENT; 7], "map {map}");
+    }
+}
+
+#[test]
+fn maps_of_calls_have_no_pairs_outside_of_their_callbacks() {
+    for map in ["#4", "#5", "#6", "#7"] {
+        let body = "(call $note (call $proxy_get_header_map_pairs MAP @))
+             (call $say_number_at (i32.load #16))
+             (call $note (call $proxy_get_header_map_size MAP #16))
+             (call $note (call $proxy_get_header_map_value MAP {a} @))
+             (call $note (call $proxy_add_header_map_value MAP {a} {b}))
+             (call $note (call $proxy_set_header_map_pairs MAP #0 #0))"
+            .replace("MAP", map);
+        // Not even where the stream has such a map.
+        let stream = stream().map(MapType::CallHeaders, &[("a", "b")]);
+        let (statuses, said) = run(&body, &stream);
+        assert_eq!(
+            statuses,
+            [OK, OK, BAD_ARGUMENT, BAD_ARGUMENT, BAD_ARGUMENT],
+            "map {map}"
+        );
+        assert_eq!(said, ["0"]);
     }
 }
 

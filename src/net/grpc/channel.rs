@@ -141,7 +141,11 @@ async fn run(channel: Weak<Channel>, origin: Origin, target: Target, tls: Option
         return;
     };
     let opened = async {
-        let want = Want { tls, fresh: true };
+        let want = Want {
+            tls,
+            fresh: true,
+            deadline: None,
+        };
         let conn = connect(&origin, &target, &want)
             .await
             .map_err(|error| error.to_string())?;

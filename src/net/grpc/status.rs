@@ -1,6 +1,7 @@
 //! How a gRPC call ended: its status code and message.
 
 use http::{HeaderMap, StatusCode};
+use proxy_wasm_host::OwnedPairs;
 
 /// What the server has told at the end, or what is told in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,21 @@ impl Ending {
             _ => INTERNAL,
         };
         Ending::new(code, format!("stream reset: {}", reason.description()))
+    }
+
+    /// The trailing metadata that Envoy tells a stream where none have come: nothing in the middle
+    /// of a response, and what a server would have sent in place of a whole one.
+    pub fn in_place_of_trailers(&self, begun: bool) -> OwnedPairs {
+        if begun {
+            return Vec::new();
+        }
+        let pair = |name: &[u8], value: &[u8]| (name.to_vec(), value.to_vec());
+        vec![
+            pair(b":status", b"200"),
+            pair(b"content-type", b"application/grpc"),
+            pair(b"grpc-status", self.code.to_string().as_bytes()),
+            pair(b"grpc-message", &self.message),
+        ]
     }
 }
 

@@ -4,7 +4,11 @@
 //! One more is a function of the type [`Function`] and its line in [`named`]. Those of the proxy
 //! come by [`Proxy::foreign_function`].
 
+mod filter_state;
+mod signature;
 mod zlib;
+
+pub(crate) use filter_state::{Declared, property, set_property};
 
 use crate::abi::Status;
 use crate::state::State;
@@ -17,6 +21,9 @@ fn named<P: Proxy>(name: &[u8]) -> Option<Function<P>> {
     Some(match name {
         b"compress" => |_, arguments, out| zlib::compress(arguments, out),
         b"uncompress" => |_, arguments, out| zlib::uncompress(arguments, out),
+        b"verify_signature" => |_, arguments, out| signature::verify(arguments, out),
+        b"set_envoy_filter_state" => |state, arguments, _| filter_state::set(state, arguments),
+        b"declare_property" => |state, arguments, _| filter_state::declare(state, arguments),
         b"clear_route_cache" => |state, _, _| clear_route_cache(state),
         _ => return None,
     })

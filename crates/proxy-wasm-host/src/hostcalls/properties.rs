@@ -4,6 +4,7 @@ use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
 use crate::abi::Status;
+use crate::foreign;
 use crate::memory::{Out, give_scratch, parts, slice};
 use crate::pending::Incoming;
 use crate::state::State;
@@ -63,7 +64,10 @@ fn get<P: Proxy>(
                     };
                 }
                 match state.stream() {
-                    Some(stream) => stream.property(path, value),
+                    Some(stream) => match (stream.property(path, value), path) {
+                        (Err(Status::NotFound), [name]) => foreign::property(stream, name, value),
+                        (result, _) => result,
+                    },
                     None => state.proxy.property(path, value),
                 }
             })
@@ -94,6 +98,11 @@ fn set<P: Proxy>(
         let (memory, state) = parts(&mut caller)?;
         let value = slice(memory, value, value_len)?;
         with_path(slice(memory, path, path_len)?, |path| {
+            if let [name] = path
+                && let Some(result) = foreign::set_property(state, name, value)
+            {
+                return result;
+            }
             let stream = state.stream().ok_or(Status::NotFound)?;
             stream.set_property(path, value)
         })

@@ -191,3 +191,18 @@ const HELPERS: &str = r#"
     (func $say_number_at (param $at i32)
         (call $say_number (i64.extend_i32_u (i32.load (local.get $at)))))
 "#;
+
+/// Any bytes as a text of a body, braces included.
+pub fn bytes(bytes: &[u8]) -> String {
+    let bytes: String = bytes.iter().map(|b| format!("\\x{b:02x}")).collect();
+    format!("{{{bytes}}}")
+}
+
+/// A serialized map as a text of a body.
+pub fn map(pairs: &[(&str, &str)]) -> String {
+    bytes(&proxy_wasm_host::serialize_map(|visit| {
+        for (key, value) in pairs {
+            visit(key.as_bytes(), value.as_bytes());
+        }
+    }))
+}

@@ -4,11 +4,13 @@
 pub mod guest;
 pub mod imports;
 pub mod proxy;
+pub mod stream;
 
 use proxy_wasm_host::{Action, ContextId, Engine, PluginConfig, Program, StartError, Vm, VmConfig};
 
 pub use guest::Guest;
-pub use proxy::{MockProxy, MockStream};
+pub use proxy::MockProxy;
+pub use stream::MockStream;
 
 /// A VM with a root context, and what it talks to.
 pub struct Host {

@@ -1,231 +1,14 @@
 //! A proxy that records what a guest does to it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use proxy_wasm_host::{
-    BufferType, ContextId, HttpStream, LocalResponse, LogLevel, MapType, Proxy, Status, StreamType,
+    CallId, ContextId, GrpcCall, HttpCall, LogLevel, MetricType, Pairs, Proxy, Status,
 };
 
-pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
-
-#[derive(Clone, Default)]
-pub struct MockStream {
-    inner: Rc<StreamData>,
-}
-
-#[derive(Default)]
-struct StreamData {
-    maps: RefCell<[Option<Pairs>; 8]>,
-    buffers: RefCell<[Option<Vec<u8>>; 9]>,
-    properties: RefCell<Pairs>,
-    events: RefCell<Vec<String>>,
-    /// Visits one pair more the second time.
-    fickle: Cell<u32>,
-}
-
-pub fn pairs(list: &[(&str, &str)]) -> Pairs {
-    list.iter()
-        .map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec()))
-        .collect()
-}
-
-impl MockStream {
-    pub fn map(self, map: MapType, list: &[(&str, &str)]) -> MockStream {
-        self.inner.maps.borrow_mut()[map as usize] = Some(pairs(list));
-        self
-    }
-
-    pub fn buffer(self, buffer: BufferType, bytes: &[u8]) -> MockStream {
-        self.inner.buffers.borrow_mut()[buffer as usize] = Some(bytes.to_vec());
-        self
-    }
-
-    /// `path` with its segments joined by dots.
-    pub fn with_property(self, path: &str, value: &[u8]) -> MockStream {
-        let property = (path.as_bytes().to_vec(), value.to_vec());
-        self.inner.properties.borrow_mut().push(property);
-        self
-    }
-
-    pub fn fickle(self) -> MockStream {
-        self.inner.fickle.set(1);
-        self
-    }
-
-    pub fn get_map(&self, map: MapType) -> Pairs {
-        self.inner.maps.borrow()[map as usize].clone().unwrap()
-    }
-
-    pub fn get_buffer(&self, buffer: BufferType) -> Vec<u8> {
-        self.inner.buffers.borrow()[buffer as usize]
-            .clone()
-            .unwrap()
-    }
-
-    pub fn take_events(&self) -> Vec<String> {
-        self.inner.events.take()
-    }
-
-    /// Handles of this stream, this one included.
-    pub fn handles(&self) -> usize {
-        Rc::strong_count(&self.inner)
-    }
-
-    fn event(&self, event: String) {
-        self.inner.events.borrow_mut().push(event);
-    }
-
-    fn edit(&self, map: MapType, edit: impl FnOnce(&mut Pairs)) -> Result<(), Status> {
-        let mut maps = self.inner.maps.borrow_mut();
-        edit(maps[map as usize].as_mut().ok_or(Status::BadArgument)?);
-        Ok(())
-    }
-}
-
-impl HttpStream for MockStream {
-    fn map_visit(&self, map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Status> {
-        let maps = self.inner.maps.borrow();
-        let pairs = maps[map as usize].as_ref().ok_or(Status::BadArgument)?;
-        for (key, value) in pairs {
-            visit(key, value);
-        }
-        match self.inner.fickle.get() {
-            0 => {}
-            1 => self.inner.fickle.set(2),
-            _ => visit(b"one", b"more"),
-        }
-        Ok(())
-    }
-
-    fn map_get(
-        &self,
-        map: MapType,
-        key: &[u8],
-        found: &mut dyn FnMut(&[u8]),
-    ) -> Result<bool, Status> {
-        let maps = self.inner.maps.borrow();
-        let pairs = maps[map as usize].as_ref().ok_or(Status::BadArgument)?;
-        let pair = pairs.iter().find(|(k, _)| k.eq_ignore_ascii_case(key));
-        if let Some((_, value)) = pair {
-            found(value);
-        }
-        Ok(pair.is_some())
-    }
-
-    fn map_add(&self, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
-        self.edit(map, |pairs| pairs.push((key.to_vec(), value.to_vec())))
-    }
-
-    fn map_replace(&self, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
-        self.edit(map, |pairs| {
-            pairs.retain(|(k, _)| !k.eq_ignore_ascii_case(key));
-            pairs.push((key.to_vec(), value.to_vec()));
-        })
-    }
-
-    fn map_remove(&self, map: MapType, key: &[u8]) -> Result<(), Status> {
-        self.edit(map, |pairs| {
-            pairs.retain(|(k, _)| !k.eq_ignore_ascii_case(key))
-        })
-    }
-
-    fn map_set_pairs(&self, map: MapType, list: &[(&[u8], &[u8])]) -> Result<(), Status> {
-        self.edit(map, |pairs| {
-            *pairs = list.iter().map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
-        })
-    }
-
-    fn buffer_len(&self, buffer: BufferType) -> Result<usize, Status> {
-        let buffers = self.inner.buffers.borrow();
-        let buffer = buffers[buffer as usize].as_ref().ok_or(Status::NotFound)?;
-        Ok(buffer.len())
-    }
-
-    fn buffer_read(
-        &self,
-        buffer: BufferType,
-        start: usize,
-        len: usize,
-        found: &mut dyn FnMut(&[u8]),
-    ) -> Result<(), Status> {
-        let buffers = self.inner.buffers.borrow();
-        let buffer = buffers[buffer as usize].as_ref().ok_or(Status::NotFound)?;
-        // Small pieces, and an empty one.
-        found(&[]);
-        for piece in buffer[start..start + len].chunks(3) {
-            found(piece);
-        }
-        Ok(())
-    }
-
-    fn buffer_replace(
-        &self,
-        buffer: BufferType,
-        start: usize,
-        len: usize,
-        data: &[u8],
-    ) -> Result<(), Status> {
-        let mut buffers = self.inner.buffers.borrow_mut();
-        let buffer = buffers[buffer as usize].as_mut().ok_or(Status::NotFound)?;
-        buffer.splice(start..start + len, data.iter().copied());
-        Ok(())
-    }
-
-    fn property(&self, path: &[&[u8]], out: &mut Vec<u8>) -> Result<(), Status> {
-        let path = path.join(&b'.');
-        let properties = self.inner.properties.borrow();
-        let (_, value) = properties
-            .iter()
-            .find(|(known, _)| *known == path)
-            .ok_or(Status::NotFound)?;
-        out.extend_from_slice(value);
-        Ok(())
-    }
-
-    fn set_property(&self, path: &[&[u8]], value: &[u8]) -> Result<(), Status> {
-        let path = path.join(&b'.');
-        if path == b"read.only" {
-            return Err(Status::NotFound);
-        }
-        let mut properties = self.inner.properties.borrow_mut();
-        properties.push((path, value.to_vec()));
-        Ok(())
-    }
-
-    fn continue_stream(&self, stream: StreamType) -> Result<(), Status> {
-        self.event(format!("continue {stream:?}"));
-        Ok(())
-    }
-
-    fn close_stream(&self, stream: StreamType) -> Result<(), Status> {
-        self.event(format!("close {stream:?}"));
-        Ok(())
-    }
-
-    fn send_local_response(&self, response: &LocalResponse<'_>) -> Result<(), Status> {
-        let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
-        let headers: Vec<_> = response
-            .headers
-            .iter()
-            .map(|(k, v)| format!("{}={}", text(k), text(v)))
-            .collect();
-        self.event(format!(
-            "respond {} details={} headers=[{}] body={} grpc={:?}",
-            response.status,
-            text(response.details),
-            headers.join(","),
-            text(response.body),
-            response.grpc_status
-        ));
-        Ok(())
-    }
-
-    fn clear_route_cache(&self) -> Result<(), Status> {
-        self.event("clear".into());
-        Ok(())
-    }
-}
+use super::stream::{MockStream, text};
 
 #[derive(Clone)]
 pub struct MockProxy {
@@ -236,6 +19,12 @@ struct ProxyData {
     level: Cell<LogLevel>,
     logs: RefCell<Vec<(bool, LogLevel, String)>>,
     ticks: RefCell<Vec<(ContextId, u32)>>,
+    events: RefCell<Vec<String>>,
+    /// May calls outlive their streams?
+    detach: Cell<bool>,
+    data: RefCell<HashMap<Vec<u8>, (Vec<u8>, u32)>>,
+    queues: RefCell<Vec<(Vec<u8>, VecDeque<Vec<u8>>)>>,
+    metrics: RefCell<Vec<(MetricType, Vec<u8>, u64)>>,
 }
 
 impl Default for MockProxy {
@@ -245,6 +34,11 @@ impl Default for MockProxy {
                 level: Cell::new(LogLevel::Debug),
                 logs: RefCell::default(),
                 ticks: RefCell::default(),
+                events: RefCell::default(),
+                detach: Cell::new(false),
+                data: RefCell::default(),
+                queues: RefCell::default(),
+                metrics: RefCell::default(),
             }),
         }
     }
@@ -268,6 +62,40 @@ impl MockProxy {
     pub fn take_ticks(&self) -> Vec<(ContextId, u32)> {
         self.inner.ticks.take()
     }
+
+    /// What was asked of it since the last time.
+    pub fn take_events(&self) -> Vec<String> {
+        self.inner.events.take()
+    }
+
+    pub fn set_detach(&self, detach: bool) {
+        self.inner.detach.set(detach);
+    }
+
+    fn event(&self, event: String) {
+        self.inner.events.borrow_mut().push(event);
+    }
+}
+
+fn list(pairs: Pairs<'_>) -> String {
+    let pairs: Vec<_> = pairs
+        .iter()
+        .map(|(k, v)| format!("{}={}", text(k), text(v)))
+        .collect();
+    pairs.join(",")
+}
+
+fn name(stream: Option<&MockStream>) -> String {
+    stream.map_or("root".into(), MockStream::name)
+}
+
+/// What upstreams of these names make of a call.
+fn known(upstream: &[u8], unknown: Status) -> Result<(), Status> {
+    match upstream {
+        b"unknown" => Err(unknown),
+        b"broken" => Err(Status::Unimplemented),
+        _ => Ok(()),
+    }
 }
 
 impl Proxy for MockProxy {
@@ -281,7 +109,7 @@ impl Proxy for MockProxy {
         assert!(level >= self.inner.level.get());
         let message = match std::str::from_utf8(message) {
             Ok(text) => text.to_owned(),
-            Err(_) => message.escape_ascii().to_string(),
+            Err(_) => text(message),
         };
         let entry = (stream.is_some(), level, message);
         self.inner.logs.borrow_mut().push(entry);
@@ -302,5 +130,173 @@ impl Proxy for MockProxy {
     fn set_tick_period(&self, root: ContextId, milliseconds: u32) -> Result<(), Status> {
         self.inner.ticks.borrow_mut().push((root, milliseconds));
         Ok(())
+    }
+
+    fn http_call(
+        &self,
+        stream: Option<&MockStream>,
+        id: CallId,
+        call: &HttpCall<'_>,
+    ) -> Result<(), Status> {
+        known(call.upstream, Status::BadArgument)?;
+        self.event(format!(
+            "http {id} {} of {}: [{}] {} [{}] {:?}",
+            text(call.upstream),
+            name(stream),
+            list(call.headers),
+            text(call.body),
+            list(call.trailers),
+            call.timeout
+        ));
+        Ok(())
+    }
+
+    fn grpc_call(
+        &self,
+        stream: Option<&MockStream>,
+        id: CallId,
+        call: &GrpcCall<'_>,
+    ) -> Result<(), Status> {
+        known(call.upstream, Status::ParseFailure)?;
+        self.event(format!(
+            "grpc {id} {} of {}: {}/{} [{}] {:?} {:?}",
+            text(call.upstream),
+            name(stream),
+            text(call.service),
+            text(call.method),
+            list(call.initial_metadata),
+            call.message.map(text),
+            call.timeout
+        ));
+        Ok(())
+    }
+
+    fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
+        self.event(format!("send {id} {} {end}", text(message)));
+        Ok(())
+    }
+
+    fn grpc_close(&self, id: CallId) -> Result<(), Status> {
+        self.event(format!("close {id}"));
+        Ok(())
+    }
+
+    fn cancel_call(&self, id: CallId) {
+        self.event(format!("cancel {id}"));
+    }
+
+    fn detach_call(&self, id: CallId) -> bool {
+        if self.inner.detach.get() {
+            self.event(format!("detach {id}"));
+        }
+        self.inner.detach.get()
+    }
+
+    fn foreign_function(
+        &self,
+        stream: Option<&MockStream>,
+        function: &[u8],
+        arguments: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Option<Result<(), Status>> {
+        match function {
+            b"mock.reverse" => {
+                self.event(format!("reverse of {}", name(stream)));
+                out.extend(arguments.iter().rev());
+                Some(Ok(()))
+            }
+            b"mock.fail" => Some(Err(Status::SerializationFailure)),
+            _ => None,
+        }
+    }
+
+    fn shared_data(&self, key: &[u8], out: &mut Vec<u8>) -> Result<u32, Status> {
+        let data = self.inner.data.borrow();
+        let (value, cas) = data.get(key).ok_or(Status::NotFound)?;
+        out.extend_from_slice(value);
+        Ok(*cas)
+    }
+
+    fn set_shared_data(&self, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
+        let mut data = self.inner.data.borrow_mut();
+        let now = data.get(key).map_or(0, |(_, cas)| *cas);
+        if cas != 0 && cas != now {
+            return Err(Status::CasMismatch);
+        }
+        data.insert(key.to_vec(), (value.to_vec(), now + 1));
+        Ok(())
+    }
+
+    fn register_queue(&self, root: ContextId, name: &[u8]) -> Result<u32, Status> {
+        self.event(format!("register {} for {root}", text(name)));
+        let mut queues = self.inner.queues.borrow_mut();
+        if let Some(known) = queues.iter().position(|(known, _)| known == name) {
+            return Ok(known as u32 + 1);
+        }
+        queues.push((name.to_vec(), VecDeque::new()));
+        Ok(queues.len() as u32)
+    }
+
+    fn resolve_queue(&self, vm_id: &[u8], name: &[u8]) -> Result<u32, Status> {
+        self.event(format!("resolve {} of {}", text(name), text(vm_id)));
+        let queues = self.inner.queues.borrow();
+        let known = queues.iter().position(|(known, _)| known == name);
+        known.map(|at| at as u32 + 1).ok_or(Status::NotFound)
+    }
+
+    fn enqueue(&self, queue: u32, message: &[u8]) -> Result<(), Status> {
+        let mut queues = self.inner.queues.borrow_mut();
+        let queue = queues.get_mut((queue as usize).wrapping_sub(1));
+        queue.ok_or(Status::NotFound)?.1.push_back(message.to_vec());
+        Ok(())
+    }
+
+    fn dequeue(&self, queue: u32, out: &mut Vec<u8>) -> Result<(), Status> {
+        let mut queues = self.inner.queues.borrow_mut();
+        let queue = queues.get_mut((queue as usize).wrapping_sub(1));
+        let message = queue.ok_or(Status::NotFound)?.1.pop_front();
+        out.extend(message.ok_or(Status::Empty)?);
+        Ok(())
+    }
+
+    fn define_metric(&self, metric: MetricType, name: &[u8]) -> Result<u32, Status> {
+        let mut metrics = self.inner.metrics.borrow_mut();
+        if let Some(known) = metrics.iter().position(|known| known.1 == name) {
+            return if metrics[known].0 == metric {
+                Ok(known as u32 + 1)
+            } else {
+                Err(Status::BadArgument)
+            };
+        }
+        metrics.push((metric, name.to_vec(), 0));
+        Ok(metrics.len() as u32)
+    }
+
+    fn increment_metric(&self, metric: u32, offset: i64) -> Result<(), Status> {
+        let mut metrics = self.inner.metrics.borrow_mut();
+        let metric = metrics.get_mut((metric as usize).wrapping_sub(1));
+        let (kind, _, value) = metric.ok_or(Status::NotFound)?;
+        match kind {
+            MetricType::Counter if offset < 0 => return Err(Status::BadArgument),
+            MetricType::Histogram => return Err(Status::BadArgument),
+            _ => *value = value.wrapping_add_signed(offset),
+        }
+        Ok(())
+    }
+
+    fn record_metric(&self, metric: u32, value: u64) -> Result<(), Status> {
+        let mut metrics = self.inner.metrics.borrow_mut();
+        let metric = metrics.get_mut((metric as usize).wrapping_sub(1));
+        metric.ok_or(Status::NotFound)?.2 = value;
+        Ok(())
+    }
+
+    fn metric(&self, metric: u32) -> Result<u64, Status> {
+        let metrics = self.inner.metrics.borrow();
+        let metric = metrics.get((metric as usize).wrapping_sub(1));
+        match metric.ok_or(Status::NotFound)? {
+            (MetricType::Histogram, ..) => Err(Status::BadArgument),
+            (_, _, value) => Ok(*value),
+        }
     }
 }

@@ -1,24 +1,32 @@
-//! The outbound calls of an instance.
+//! Outbound calls of an instance.
 
 use std::rc::Rc;
 
 use proxy_wasm_host::Status;
 
 use super::proxy::Link;
+use crate::conf::MainConf;
 use crate::http::stream::Stream;
 use crate::net::{Calls, Channels, Event, Origin};
+use crate::nginx::log::Log;
 
-/// An instance's calls, and what those of its root contexts are made with.
-pub(super) struct Outside {
+/// What an instance in a worker has for its calls; a check makes none.
+pub struct Outbound {
     pub calls: Calls,
+    /// Whose calls those of root contexts are.
     root: Origin,
 }
 
-impl Outside {
-    /// What comes of the calls is told to the instance that `link` leads to, from nginx's event
-    /// loop.
-    pub fn new(name: Rc<str>, root: Origin, channels: Channels, link: Link) -> Outside {
-        let calls = Calls::new(name, channels, move |id, event| {
+impl Outbound {
+    /// `log` must live as long as the instance.
+    pub fn new(
+        conf: &MainConf,
+        module: Rc<str>,
+        log: Log,
+        link: Link,
+        channels: Channels,
+    ) -> Option<Outbound> {
+        let calls = Calls::new(module, channels, move |id, event| {
             if let Some(instance) = link.instance() {
                 instance.call_logged(|vm| match event {
                     Event::Http(response) => vm.on_http_call_response(id, response),
@@ -26,10 +34,13 @@ impl Outside {
                 });
             }
         });
-        Outside { calls, root }
+        Some(Outbound {
+            calls,
+            root: Origin::of_root(conf, log)?,
+        })
     }
 
-    /// What a call of a stream, or of a root context, is made with.
+    /// Whose call it is.
     pub fn origin(&self, stream: Option<&Stream>) -> Result<Origin, Status> {
         match stream {
             Some(stream) => stream

@@ -1,0 +1,212 @@
+"""Runs the same filters and requests on Envoy and on this nginx, and prints every difference in what
+client, upstream and filters saw.
+
+    python3 conformance --envoy FILE --nginx FILE --module FILE --filters DIRECTORY [--work DIRECTORY]
+                        [--show] [CASE...]
+
+CASE is a case's name or its beginning. --show prints what each proxy did, also where they agree.
+Exit status: 0 if all differences are those listed in known.json; 1 if there are others; 2 if a proxy
+or a tool is missing or does not start.
+"""
+
+import argparse
+import concurrent.futures
+import difflib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import envoy
+import known
+import nginx
+import normal
+from cases import load
+from proxy import Proxy
+from run import Stage, free_port, run
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+START = 90
+WORKERS = 6
+
+
+class Failure(Exception):
+    """What makes a comparison impossible."""
+
+
+def fail(message):
+    raise Failure(message)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="conformance")
+    for option in ("envoy", "nginx", "module", "filters"):
+        parser.add_argument(f"--{option}", required=True)
+    parser.add_argument("--python", help="an interpreter with grpcio, for the cases of gRPC")
+    parser.add_argument("--work", help="where configurations and logs stay")
+    parser.add_argument("--show", action="store_true")
+    parser.add_argument("--only", choices=("envoy", "nginx"), help="runs one proxy, and shows what it did")
+    parser.add_argument("case", nargs="*")
+    options = parser.parse_args()
+    for path in (options.envoy, options.nginx, options.module, options.filters):
+        if not os.path.exists(path):
+            fail(f"no {path}: run it as `make conformance`")
+
+    cases = [case for case in load() if not options.case or any(map(case.name.startswith, options.case))]
+    if not cases:
+        fail("no such case")
+    guests = {
+        name[:-5]: os.path.abspath(os.path.join(options.filters, name))
+        for name in os.listdir(options.filters)
+        if name.endswith(".wasm")
+    }
+    for number, case in enumerate(cases):
+        case.id = f"c{number}"
+        for filter in case.filters:
+            if filter.guest not in guests:
+                fail(f"{case.name}: no {filter.guest}.wasm in {options.filters}: run `make filters`")
+
+    with tempfile.TemporaryDirectory(prefix="conformance-") as temporary:
+        work = options.work or temporary
+        os.makedirs(work, exist_ok=True)
+        begun = time.monotonic()
+        grpc = Grpc(options.python) if any(case.grpc for case in cases) else None
+        try:
+            names = [options.only] if options.only else ["envoy", "nginx"]
+            starters = {"envoy": start_envoy, "nginx": start_nginx}
+            # Side by side: both spend most of the time in compiling guests, on one processor each.
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                runs = {
+                    name: pool.submit(run_all, name, starters[name], cases, guests, options, work, grpc)
+                    for name in names
+                }
+                results = {name: run.result() for name, run in runs.items()}
+        finally:
+            if grpc:
+                grpc.stop()
+        seconds = time.monotonic() - begun
+    if options.only:
+        show(cases, results[options.only])
+        return 0
+    return report(cases, results, options, seconds)
+
+
+class Grpc:
+    """The tests' gRPC server, which lives as long as its standard input is open."""
+
+    def __init__(self, python):
+        self.port = free_port()
+        script = os.path.join(HERE, "..", "t", "servers", "grpc_server.py")
+        self.process = subprocess.Popen(
+            [python or sys.executable, script, f"tcp:127.0.0.1:{self.port}"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        if self.process.stdout.readline().strip() != "ready":
+            fail("the gRPC server does not start: run `scripts/setup test`")
+
+    def stop(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def start_envoy(cases, stage, guests, options, work):
+    conf = envoy.configuration(cases, stage.ports, stage.upstreams, guests)
+    file = nginx.write(work, "envoy.json", json.dumps(conf, indent=1))
+    command = [options.envoy, "-c", file, "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning",
+               "--component-log-level", "wasm:trace", "--drain-time-s", "1", "--parent-shutdown-time-s", "2"]
+    return Proxy("Envoy", command, envoy.parse)
+
+
+def start_nginx(cases, stage, guests, options, work):
+    os.makedirs(os.path.join(work, "logs"), exist_ok=True)
+    module = os.path.abspath(options.module)
+    conf = nginx.configuration(cases, stage.ports, stage.upstreams, guests, module, work)
+    file = nginx.write(work, "nginx.conf", conf)
+    return Proxy("nginx", [options.nginx, "-p", work, "-c", file, "-e", "stderr"], nginx.parse)
+
+
+def run_all(name, start, cases, guests, options, work, grpc):
+    if name == "nginx":
+        cases = [case for case in cases if not case.envoy_only]
+    begun = time.monotonic()
+    stage = Stage(cases, grpc and grpc.port)
+    proxy = start(cases, stage, guests, options, work)
+    try:
+        problem = proxy.wait_for(stage.ports.values(), START)
+        if problem:
+            fail("\n".join([problem, *proxy.lines[-20:]]))
+        # Workers start while their sockets listen already.
+        time.sleep(0.5)
+        started = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+            seen = list(pool.map(lambda case: run(case, proxy, stage), cases))
+        crashed = not proxy.alive()
+        print(f"conformance: {name}: started in {started - begun:.0f} s, {len(cases)} cases in {time.monotonic() - started:.0f} s")
+    finally:
+        proxy.stop()
+        stage.stop()
+        nginx.write(work, f"{name}.log", "\n".join(proxy.lines) + "\n")
+    if crashed:
+        fail("\n".join([f"{name} has crashed", *proxy.lines[-20:]]))
+    return {case.name: normal.lines(case, what) for case, what in zip(cases, seen)}
+
+
+def show(cases, results):
+    for case in cases:
+        print(f"== {case.name}")
+        for line in results.get(case.name, ()):
+            print(f"   {line}")
+
+
+def report(cases, results, options, seconds):
+    listed = known.load(os.path.join(HERE, "known.json"))
+    unknown = agreed = skipped = explained = 0
+    for case in cases:
+        ours = results["nginx"].get(case.name)
+        theirs = results["envoy"][case.name]
+        if ours is None:
+            skipped += 1
+            print(f"-- {case.name}: only on Envoy: {case.envoy_only}")
+            if options.show:
+                show([case], results["envoy"])
+            continue
+        difference = [
+            line
+            for line in difflib.unified_diff(theirs, ours, "Envoy", "nginx", lineterm="", n=len(ours) + len(theirs))
+            if not line.startswith(("---", "+++", "@@"))
+        ]
+        changed = [line for line in difference if line[0] in "+-"]
+        rest = listed.unexplained(case.name, changed)
+        if not changed:
+            agreed += 1
+        elif rest:
+            unknown += 1
+        else:
+            explained += 1
+        if rest or options.show:
+            print(f"== {case.name}" + ("" if changed else ": the same"))
+            for line in difference:
+                mark = " " if line[0] == " " else ("-" if line[0] == "-" else "+")
+                print(f"   {mark} {line[1:]}" + ("   (known)" if line[0] != " " and line not in rest else ""))
+    gone = [] if options.case else listed.unused()
+    for entry in gone:
+        print(f"-- listed in known.json, and no longer so: {entry}")
+    print(f"conformance: {len(cases)} cases: {agreed} the same, {explained} differ as listed in known.json, "
+          f"{unknown} differ, {skipped} not run on nginx; {seconds:.0f} s")
+    return 1 if unknown else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        print(f"conformance: error: {failure}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,144 @@
+//! `verify_signature`: an RSA (PKCS #1 v1.5) or ECDSA (P-256, P-384) signature of a text.
+
+use std::borrow::Cow;
+
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use p256::pkcs8::DecodePublicKey;
+use prost::Message;
+use rsa::{Pkcs1v15Sign, RsaPublicKey};
+use sha2::Digest;
+
+use crate::abi::Status;
+
+/// Envoy's `ext/verify_signature.proto`.
+#[derive(Message)]
+struct Arguments {
+    /// `sha1`, `sha224`, `sha256`, `sha384` or `sha512`, in any case.
+    #[prost(string, tag = "1")]
+    hash_function: String,
+    /// A `SubjectPublicKeyInfo` in DER, or …
+    #[prost(bytes = "vec", tag = "2")]
+    public_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    signature: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    text: Vec<u8>,
+    /// … in PEM; exactly one of the two.
+    #[prost(string, tag = "5")]
+    public_key_pem: String,
+}
+
+#[derive(Message)]
+struct Answer {
+    #[prost(bool, tag = "1")]
+    result: bool,
+    /// Why not.
+    #[prost(string, tag = "2")]
+    error: String,
+}
+
+/// `BadArgument`: the arguments are no protobuf message, or the key is no such key. A signature
+/// that does not fit, or an unknown hash, is in the answer.
+pub(super) fn verify(arguments: &[u8], out: &mut Vec<u8>) -> Result<(), Status> {
+    let arguments = Arguments::decode(arguments).map_err(|_| Status::BadArgument)?;
+    let key = Key::read(&arguments).ok_or(Status::BadArgument)?;
+    let error = match Hash::of(&arguments.hash_function, &arguments.text) {
+        None => format!("{} is not supported.", arguments.hash_function),
+        Some(hash) if key.verify(&hash, &arguments.signature) => String::new(),
+        // Envoy's words, with OpenSSL's result.
+        Some(_) => "Failed to verify digest. Error code: 0".to_owned(),
+    };
+    let answer = Answer {
+        result: error.is_empty(),
+        error,
+    };
+    answer.encode(out).map_err(|_| Status::InternalFailure)
+}
+
+struct Hash {
+    bytes: Vec<u8>,
+    /// What stands before the hash in an RSA signature: its `DigestInfo` (RFC 8017, 9.2, note 1).
+    prefix: Vec<u8>,
+}
+
+impl Hash {
+    fn of(name: &str, text: &[u8]) -> Option<Hash> {
+        /// The object identifier's bytes, with tag and length.
+        const SHA1: &[u8] = &[6, 5, 0x2b, 0x0e, 3, 2, 0x1a];
+        const SHA2: &[u8] = &[6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2];
+        let sha2 = |last| Cow::Owned([SHA2, &[last]].concat());
+        let (bytes, oid) = match name.to_ascii_lowercase().as_str() {
+            "sha1" => (sha1::Sha1::digest(text).to_vec(), Cow::Borrowed(SHA1)),
+            "sha224" => (sha2::Sha224::digest(text).to_vec(), sha2(4)),
+            "sha256" => (sha2::Sha256::digest(text).to_vec(), sha2(1)),
+            "sha384" => (sha2::Sha384::digest(text).to_vec(), sha2(2)),
+            "sha512" => (sha2::Sha512::digest(text).to_vec(), sha2(3)),
+            _ => return None,
+        };
+        // Both lengths are below 128: SEQUENCE { SEQUENCE { oid, NULL }, OCTET STRING hash }.
+        let algorithm = oid.len() as u8 + 2;
+        let hash = bytes.len() as u8;
+        let mut prefix = vec![0x30, algorithm + hash + 4, 0x30, algorithm];
+        prefix.extend_from_slice(&oid);
+        prefix.extend_from_slice(&[5, 0, 4, hash]);
+        Some(Hash { bytes, prefix })
+    }
+}
+
+enum Key {
+    Rsa(RsaPublicKey),
+    P256(p256::ecdsa::VerifyingKey),
+    P384(p384::ecdsa::VerifyingKey),
+}
+
+impl Key {
+    fn read(arguments: &Arguments) -> Option<Key> {
+        let der = &arguments.public_key;
+        let pem = &arguments.public_key_pem;
+        match (der.is_empty(), pem.is_empty()) {
+            (false, true) => RsaPublicKey::from_public_key_der(der)
+                .map(Key::Rsa)
+                .ok()
+                .or_else(|| {
+                    p256::ecdsa::VerifyingKey::from_public_key_der(der)
+                        .ok()
+                        .map(Key::P256)
+                })
+                .or_else(|| {
+                    p384::ecdsa::VerifyingKey::from_public_key_der(der)
+                        .ok()
+                        .map(Key::P384)
+                }),
+            (true, false) => RsaPublicKey::from_public_key_pem(pem)
+                .map(Key::Rsa)
+                .ok()
+                .or_else(|| {
+                    p256::ecdsa::VerifyingKey::from_public_key_pem(pem)
+                        .ok()
+                        .map(Key::P256)
+                })
+                .or_else(|| {
+                    p384::ecdsa::VerifyingKey::from_public_key_pem(pem)
+                        .ok()
+                        .map(Key::P384)
+                }),
+            _ => None,
+        }
+    }
+
+    fn verify(&self, hash: &Hash, signature: &[u8]) -> bool {
+        match self {
+            Key::Rsa(key) => {
+                let scheme = Pkcs1v15Sign {
+                    hash_len: Some(hash.bytes.len()),
+                    prefix: hash.prefix.clone().into_boxed_slice(),
+                };
+                key.verify(scheme, &hash.bytes, signature).is_ok()
+            }
+            Key::P256(key) => p256::ecdsa::Signature::from_der(signature)
+                .is_ok_and(|signature| key.verify_prehash(&hash.bytes, &signature).is_ok()),
+            Key::P384(key) => p384::ecdsa::Signature::from_der(signature)
+                .is_ok_and(|signature| key.verify_prehash(&hash.bytes, &signature).is_ok()),
+        }
+    }
+}
