@@ -23,7 +23,6 @@ pub struct NginxProxy {
     pub(super) ticks: Rc<RefCell<Vec<(ContextId, u32)>>>,
     /// The instance that this stands in, once it has been started.
     link: Link,
-    process: Process,
     /// `None`: the zone has no room for the module.
     pub(super) metrics: Option<Rc<ModuleMetrics>>,
     conf: *const MainConf,
@@ -87,7 +86,6 @@ impl NginxProxy {
             log,
             ticks: Rc::default(),
             link,
-            process,
             conf,
             module,
             shared: conf.shared(),
