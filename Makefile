@@ -106,6 +106,7 @@ lint: nginx
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	@ls "$$(rustc --print target-libdir --target wasm32-wasip1)"/libstd-* >/dev/null 2>&1 || \
 		rustup target add wasm32-wasip1
+	scripts/check-abi
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo fmt --manifest-path filters/Cargo.toml --all --check

@@ -30,7 +30,7 @@ from proxy import Proxy
 from run import Stage, free_port, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-START = 90
+START = 240
 WORKERS = 6
 
 
@@ -121,7 +121,7 @@ def start_envoy(cases, stage, guests, options, work):
     conf = envoy.configuration(cases, stage.ports, stage.upstreams, guests)
     file = nginx.write(work, "envoy.json", json.dumps(conf, indent=1))
     command = [options.envoy, "-c", file, "--concurrency", "1", "--use-dynamic-base-id", "-l", "warning",
-               "--component-log-level", "wasm:trace", "--drain-time-s", "1", "--parent-shutdown-time-s", "2"]
+               "--component-log-level", "wasm:info", "--drain-time-s", "1", "--parent-shutdown-time-s", "2"]
     return Proxy("Envoy", command, envoy.parse)
 
 

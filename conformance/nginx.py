@@ -78,7 +78,13 @@ LINE = re.compile(r"^\S+ \S+ \[(\w+)\] \d+#\d+: (?:\*\d+ )?\[wasm\] (\w+)\.(\w+)
 REQUEST = re.compile(r"(?: while [a-z ]+)?, (?:client|server): .*$")
 
 
+# What the host says about a call that failed, with the module's name in front.
+HOST = re.compile(r'(?:gRPC )?call to ".*" failed: ')
+
+
 def parse(line):
     """(case, filter, level, message) of a line that a guest logged, else None."""
     found = LINE.match(line)
-    return found and (found[2], found[3], found[1], REQUEST.sub("", found[4]))
+    if not found or HOST.match(found[4]):
+        return None
+    return found[2], found[3], found[1], REQUEST.sub("", found[4])

@@ -3,7 +3,7 @@ their reasons in known.json, like the differences of single cases."""
 
 import re
 
-RULES = {"own headers", "framing", "error pages", "response count", "pieces of bodies", "end of contexts", "debug lines"}
+RULES = {"own headers", "framing", "error pages", "response count", "pieces of bodies", "life of contexts", "debug lines"}
 
 # own headers: set or changed by the proxies themselves.
 CLIENT = {"date", "server", "connection", "keep-alive", "transfer-encoding", "x-envoy-upstream-service-time"}
@@ -88,6 +88,8 @@ def start(entries):
 LEVEL = {"warning": "warn", "critical": "crit"}
 # response count
 COUNT = re.compile(r"^(on_response_headers|on_http_call_response|on_grpc_\w+metadata)( .*)\b(count|headers)=[1-9]\d*")
+# life of contexts
+CREATE = re.compile(r"^on_context_create id=(\d+) parent=[1-9]\d*$")
 END = re.compile(r"^on_(done|log|delete) id=(\d+)$")
 OWN = re.compile(r"^(?:#\d+ <- |response )?(connection|server|date|content-length)[:=]")
 
@@ -99,11 +101,14 @@ def log(name, entries, case):
         if level in ("debug", "trace"):
             continue
         message = COUNT.sub(r"\1\2\3=*", message).replace(case.id, "case")
+        if found := CREATE.match(message):
+            ended.setdefault((vm, found[1]), []).append("create")
+            continue
         if found := END.match(message):
             ended.setdefault((vm, found[2]), []).append(found[1])
             if found[1] != "delete":
                 continue
-            message = f"context {found[2]} ended: {' '.join(sorted(ended[vm, found[2]]))}"
+            message = f"context {found[2]} ends: {' '.join(sorted(ended[vm, found[2]]))}"
         level = LEVEL.get(level, level)
         mark = "" if level == "info" else f"[{level}] "
         out.append(f"{name} {vm}: {mark}{message}")

@@ -53,7 +53,7 @@ CASES = [
     Case("pause/everywhere", [hostcalls(**{phase: [http_call(phase), PAUSE] for phase in ("request_headers", "response_headers")},
          request_body=[PAUSE, ["if_end_of_stream", [http_call("request_body")]]], response_body=[PAUSE, ["if_end_of_stream", [http_call("response_body")]]],
          **{f"http_call_response:{phase}": [["continue", phase.split("_")[0]]] for phase in ("request_headers", "request_body", "response_headers", "response_body")})] * 2,
-         POST, side=[("wait", 0.1), ("send", answer(b"side"))]),
+         POST, side=[("wait", 0.1), ("send", answer(b"side"))], order="sorted"),
     *(
         Case(f"close/{stream}/{phase}", hostcalls(**{phase: [["close", stream]]}), POST)
         for stream in ("request", "response") for phase in ("request_headers", "request_body", "response_headers", "response_body")

@@ -15,6 +15,7 @@ mod executor;
 mod fake;
 mod grpc;
 mod http;
+mod http_call;
 mod lent;
 mod origin;
 mod peer;

@@ -5,7 +5,9 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ngx::ffi::{ngx_conf_t, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_resolver_t};
+use ngx::ffi::{
+    ngx_conf_t, ngx_cycle, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_resolver_t,
+};
 
 use crate::conf::call::CallConf;
 use crate::conf::{LocConf, MainConf};
@@ -38,8 +40,8 @@ impl Top {
 
 /// The configuration that a call is made under, and the request that it belongs to, if any.
 ///
-/// It must not be used after that request or the configuration: a call is cancelled when its
-/// context ends.
+/// It must not be used after that request or the configuration: when its context ends, a call is
+/// cancelled or [`detached`](Origin::detached).
 #[derive(Clone)]
 pub struct Origin {
     pub conf: Rc<CallConf>,
@@ -75,6 +77,25 @@ impl Origin {
             log,
             request: None,
             confs: top.confs,
+        })
+    }
+
+    /// The same configuration without the request, which the call may outlive.
+    pub fn detached(&self) -> Origin {
+        Origin {
+            // SAFETY: the cycle's log lives as long as its configuration.
+            log: unsafe { Log::new((*ngx_cycle).log) },
+            request: None,
+            ..self.clone()
+        }
+    }
+
+    /// Is the request ending because its client has left, or cannot be reached?
+    pub fn client_has_left(&self) -> bool {
+        self.request.is_some_and(|request| {
+            let connection = request.connection();
+            // SAFETY: by the type's contract the request is there, and with it its connection.
+            unsafe { (*connection).error() != 0 || (*connection).timedout() != 0 }
         })
     }
 

@@ -1,10 +1,15 @@
 //! What workers share, in nginx's shared memory: data, queues, metrics; one zone each.
 
 pub mod data;
+mod listeners;
+pub mod metric_values;
+pub mod metrics;
+pub mod metrics_zone;
 mod notify;
 pub mod queue;
 pub mod queues;
 pub mod slab;
+pub mod table;
 pub mod wakers;
 pub mod zone;
 
@@ -21,6 +26,7 @@ use queues::SharedQueues;
 /// Told apart by their addresses: the uses of zones, as nginx's tags.
 pub static DATA_TAG: u8 = b'd';
 pub static QUEUES_TAG: u8 = b'q';
+pub static METRICS_TAG: u8 = b'm';
 
 /// What the instances of one process, and one configuration, share with those of others.
 pub struct Shared {

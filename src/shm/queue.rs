@@ -1,14 +1,11 @@
 //! The structure of the queues' zone: queues by number and by space and name, their messages, and
 //! who is to be told of new ones.
-//!
-//! Listeners are kept newest first, and the newest that lives is told, as in Envoy
-//! (proxy-wasm-cpp-host, `shared_queue.cc`): once for each message. What a listener has not been
-//! told yet is its `due`; when it goes, another one gets that.
 
 use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 use std::ptr::{self, NonNull};
 
 use super::bytes;
+use super::listeners::{Listeners, Who};
 use super::slab::{Slab, page_size};
 use super::zone::Root;
 
@@ -30,13 +27,13 @@ pub struct Queues {
 
 /// One queue; behind it stand its space and name.
 #[repr(C)]
-pub struct Queue {
+struct Queue {
     next_by_id: *mut Queue,
     next_by_name: *mut Queue,
     first: *mut Message,
     last: *mut Message,
     messages: u64,
-    listeners: *mut Listener,
+    listeners: Listeners,
     id: u32,
     space: u32,
     name: u32,
@@ -47,26 +44,6 @@ pub struct Queue {
 struct Message {
     next: *mut Message,
     len: u32,
-}
-
-#[repr(C)]
-struct Listener {
-    next: *mut Listener,
-    who: Who,
-    /// How often it is still to be told.
-    due: u64,
-}
-
-/// A root context that listens: of which process, which of its instances.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Who {
-    pub pid: libc::pid_t,
-    /// How to wake the process.
-    pub slot: u32,
-    /// Number of the instance in its process.
-    pub instance: u64,
-    pub root: u32,
 }
 
 // SAFETY: numbers, and pointers into the zone.
@@ -166,7 +143,7 @@ impl Queues {
                 first: ptr::null_mut(),
                 last: ptr::null_mut(),
                 messages: 0,
-                listeners: ptr::null_mut(),
+                listeners: Listeners::default(),
                 id,
                 space: space_len,
                 name: name_len,
@@ -228,7 +205,7 @@ impl Queues {
             queue.last = new;
             queue.messages += 1;
             self.messages += 1;
-            Ok(queue.tell(slab, 1))
+            Ok(queue.listeners.tell(slab, 1))
         }
     }
 
@@ -255,77 +232,12 @@ impl Queues {
         Some(true)
     }
 
-    /// Makes `who` the newest listener. It is to be told of all messages that no other listener is
-    /// to be told of; the answer says whether there are any. `None`: no such queue, or no room.
-    pub fn listen(&mut self, slab: &mut Slab<'_>, id: u32, who: Who) -> Option<bool> {
-        let mut queue = self.queue(id)?;
-        // SAFETY: see above.
-        unsafe {
-            let queue = queue.as_mut();
-            let mut due = 0;
-            // What the dead were to be told shows up in `messages`.
-            queue.drop_listeners(slab, |listener| !lives(listener.who.pid));
-            queue.drop_listeners(slab, |listener| {
-                let same = listener.who == who;
-                due += if same { listener.due } else { 0 };
-                same
-            });
-            let told: u64 = queue.all_due();
-            due = due.max(queue.messages.saturating_sub(told));
-            let new: *mut Listener = slab.alloc(size_of::<Listener>())?.cast().as_ptr();
-            new.write(Listener {
-                next: queue.listeners,
-                who,
-                due,
-            });
-            queue.listeners = new;
-            Some(due > 0)
-        }
-    }
-
-    /// Drops listeners; what they were to be told goes to another one. Answers who is to be woken.
-    pub fn unlisten(
-        &mut self,
-        slab: &mut Slab<'_>,
-        id: u32,
-        mut whom: impl FnMut(&Who) -> bool,
-    ) -> Option<Who> {
-        let mut queue = self.queue(id)?;
-        let mut due = 0;
-        // SAFETY: see above.
-        let queue = unsafe { queue.as_mut() };
-        queue.drop_listeners(slab, |listener| {
-            let gone = whom(&listener.who);
-            due += if gone { listener.due } else { 0 };
-            gone
-        });
-        queue.tell(slab, due)
-    }
-
-    /// Has the newest listener that lives told so many times more. Answers who is to be woken.
-    pub fn tell(&mut self, slab: &mut Slab<'_>, id: u32, times: u64) -> Option<Who> {
-        let mut queue = self.queue(id)?;
-        // SAFETY: see above.
-        unsafe { queue.as_mut() }.tell(slab, times)
-    }
-
-    /// What `who` is to be told of a queue, at most `most` times; the answer says how often it is
-    /// to be told behind that.
-    pub fn take_due(&mut self, id: u32, who: Who, most: u64) -> Option<(u64, u64)> {
+    /// Who listens to a queue, and how many messages it has.
+    pub fn listeners(&mut self, id: u32) -> Option<(&mut Listeners, u64)> {
         let queue = self.queue(id)?;
-        // SAFETY: see above.
-        unsafe {
-            let mut listener = queue.as_ref().listeners;
-            while let Some(found) = listener.as_mut() {
-                if found.who == who {
-                    let now = found.due.min(most);
-                    found.due -= now;
-                    return Some((now, found.due));
-                }
-                listener = found.next;
-            }
-            None
-        }
+        // SAFETY: see above; nothing else is used meanwhile, for this borrows all of it.
+        let queue = unsafe { &mut *queue.as_ptr() };
+        Some((&mut queue.listeners, queue.messages))
     }
 
     /// Is a process other than `pid` to be told something that is woken by the same slot?
@@ -334,12 +246,8 @@ impl Queues {
             let mut queue = *chain;
             // SAFETY: see above.
             while let Some(found) = unsafe { queue.as_ref() } {
-                let mut listener = found.listeners;
-                while let Some(l) = unsafe { listener.as_ref() } {
-                    if l.due > 0 && l.who.slot == slot && l.who.pid != pid && lives(l.who.pid) {
-                        return true;
-                    }
-                    listener = l.next;
+                if found.listeners.others_due(slot, pid) {
+                    return true;
                 }
                 queue = found.next_by_id;
             }
@@ -348,59 +256,7 @@ impl Queues {
     }
 }
 
-impl Queue {
-    /// Has the newest listener that lives told so many times more; the dead go on the way.
-    fn tell(&mut self, slab: &mut Slab<'_>, mut times: u64) -> Option<Who> {
-        if times == 0 {
-            return None;
-        }
-        loop {
-            // SAFETY: see `Queues`.
-            let newest = unsafe { self.listeners.as_mut() }?;
-            if lives(newest.who.pid) {
-                newest.due = newest.due.saturating_add(times);
-                return Some(newest.who);
-            }
-            times = times.saturating_add(newest.due);
-            let dead = newest.who;
-            self.drop_listeners(slab, |listener| listener.who == dead);
-        }
-    }
-
-    fn all_due(&self) -> u64 {
-        let (mut sum, mut listener) = (0u64, self.listeners);
-        // SAFETY: see `Queues`.
-        while let Some(found) = unsafe { listener.as_ref() } {
-            sum = sum.saturating_add(found.due);
-            listener = found.next;
-        }
-        sum
-    }
-
-    fn drop_listeners(&mut self, slab: &mut Slab<'_>, mut which: impl FnMut(&Listener) -> bool) {
-        // SAFETY: see `Queues`; nothing leads to a listener when it is freed.
-        unsafe {
-            let mut link = &raw mut self.listeners;
-            while let Some(listener) = NonNull::new(*link) {
-                if which(listener.as_ref()) {
-                    *link = listener.as_ref().next;
-                    slab.free(listener.cast());
-                } else {
-                    link = &raw mut (*listener.as_ptr()).next;
-                }
-            }
-        }
-    }
-}
-
 /// Bytes in free pages that messages leave.
 fn reserve(size: usize) -> usize {
     (size / 32).max(2 * page_size())
-}
-
-/// Is there a process of this number, of our own user? (A zombie counts, until nginx's master has
-/// seen to it.)
-fn lives(pid: libc::pid_t) -> bool {
-    // SAFETY: signal 0 only asks.
-    unsafe { libc::kill(pid, 0) == 0 }
 }

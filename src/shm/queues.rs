@@ -7,7 +7,8 @@ use std::rc::Rc;
 use proxy_wasm_host::{ContextId, Status};
 
 use super::Complaint;
-use super::queue::{Queues, Refused, Who};
+use super::listeners::Who;
+use super::queue::{Queues, Refused};
 use super::wakers::Wakers;
 use super::zone::{Guard, Usage, Zone};
 use crate::nginx::log::Log;
@@ -99,7 +100,10 @@ impl SharedQueues {
             let queue = queues.open(slab, space, name, None)?;
             match self.leaving.get() {
                 true => (queue, false),
-                false => (queue, queues.listen(slab, queue, who)?),
+                false => {
+                    let (listeners, messages) = queues.listeners(queue)?;
+                    (queue, listeners.add(slab, who, messages)?)
+                }
             }
         };
         let mut registrations = self.registrations.borrow_mut();
@@ -198,7 +202,10 @@ impl SharedQueues {
         let (queues, slab) = guard.parts();
         let others: Vec<_> = gone
             .into_iter()
-            .map(|(queue, who)| queues.unlisten(slab, queue, |listener| *listener == who))
+            .map(|(queue, who)| {
+                let (listeners, _) = queues.listeners(queue)?;
+                listeners.remove(slab, |listener| *listener == who)
+            })
             .collect();
         drop(guard);
         others.into_iter().for_each(|who| self.wake(who));
@@ -210,10 +217,9 @@ impl SharedQueues {
         let mut more = false;
         for registration in registrations {
             let who = self.who_of(&registration);
-            let Some((times, left)) = self
-                .lock()
-                .and_then(|mut queues| queues.take_due(registration.queue, who, ROUND))
-            else {
+            let Some((times, left)) = self.lock().and_then(|mut queues| {
+                queues.listeners(registration.queue)?.0.take_due(who, ROUND)
+            }) else {
                 continue;
             };
             more |= left > 0;
@@ -235,7 +241,7 @@ impl SharedQueues {
     fn tell_another(&self, queue: u32, times: u64) {
         let who = self.lock().and_then(|mut guard| {
             let (queues, slab) = guard.parts();
-            queues.tell(slab, queue, times)
+            queues.listeners(queue)?.0.tell(slab, times)
         });
         self.wake(who);
     }
@@ -263,8 +269,10 @@ impl SharedQueues {
                 for registration in registrations.iter() {
                     let id = Some(registration.queue);
                     queues.open(slab, &registration.space, &registration.name, id);
-                    if !self.leaving.get() {
-                        queues.listen(slab, registration.queue, self.who_of(registration));
+                    if !self.leaving.get()
+                        && let Some((listeners, messages)) = queues.listeners(registration.queue)
+                    {
+                        listeners.add(slab, self.who_of(registration), messages);
                     }
                 }
             }

@@ -83,7 +83,7 @@ impl<T: Root> Declared<T> {
             let mut text: ngx_str_t = pool::copy((*cf).pool, name.as_bytes())?;
             let tag = (&raw const *tag).cast_mut().cast();
             let zone = ngx_shared_memory_add(cf, &mut text, size, tag);
-            (*zone.as_mut()?).init = Some(init::<T>);
+            zone.as_mut()?.init = Some(init::<T>);
             Some(Declared {
                 name: name.to_owned(),
                 size,

@@ -1,13 +1,12 @@
 //! HTTP/2 connections, each shared by the gRPC calls to an upstream.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
 
 use hyper::client::conn::http2::{Builder, SendRequest};
-use ngx::ffi::ngx_cycle;
 
 use super::super::body::Feed;
 use super::super::connect::{Want, connect};
@@ -15,7 +14,6 @@ use super::super::executor::{Task, TaskGroup, spawn};
 use super::super::origin::Origin;
 use super::super::target::Target;
 use super::super::tls::Tls;
-use crate::nginx::log::Log;
 
 /// Idle connections that are kept at most; nginx's manual shows the same number for `keepalive`.
 const MAX_IDLE: usize = 32;
@@ -39,6 +37,9 @@ struct Key {
 /// A connection, or one that is being made.
 pub struct Channel {
     state: RefCell<State>,
+    /// Has there been an answer?
+    pub worked: Cell<bool>,
+    retired: Cell<bool>,
     /// What hyper has running for the streams of the connection.
     streams: TaskGroup,
     task: RefCell<Option<Task>>,
@@ -71,7 +72,7 @@ impl Channels {
             idle += usize::from(Rc::strong_count(channel) == 1);
             Rc::strong_count(channel) > 1 || idle < MAX_IDLE
         });
-        let channel = Channel::open(detached(origin), target.clone(), tls.cloned());
+        let channel = Channel::open(origin.detached(), target.clone(), tls.cloned());
         channels.insert(key, channel.clone());
         channel
     }
@@ -81,6 +82,8 @@ impl Channel {
     fn open(origin: Origin, target: Target, tls: Option<Tls>) -> Rc<Channel> {
         let channel = Rc::new(Channel {
             state: RefCell::new(State::Connecting(Vec::new())),
+            worked: Cell::new(false),
+            retired: Cell::new(false),
             streams: TaskGroup::default(),
             task: RefCell::new(None),
         });
@@ -91,16 +94,17 @@ impl Channel {
 
     /// Can a stream be opened, now or when the connection is made?
     fn is_usable(&self) -> bool {
-        match &*self.state.borrow() {
-            State::Connecting(_) => true,
-            State::Open(sender) => !sender.is_closed(),
-            State::Failed(_) => false,
-        }
+        !self.retired.get()
+            && match &*self.state.borrow() {
+                State::Connecting(_) => true,
+                State::Open(sender) => !sender.is_closed(),
+                State::Failed(_) => false,
+            }
     }
 
-    /// Is the connection there already?
-    pub fn is_open(&self) -> bool {
-        matches!(&*self.state.borrow(), State::Open(_))
+    /// Leaves the connection to the streams that it has; new ones get another.
+    pub fn retire(&self) {
+        self.retired.set(true);
     }
 
     /// Waits for the connection. The error is one line.
@@ -122,16 +126,6 @@ impl Channel {
         if let State::Connecting(wakers) = self.state.replace(state) {
             wakers.into_iter().for_each(Waker::wake);
         }
-    }
-}
-
-/// The same configuration without the request, which the connection may outlive.
-fn detached(origin: &Origin) -> Origin {
-    Origin {
-        // SAFETY: the cycle's log lives as long as its configuration.
-        log: unsafe { Log::new((*ngx_cycle).log) },
-        request: None,
-        ..origin.clone()
     }
 }
 

@@ -38,7 +38,10 @@ impl Ending {
         let message = map.get("grpc-message").map(|text| text.as_bytes());
         Some(Ending {
             code: code.unwrap_or(UNKNOWN),
-            message: percent_decode(message.unwrap_or_default()),
+            // SDKs fail with what is not UTF-8.
+            message: String::from_utf8_lossy(&percent_decode(message.unwrap_or_default()))
+                .into_owned()
+                .into_bytes(),
         })
     }
 

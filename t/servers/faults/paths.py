@@ -16,11 +16,13 @@ Parts in capitals are the caller's; a query string is not looked at.
     /drip/S             the answer in pieces of 4 bytes, S seconds between each two
     /hits/NAME          how often this was asked for, this time included
     /flaky/NAME/N       N times reset, then an answer
+    /keep/NAME          keeps the request's body
+    /kept/NAME          all bodies that were kept, one behind the other
     /hold/NAME          answers when somebody asks for /release/NAME; if the other side leaves before
                         that, /held/NAME counts it
     /release/NAME       lets all that are held go; says how many
     /held/NAME          "waiting=N left=N released=N"
-    /log                "METHOD path" of every request but those for /log and /held, a line each; and
+    /log                "METHOD path" of every request but those for /log, /held and /kept, a line each; and
                         /log/clear forgets them
 
 and the faults of broken.py.
@@ -34,6 +36,7 @@ import broken
 
 hits = collections.Counter()
 log = []
+kept = collections.defaultdict(bytes)
 
 
 class Hold:
@@ -61,7 +64,7 @@ def pattern(size):
 async def serve(connection):
     while (request := await connection.head()) is not None:
         name, *arguments = request.path.partition("?")[0].lstrip("/").split("/")
-        if name not in ("log", "held"):
+        if name not in ("log", "held", "kept"):
             log.append(f"{request.method} {request.path}")
         if name in broken.PATHS:
             await broken.PATHS[name](connection, request, *arguments)
@@ -161,6 +164,15 @@ async def flaky(connection, request, name, times):
     connection.reset()
 
 
+async def keep(connection, request, name):
+    kept[name] += request.body
+    return answer("kept")
+
+
+async def show_kept(connection, request, name):
+    return answer(kept[name])
+
+
 async def hold(connection, request, name):
     one = holds[name]
     one.waiting += 1
@@ -200,5 +212,5 @@ async def show_log(connection, request, what=""):
 PATHS = {
     "echo": echo, "raw": raw, "status": status, "size": size, "chunked": chunked, "trailers": trailers,
     "multi": multi, "hints": hints, "delay": delay, "drip": drip, "hits": hit, "flaky": flaky,
-    "hold": hold, "release": release, "held": held, "log": show_log,
+    "keep": keep, "kept": show_kept, "hold": hold, "release": release, "held": held, "log": show_log,
 }

@@ -1,0 +1,123 @@
+//! An HTTP call: its limit in time, and the connections it is tried on.
+
+use std::cell::{Cell, RefCell};
+use std::time::Instant;
+
+use proxy_wasm_host::{CallResponse, HttpCall as Asked, Status};
+
+use super::connect::{Outcome, Want, connect};
+use super::error::{Error, Wait};
+use super::http::{Failure, exchange};
+use super::origin::Origin;
+use super::request::Request;
+use super::target::Target;
+use super::timer::timeout;
+use crate::nginx::log::Log;
+
+pub struct HttpCall {
+    origin: RefCell<Origin>,
+    /// As the guest names it.
+    upstream: Vec<u8>,
+    target: Target,
+    request: Request,
+    /// The end of the call's own timeout.
+    deadline: Option<Instant>,
+    /// Is there a connection?
+    connected: Cell<bool>,
+}
+
+impl HttpCall {
+    /// `Err(BadArgument)`: there is no such upstream, or it is no proper request (see
+    /// [`Request::new`]).
+    pub fn new(origin: &Origin, call: &Asked<'_>) -> Result<HttpCall, Status> {
+        Ok(HttpCall {
+            origin: RefCell::new(origin.clone()),
+            upstream: call.upstream.to_vec(),
+            request: Request::new(call)?,
+            target: Target::parse(origin, call.upstream).ok_or(Status::BadArgument)?,
+            deadline: match call.timeout.is_zero() {
+                true => None,
+                false => Instant::now().checked_add(call.timeout),
+            },
+            connected: Cell::new(false),
+        })
+    }
+
+    pub fn upstream(&self) -> &[u8] {
+        &self.upstream
+    }
+
+    pub fn log(&self) -> Log {
+        self.origin.borrow().log
+    }
+
+    /// Is the call's request ending because its client has left?
+    pub fn client_has_left(&self) -> bool {
+        self.origin.borrow().client_has_left()
+    }
+
+    /// The request goes, and the call goes on without it. True: it must be run anew, for nginx's
+    /// balancers and resolver, which choose the server, may know the request. Nothing has been
+    /// sent yet then.
+    pub fn detach(&self) -> bool {
+        let detached = self.origin.borrow().detached();
+        self.origin.replace(detached);
+        !self.connected.get()
+    }
+
+    /// Makes the call.
+    pub async fn run(&self) -> Result<CallResponse, Failure> {
+        let Some(deadline) = self.deadline else {
+            return self.tries().await;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        timeout(left, self.tries()).await.unwrap_or_else(|| {
+            Err(Failure::Connection(Error::Timeout {
+                with: self.target.to_string(),
+                wait: Wait::Call,
+            }))
+        })
+    }
+
+    /// Makes the request, on a connection that has served others where there is one.
+    ///
+    /// Such a connection may be closed by the server just when the request is sent. The request
+    /// is then made again on a fresh connection, once, if no byte of an answer has come, and
+    /// either no byte of the request has been written or it does no harm to make it twice. nginx
+    /// and Envoy do so too.
+    async fn tries(&self) -> Result<CallResponse, Failure> {
+        let mut want = Want {
+            tls: self.request.tls().cloned(),
+            fresh: false,
+            deadline: self.deadline,
+        };
+        loop {
+            self.connected.set(false);
+            let origin = self.origin.borrow().clone();
+            let conn = connect(&origin, &self.target, &want).await?;
+            self.connected.set(true);
+            let reused = conn.reused();
+            let exchange = exchange(conn, &self.request, origin.conf.buffer_size).await;
+            if let Some(conn) = exchange.io {
+                conn.release(match (&exchange.result, exchange.persists) {
+                    (Ok(_), true) => Outcome::KeepAlive,
+                    (Ok(_), false) | (Err(Failure::TooLarge(_)), _) => Outcome::Close,
+                    // It has only been idle for too long.
+                    (Err(_), _) if reused && !exchange.answered => Outcome::Close,
+                    (Err(_), _) => Outcome::Failed,
+                });
+            }
+            let again = reused
+                && !exchange.answered
+                && (!exchange.sent || self.request.idempotent())
+                && matches!(
+                    exchange.result,
+                    Err(Failure::Closed | Failure::Connection(Error::Io { .. }))
+                );
+            if !again {
+                return exchange.result;
+            }
+            want.fresh = true;
+        }
+    }
+}
