@@ -267,3 +267,37 @@ sub {
 my $must = 'in "wasm_pause_timeout" directive, it must be a time, such as "60s", and not 0';
 rows('504', 'silent', qq~invalid value "x" $must~, qq~invalid value "0" $must~, qq~invalid value "-1s" $must~, '"wasm_pause_timeout" directive is duplicate')
 --- no_error_log eval: $::bad
+
+
+
+=== TEST 8: the second filter pauses in the headers, and the body that the first one waits for does not come
+--- http_config
+    wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm;
+    wasm_module b $TEST_NGINX_FILTERS/hostcalls.wasm;
+--- config
+location /status { stub_status; }
+location / {
+    wasm_pause_timeout 300ms;
+    wasm_filter a '{"trace":true}';
+    wasm_filter b '{"trace":true,"request_headers":[["action","pause"]]}';
+    return 200;
+}
+--- client eval
+sub {
+    my ($part, $left) = map {
+        my $c = connection();
+        $c->write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nthe ");
+        $c;
+    } 1, 2;
+    until_logged('b: on_request_headers id=\d+ count=\d+ eos=false', 2);
+    $left->reset;
+    until_logged('b: on_delete id=');
+    my ($head) = $part->message;
+    rows($head =~ m{^HTTP/1.1 (\d+)}, 'writing ' . writing());
+}
+--- client_out
+504
+writing 1
+--- contexts: 4
+--- error_log eval: qr/\[wasm\] b: paused the request headers for longer than wasm_pause_timeout/
+--- no_error_log eval: $::bad

@@ -1,25 +1,27 @@
 //! What the module keeps for one request: the contexts of its filters, and how far it is.
 
+mod pause;
+mod store;
+
 use std::cell::{Cell, OnceCell, RefCell};
-use std::ffi::c_void;
 use std::rc::Rc;
 
-use ngx::ffi::{ngx_pool_cleanup_t, ngx_pool_t};
 use proxy_wasm_host::{Action, CallError, ContextId};
 
 use super::body::Body;
 use super::chain::Chain;
 use super::filter_state::FilterState;
 use super::local::LocalReply;
-use super::response::{self, Response, Stage, WINDOW};
+use super::response::Response;
 use super::spool::Spool;
 use super::stream::Stream;
 use super::wake::Wake;
 use crate::conf::{LocConf, MainConf};
 use crate::nginx::log::Level;
-use crate::nginx::pool;
 use crate::nginx::request::Request;
-use crate::worker::{SharedVm, Waiter, WorkerVm};
+use crate::worker::{SharedVm, WorkerVm};
+use store::attach;
+pub use store::{all, detach, find};
 
 /// Half of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,186 +227,6 @@ impl Context {
         }
     }
 
-    /// So many filters of a direction's order may see the body: as in Envoy, those before the one
-    /// that paused in its header callback.
-    pub fn limit(&self, direction: Direction) -> usize {
-        match (direction, self.stage.get(), self.response.stage()) {
-            (Direction::Request, RequestStage::HeadersPaused(index), _) => index,
-            (Direction::Response, _, Stage::HeadersPaused(place)) => place,
-            _ => self.count(direction),
-        }
-    }
-
-    /// Keeps a piece that has come to the filter that paused in its header callback.
-    pub fn wait_at_limit(
-        &self,
-        direction: Direction,
-        mut piece: Body,
-        end: bool,
-    ) -> Result<(), Stop> {
-        let index = self.index(direction, self.limit(direction));
-        let Some(filter) = self.filters().get(index) else {
-            return Ok(());
-        };
-        let mut waiting = filter.half(direction).waiting.borrow_mut();
-        let kept = match waiting.as_mut() {
-            Some((body, ends)) => {
-                *ends = end;
-                body.append(piece)
-            }
-            None => piece.own().map(|()| *waiting = Some((piece, end))),
-        };
-        drop(waiting);
-        kept.map_err(|_| self.io_failure())
-    }
-
-    /// Waits as much before the paused filter as may?
-    pub fn limit_is_full(&self, direction: Direction) -> bool {
-        let limit = self.limit(direction);
-        limit < self.count(direction)
-            && self.filters()[self.index(direction, limit)]
-                .half(direction)
-                .waiting
-                .borrow()
-                .as_ref()
-                .is_some_and(|(body, end)| *end || body.len() >= WINDOW)
-    }
-
-    /// A piece that waited for header callbacks that have been made meanwhile, with the place of
-    /// the filter that is to see it and whether it ends the body.
-    pub fn arrived(&self, direction: Direction) -> Option<(usize, Body, bool)> {
-        (0..self.limit(direction)).find_map(|place| {
-            let half = self.filters()[self.index(direction, place)].half(direction);
-            let (body, end) = half.waiting.take()?;
-            Some((place, body, end))
-        })
-    }
-
-    /// Is there a piece of the response's body that waits for header callbacks?
-    pub fn response_waits(&self) -> bool {
-        let mut halves = self.filters().iter().map(|filter| &filter.response);
-        halves.any(|half| half.waiting.borrow().is_some())
-    }
-
-    /// Has the end of the response's body come as far as to a filter that holds it?
-    pub fn has_response_end(&self) -> bool {
-        self.response.trailers_are_paused()
-            || self.filters().iter().any(|filter| {
-                let waiting = filter.response.waiting.borrow();
-                filter.response.held.get() == Some(true)
-                    || waiting.as_ref().is_some_and(|(_, end)| *end)
-            })
-    }
-
-    /// Forgets what filters hold of the response's body.
-    pub fn drop_response_body(&self) {
-        for filter in self.filters() {
-            filter.response.held.set(None);
-            filter.response.body.take();
-            filter.response.waiting.take();
-        }
-    }
-
-    /// A pause may end now; a callback that is still running is seen to when it returns.
-    pub fn wake_if_paused(&self) {
-        if self.request_is_paused() || self.response_is_paused() {
-            self.wake.post(self);
-        }
-    }
-
-    /// A guest has asked for the end of the stream: seen to when the callback returns, or by an
-    /// event if it is not one of this stream's.
-    pub fn stop_asked(&self) {
-        if !self.running.get() {
-            self.wake.post(self);
-        }
-    }
-
-    /// Does a filter hold back the request's header or body?
-    fn request_is_paused(&self) -> bool {
-        matches!(
-            self.stage.get(),
-            RequestStage::HeadersPaused(_) | RequestStage::BodyPaused
-        )
-    }
-
-    /// Does a filter hold back the response's header, body or trailers?
-    pub fn response_is_paused(&self) -> bool {
-        matches!(self.response.stage(), Stage::HeadersPaused(_))
-            || self.response.trailers_are_paused()
-            || self.holds_response_body()
-    }
-
-    /// Is all that is paused a body of which more is to come?
-    pub fn waits_for_input(&self) -> bool {
-        self.response.waits_for_input() && !self.request_is_paused() && !self.has_response_end()
-    }
-
-    /// A pause has taken too long; `false` when there is none. The log says whose it was.
-    pub fn time_out(&self) -> bool {
-        let (Some(request), Some((what, index))) = (self.request(), self.paused()) else {
-            return false;
-        };
-        self.timed_out.set(true);
-        let name = self
-            .filters()
-            .get(index)
-            .map_or("", |filter| filter.vm.name());
-        request.log().write(
-            Level::Error,
-            format_args!(
-                "[wasm] {name}: paused the {what} for longer than wasm_pause_timeout ({} ms)",
-                LocConf::of(request).pause_timeout()
-            ),
-        );
-        true
-    }
-
-    /// What is paused, and the filter that holds it.
-    fn paused(&self) -> Option<(&'static str, usize)> {
-        let holder = |direction| {
-            (0..self.count(direction))
-                .map(|place| self.index(direction, place))
-                .find(|index| self.filters()[*index].half(direction).held.get().is_some())
-        };
-        let response = |place| self.index(Direction::Response, place);
-        match (self.stage.get(), self.response.stage()) {
-            (RequestStage::HeadersPaused(index), _) => Some(("request headers", index)),
-            (RequestStage::BodyPaused, _) => Some(("request body", holder(Direction::Request)?)),
-            (_, Stage::HeadersPaused(place)) => Some(("response headers", response(place))),
-            _ => match self.response.paused_trailers() {
-                Some(place) => Some(("response trailers", response(place))),
-                None => Some(("response body", holder(Direction::Response)?)),
-            },
-        }
-    }
-
-    /// Something may have gone on.
-    pub fn check_pause(&self) {
-        if !self.request_is_paused() && !self.response_is_paused() {
-            self.wake.unlimit();
-        }
-    }
-
-    /// Does a filter hold back a piece of the response's body?
-    pub fn holds_response_body(&self) -> bool {
-        let mut halves = self.filters().iter().map(|filter| &filter.response);
-        halves.any(|half| half.held.get().is_some())
-    }
-
-    /// Something is held back: a failure of any filter's instance has to end the wait.
-    pub fn watch_instances(self: &Rc<Self>) {
-        if !self.watching.replace(true) {
-            let waiter: Rc<dyn Waiter> = self.clone();
-            for (index, filter) in self.filters().iter().enumerate() {
-                let watched = |earlier: &Filter| earlier.vm.is(&filter.vm);
-                if !self.filters()[..index].iter().any(watched) {
-                    filter.vm.watch(Rc::downgrade(&waiter));
-                }
-            }
-        }
-    }
-
     /// Makes a callback in a filter's context, and then sees to what the guest asked for
     /// meanwhile. `Ok(true)`: go on; `Ok(false)`: paused.
     pub fn callback(
@@ -549,17 +371,6 @@ impl Context {
     }
 }
 
-impl Waiter for Context {
-    fn instance_failed(&self) {
-        // A request that goes on finds out by its next callback.
-        let paused = self.request_is_paused() || self.response_is_paused();
-        if self.request().is_some() && paused {
-            self.failed.set(true);
-            self.wake.post(self);
-        }
-    }
-}
-
 /// One line about a failed callback, unless an earlier one has told why the instance is dead.
 fn report(request: Request, vm: &SharedVm, error: &CallError) {
     let level = match error {
@@ -569,84 +380,4 @@ fn report(request: Request, vm: &SharedVm, error: &CallError) {
     request
         .log()
         .write(level, format_args!("[wasm] {}: {error}", vm.name()));
-}
-
-/// Stores the context in the request, to be dropped with its pool.
-fn attach(request: Request, context: &Rc<Context>) -> Option<()> {
-    let data = Rc::into_raw(context.clone());
-    // SAFETY: `release` takes this reference back when the pool goes, once.
-    unsafe {
-        if pool::on_destroy(request.pool(), release, data.cast_mut().cast()).is_null() {
-            drop(Rc::from_raw(data));
-            return None;
-        }
-    }
-    request.set_module_ctx(crate::module(), data.cast_mut());
-    Some(())
-}
-
-/// Pool clean-up: drops the pool's reference. The log phase has ended the contexts; should it
-/// not have run, they end here without a request, whose memory is on its way out.
-unsafe extern "C" fn release(data: *mut c_void) {
-    crate::guard((), || {
-        // SAFETY: `data` is the reference that `attach` gave to the pool.
-        let context = unsafe { Rc::from_raw(data.cast::<Context>()) };
-        if context.request.take().is_some() {
-            context.wake.cancel();
-            for filter in context.filters() {
-                // Nothing can be logged for the request any more.
-                let _ = filter.vm.call(|vm| vm.finish(filter.id, false));
-            }
-        }
-    });
-}
-
-/// The request's context that has not ended, found again where nginx has cleared the module's
-/// slot.
-pub fn find(request: Request) -> Option<Rc<Context>> {
-    let data: *const Context = request.module_ctx(crate::module());
-    if !data.is_null() {
-        // SAFETY: the slot holds what `attach` put there, and the pool its reference.
-        let context = unsafe {
-            Rc::increment_strong_count(data);
-            Rc::from_raw(data)
-        };
-        return context.request().is_some().then_some(context);
-    }
-    if !request.contexts_were_cleared() {
-        return None;
-    }
-    let context = all(request.pool()).find(|context| context.request() == Some(request))?;
-    request.set_module_ctx(crate::module(), Rc::as_ptr(&context).cast_mut());
-    Some(context)
-}
-
-/// Ends the contexts of a request before it gets others, or none.
-pub fn detach(request: Request, context: &Context) {
-    context.end();
-    response::drop_queue(context, request);
-    request.set_module_ctx::<c_void>(crate::module(), std::ptr::null_mut());
-}
-
-/// The contexts of a main request and of its subrequests, which share its pool.
-pub fn all(pool: *mut ngx_pool_t) -> impl Iterator<Item = Rc<Context>> {
-    // SAFETY: clean-ups live as long as the pool; one with our handler holds a context.
-    let mut next: *mut ngx_pool_cleanup_t = unsafe { (*pool).cleanup };
-    std::iter::from_fn(move || {
-        loop {
-            // SAFETY: as above.
-            unsafe {
-                let cleanup = next.as_ref()?;
-                next = cleanup.next;
-                let ours = cleanup
-                    .handler
-                    .is_some_and(|h| std::ptr::fn_addr_eq(h, release as unsafe extern "C" fn(_)));
-                if ours {
-                    let data: *const Context = cleanup.data.cast_const().cast();
-                    Rc::increment_strong_count(data);
-                    return Some(Rc::from_raw(data));
-                }
-            }
-        }
-    })
 }

@@ -49,7 +49,7 @@ fn post_rewrite(request: Request) -> Option<isize> {
     // SAFETY: the engine's handlers end with one without a checker.
     unsafe {
         let handlers = (*request.core_main_conf()).phase_engine.handlers;
-        let mut index = (*request.as_ptr()).phase_handler as isize;
+        let mut index = (*request.as_ptr()).phase_handler;
         while let Some(checker) = (*handlers.offset(index)).checker {
             if wanted.is_some_and(|wanted| std::ptr::fn_addr_eq(wanted, checker)) {
                 return Some(index);

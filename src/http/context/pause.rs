@@ -1,0 +1,203 @@
+//! What filters of a request hold back, and what may end that.
+
+use std::rc::Rc;
+
+use super::{Context, Direction, Filter, RequestStage, Stop};
+use crate::conf::LocConf;
+use crate::http::body::Body;
+use crate::http::response::{Stage, WINDOW};
+use crate::nginx::log::Level;
+use crate::worker::Waiter;
+
+impl Context {
+    /// So many filters of a direction's order may see the body: as in Envoy, those before the one
+    /// that paused in its header callback.
+    pub fn limit(&self, direction: Direction) -> usize {
+        match (direction, self.stage.get(), self.response.stage()) {
+            (Direction::Request, RequestStage::HeadersPaused(index), _) => index,
+            (Direction::Response, _, Stage::HeadersPaused(place)) => place,
+            _ => self.count(direction),
+        }
+    }
+
+    /// Keeps a piece that has come to the filter that paused in its header callback.
+    pub fn wait_at_limit(
+        &self,
+        direction: Direction,
+        mut piece: Body,
+        end: bool,
+    ) -> Result<(), Stop> {
+        let index = self.index(direction, self.limit(direction));
+        let Some(filter) = self.filters().get(index) else {
+            return Ok(());
+        };
+        let mut waiting = filter.half(direction).waiting.borrow_mut();
+        let kept = match waiting.as_mut() {
+            Some((body, ends)) => {
+                *ends = end;
+                body.append(piece)
+            }
+            None => piece.own().map(|()| *waiting = Some((piece, end))),
+        };
+        drop(waiting);
+        kept.map_err(|_| self.io_failure())
+    }
+
+    /// Waits as much before the paused filter as may?
+    pub fn limit_is_full(&self, direction: Direction) -> bool {
+        let limit = self.limit(direction);
+        limit < self.count(direction)
+            && self.filters()[self.index(direction, limit)]
+                .half(direction)
+                .waiting
+                .borrow()
+                .as_ref()
+                .is_some_and(|(body, end)| *end || body.len() >= WINDOW)
+    }
+
+    /// A piece that waited for header callbacks that have been made meanwhile, with the place of
+    /// the filter that is to see it and whether it ends the body.
+    pub fn arrived(&self, direction: Direction) -> Option<(usize, Body, bool)> {
+        (0..self.limit(direction)).find_map(|place| {
+            let half = self.filters()[self.index(direction, place)].half(direction);
+            let (body, end) = half.waiting.take()?;
+            Some((place, body, end))
+        })
+    }
+
+    /// Is there a piece of the response's body that waits for header callbacks?
+    pub fn response_waits(&self) -> bool {
+        let mut halves = self.filters().iter().map(|filter| &filter.response);
+        halves.any(|half| half.waiting.borrow().is_some())
+    }
+
+    /// Has the end of the response's body come as far as to a filter that holds it?
+    pub fn has_response_end(&self) -> bool {
+        self.response.trailers_are_paused()
+            || self.filters().iter().any(|filter| {
+                let waiting = filter.response.waiting.borrow();
+                filter.response.held.get() == Some(true)
+                    || waiting.as_ref().is_some_and(|(_, end)| *end)
+            })
+    }
+
+    /// Forgets what filters hold of the response's body.
+    pub fn drop_response_body(&self) {
+        for filter in self.filters() {
+            filter.response.held.set(None);
+            filter.response.body.take();
+            filter.response.waiting.take();
+        }
+    }
+
+    /// A pause may end now; a callback that is still running is seen to when it returns.
+    pub fn wake_if_paused(&self) {
+        if self.request_is_paused() || self.response_is_paused() {
+            self.wake.post(self);
+        }
+    }
+
+    /// A guest has asked for the end of the stream: seen to when the callback returns, or by an
+    /// event if it is not one of this stream's.
+    pub fn stop_asked(&self) {
+        if !self.running.get() {
+            self.wake.post(self);
+        }
+    }
+
+    /// Does a filter hold back the request's header or body?
+    fn request_is_paused(&self) -> bool {
+        matches!(
+            self.stage.get(),
+            RequestStage::HeadersPaused(_) | RequestStage::BodyPaused
+        )
+    }
+
+    /// Does a filter hold back the response's header, body or trailers?
+    pub fn response_is_paused(&self) -> bool {
+        matches!(self.response.stage(), Stage::HeadersPaused(_))
+            || self.response.trailers_are_paused()
+            || self.holds_response_body()
+    }
+
+    /// Is all that is paused a body of which more is to come?
+    pub fn waits_for_input(&self) -> bool {
+        self.response.waits_for_input() && !self.request_is_paused() && !self.has_response_end()
+    }
+
+    /// A pause has taken too long; `false` when there is none. The log says whose it was.
+    pub fn time_out(&self) -> bool {
+        let (Some(request), Some((what, index))) = (self.request(), self.paused()) else {
+            return false;
+        };
+        self.timed_out.set(true);
+        let name = self
+            .filters()
+            .get(index)
+            .map_or("", |filter| filter.vm.name());
+        request.log().write(
+            Level::Error,
+            format_args!(
+                "[wasm] {name}: paused the {what} for longer than wasm_pause_timeout ({} ms)",
+                LocConf::of(request).pause_timeout()
+            ),
+        );
+        true
+    }
+
+    /// What is paused, and the filter that holds it.
+    fn paused(&self) -> Option<(&'static str, usize)> {
+        let holder = |direction| {
+            (0..self.count(direction))
+                .map(|place| self.index(direction, place))
+                .find(|index| self.filters()[*index].half(direction).held.get().is_some())
+        };
+        let response = |place| self.index(Direction::Response, place);
+        match (self.stage.get(), self.response.stage()) {
+            (RequestStage::HeadersPaused(index), _) => Some(("request headers", index)),
+            (RequestStage::BodyPaused, _) => Some(("request body", holder(Direction::Request)?)),
+            (_, Stage::HeadersPaused(place)) => Some(("response headers", response(place))),
+            _ => match self.response.paused_trailers() {
+                Some(place) => Some(("response trailers", response(place))),
+                None => Some(("response body", holder(Direction::Response)?)),
+            },
+        }
+    }
+
+    /// Something may have gone on.
+    pub fn check_pause(&self) {
+        if !self.request_is_paused() && !self.response_is_paused() {
+            self.wake.unlimit();
+        }
+    }
+
+    /// Does a filter hold back a piece of the response's body?
+    pub fn holds_response_body(&self) -> bool {
+        let mut halves = self.filters().iter().map(|filter| &filter.response);
+        halves.any(|half| half.held.get().is_some())
+    }
+
+    /// Something is held back: a failure of any filter's instance has to end the wait.
+    pub fn watch_instances(self: &Rc<Self>) {
+        if !self.watching.replace(true) {
+            let waiter: Rc<dyn Waiter> = self.clone();
+            for (index, filter) in self.filters().iter().enumerate() {
+                let watched = |earlier: &Filter| earlier.vm.is(&filter.vm);
+                if !self.filters()[..index].iter().any(watched) {
+                    filter.vm.watch(Rc::downgrade(&waiter));
+                }
+            }
+        }
+    }
+}
+
+impl Waiter for Context {
+    fn instance_failed(&self) {
+        // A request that goes on finds out by its next callback.
+        let paused = self.request_is_paused() || self.response_is_paused();
+        if self.request().is_some() && paused {
+            self.failed.set(true);
+            self.wake.post(self);
+        }
+    }
+}

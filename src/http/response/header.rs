@@ -1,0 +1,94 @@
+//! The response header: its callbacks, and sending it on.
+
+use std::rc::Rc;
+
+use ngx::ffi::{ngx_http_weak_etag, ngx_int_t};
+
+use super::stop::stopped;
+use super::window::drop_queue;
+use super::{Stage, UNSENT, set_buffered};
+use crate::http::context::{Context, Direction};
+use crate::http::headers::response as headers;
+use crate::http::next;
+use crate::nginx::log::Level;
+use crate::nginx::request::Request;
+use crate::nginx::{ERROR, OK};
+
+/// Makes the header callbacks from a place of the response's order on.
+pub(super) fn run_headers(context: &Rc<Context>, request: Request, from: usize) -> ngx_int_t {
+    let response = &context.response;
+    let length = response.length.get();
+    let end = length == Some(0) || request.response_is_bodiless();
+    for place in from..context.count(Direction::Response) {
+        let index = context.index(Direction::Response, place);
+        if !context.chain.callbacks[index].response_headers() {
+            continue;
+        }
+        let mut count = 0;
+        headers::visit(request, &mut |_, _| count += 1);
+        let result = context.callback(Direction::Response, index, |vm, id| {
+            vm.on_response_headers(id, count, end)
+        });
+        match result {
+            Ok(true) => {}
+            // nginx switches to the tunnel at once.
+            Ok(false) if request.status() == 101 => request.log().write(
+                Level::Error,
+                format_args!("[wasm] a filter's Pause is ignored for the status 101"),
+            ),
+            Ok(false) => {
+                response.stage.set(Stage::HeadersPaused(place));
+                context.watch_instances();
+                context.wake.settle(context);
+                set_buffered(request, true);
+                return OK;
+            }
+            Err(stop) => return stopped(context, request, stop),
+        }
+    }
+    // The length is that of the body, whatever a filter sets; that of a changed body is put in
+    // later. A filter that drops the length is about to change the body.
+    match request.response_length() {
+        Some(_) => request.set_response_length(length),
+        None if length.is_some() && !end => body_changes(request),
+        None => {}
+    }
+    if end || !context.chain.response_body {
+        response.ended.set(end);
+        return send_headers(context, request);
+    }
+    // nginx's range filter wants all of several ranges in one buffer.
+    if length.is_none_or(|length| length > UNSENT as u64) {
+        // SAFETY: the request is live.
+        unsafe { (*request.as_ptr()).set_single_range(1) };
+    }
+    response.stage.set(Stage::HeadersHeld);
+    OK
+}
+
+/// A changed body has no ranges and not the validator of the old one.
+pub(super) fn body_changes(request: Request) {
+    request.forbid_ranges();
+    // SAFETY: the request is live.
+    unsafe { ngx_http_weak_etag(request.as_ptr()) };
+}
+
+pub(super) fn send_headers(context: &Context, request: Request) -> ngx_int_t {
+    // The upstream was asked for a HEAD by a filter, the client asked for more.
+    // SAFETY: the request is live.
+    if unsafe { (*request.as_ptr()).method_name.as_bytes() } == b"HEAD" && !request.is_head() {
+        request.set_response_length(None);
+    }
+    context.response.stage.set(Stage::Sent);
+    // A subrequest's header is not sent.
+    let promised = request.response_length().filter(|_| request.is_main());
+    context.response.promised.set(promised);
+    let rc = next::header(request);
+    // A content handler that was told so early enough sends no body then.
+    // SAFETY: the request is live.
+    if rc != ERROR && unsafe { (*request.as_ptr()).header_only() } != 0 {
+        context.response.stage.set(Stage::Discarding);
+        drop_queue(context, request);
+    }
+    rc
+}

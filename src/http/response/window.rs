@@ -1,0 +1,136 @@
+//! What comes in: nginx's buffers, and the pieces of them that the filters see.
+
+use super::{WINDOW, set_buffered};
+use crate::http::body::Body;
+use crate::http::context::Context;
+use crate::nginx::buf;
+use crate::nginx::request::Request;
+
+/// What the body callbacks see at a time: whole buffers, or part of a file.
+pub(super) struct Window {
+    pub body: Body,
+    pub end: bool,
+    pub flush: bool,
+    pub source: Source,
+}
+
+pub(super) enum Source {
+    /// The first buffers of the queue, so many.
+    Buffers(usize),
+    /// Part of the queue's first buffer, a file.
+    Part,
+    /// The last part of the queue's first buffer, a file, and buffers without bytes behind it:
+    /// so many in all.
+    LastPart(usize),
+}
+
+/// The next bytes of the queue: all buffers up to the next file, or part of a file.
+pub(super) fn next_window(context: &Context, request: Request) -> Option<Window> {
+    let response = &context.response;
+    let mut window = Window {
+        body: Body::default(),
+        end: false,
+        flush: false,
+        source: Source::Buffers(0),
+    };
+    let mut count = 0;
+    // SAFETY: queued buffers are valid until they are used up; the body borrows them until the
+    // window is dealt with.
+    unsafe {
+        for source in buf::iter(response.queue.get()) {
+            let size = buf::size(source);
+            if !buf::in_memory(source) && size > 0 {
+                if count == 0 {
+                    let passed = response.passed.get();
+                    window.body.push(source, passed, WINDOW);
+                    let upto = passed + window.body.len();
+                    if upto < size {
+                        window.source = Source::Part;
+                        response.passed.set(upto);
+                        return Some(window);
+                    }
+                    count = 1;
+                    window.flush = (*source).flush() != 0;
+                    window.end = buf::ends(source, request);
+                    window.source = Source::LastPart(count);
+                    if window.end {
+                        break;
+                    }
+                    continue;
+                }
+                break;
+            }
+            if matches!(window.source, Source::LastPart(_)) && size > 0 {
+                break;
+            }
+            window.body.push(source, 0, usize::MAX);
+            window.flush |= (*source).flush() != 0;
+            count += 1;
+            if buf::ends(source, request) {
+                window.end = true;
+                break;
+            }
+        }
+    }
+    if count == 0 {
+        return None;
+    }
+    // From an upstream, the end follows the last byte at once, in a buffer of its own: filters
+    // get the two together, and the length that they make of the body is known. (Without
+    // `proxy_buffering`, nginx gives the end only when the bytes have been used up.)
+    let complete = response.expected.get() == Some(window.body.len() as u64);
+    let complete = complete && context.chain.response_body;
+    if complete && !window.end && !window.flush && request.buffered_upstream_is_done() {
+        return None;
+    }
+    window.source = match window.source {
+        Source::LastPart(_) => {
+            response
+                .passed
+                .set(response.passed.get() + window.body.len());
+            Source::LastPart(count)
+        }
+        _ => Source::Buffers(count),
+    };
+    Some(window)
+}
+
+/// Takes a window off the queue whose bytes went on elsewhere, or nowhere.
+pub(super) fn used(context: &Context, request: Request, window: &Window) {
+    let response = &context.response;
+    let count = match window.source {
+        Source::Part => {
+            response.sent.set(response.passed.get());
+            return;
+        }
+        Source::LastPart(count) | Source::Buffers(count) => count,
+    };
+    response.passed.set(0);
+    response.sent.set(0);
+    let mut queue = response.queue.get();
+    for _ in 0..count {
+        // SAFETY: the links are ours; the bytes were copied or dropped.
+        unsafe {
+            if let Some(buf) = buf::pop(request.pool(), &mut queue) {
+                buf::consume(buf);
+            }
+        }
+    }
+    response.queue.set(queue);
+}
+
+/// Drops what is queued or held back.
+pub fn drop_queue(context: &Context, request: Request) {
+    context.response.passed.set(0);
+    context.response.sent.set(0);
+    context.response.trailers.set(None);
+    set_buffered(request, false);
+    let mut queue = context.response.queue.replace(std::ptr::null_mut());
+    // SAFETY: as in `used`.
+    unsafe {
+        while let Some(buf) = buf::pop(request.pool(), &mut queue) {
+            buf::consume(buf);
+        }
+    }
+    context.drop_response_body();
+}
