@@ -5,6 +5,7 @@
 
 mod conf;
 mod http;
+mod metrics;
 mod net;
 mod nginx;
 mod shm;
@@ -41,6 +42,7 @@ pub static mut ngx_http_wasm_module: ngx_module_t = ngx_module_t {
     ctx: &raw const MODULE_CTX as *mut c_void,
     commands: &raw mut conf::COMMANDS as *mut ngx_command_t,
     type_: NGX_HTTP_MODULE as usize,
+    init_module: Some(init_module),
     init_process: Some(init_process),
     exit_process: Some(exit_process),
     ..ngx_module_t::default()
@@ -87,6 +89,19 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
                 None => ERROR,
             }
         }
+    })
+}
+
+/// The configuration has been taken, and its zones are there.
+unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    guard(ERROR, || {
+        // SAFETY: nginx passes the cycle; there is no main configuration without `http`.
+        let main = unsafe { (*cycle).http_main_conf_unchecked::<MainConf>(module()) };
+        // SAFETY: as above.
+        if let Some(zone) = main.and_then(|main| unsafe { main.as_ref() }.zones.metrics.as_ref()) {
+            metrics::compiled(zone);
+        }
+        OK
     })
 }
 

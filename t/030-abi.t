@@ -444,23 +444,37 @@ qr/\[error\] \d+#\d+: \*\d+ \[wasm\] m: proxy_on_request_headers trapped: .*why.
 [emerg]
 
 
-=== TEST 10: what a later version brings answers Unimplemented, and does not trap
+=== TEST 10: nobody's upstreams, queues, metrics and functions have the statuses of the ABI
 --- http_config
     wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm;
 --- config eval
-our @later = qw(http_call grpc_call grpc_stream grpc_send grpc_cancel grpc_close get_status get_shared_data set_shared_data
-    register_shared_queue resolve_shared_queue enqueue_shared_queue dequeue_shared_queue define_metric record_metric
-    increment_metric get_metric call_foreign_function);
-my $calls = CORE::join ',', map { qq{["status","$_"]} } @later;
-"location /t { wasm_filter m '{\"configure\":[$calls],\"request_headers\":[$calls]}'; return 204; }"
+my $calls = CORE::join ',', map { qq{["status","$_"]} } qw(http_call grpc_call grpc_stream grpc_send grpc_cancel grpc_close get_status
+    get_shared_data set_shared_data register_shared_queue resolve_shared_queue enqueue_shared_queue dequeue_shared_queue
+    define_metric record_metric increment_metric get_metric call_foreign_function);
+"location /t { wasm_filter m '{\"request_headers\":[$calls]}'; return 204; }"
 --- request
 GET /t
 --- error_code: 204
 --- grep_error_log eval: $::message
---- grep_error_log_out eval
-CORE::join '', map { "m: status $_ = 12\n" } (qw(http_call grpc_call grpc_stream grpc_send grpc_cancel grpc_close get_status
-    get_shared_data set_shared_data register_shared_queue resolve_shared_queue enqueue_shared_queue dequeue_shared_queue
-    define_metric record_metric increment_metric get_metric call_foreign_function)) x 2
+--- grep_error_log_out
+m: status http_call = 2
+m: status grpc_call = 4
+m: status grpc_stream = 4
+m: status grpc_send = 2
+m: status grpc_cancel = 2
+m: status grpc_close = 2
+m: status get_status = 0
+m: status get_shared_data = 1
+m: status set_shared_data = 0
+m: status register_shared_queue = 0
+m: status resolve_shared_queue = 1
+m: status enqueue_shared_queue = 1
+m: status dequeue_shared_queue = 1
+m: status define_metric = 0
+m: status record_metric = 1
+m: status increment_metric = 1
+m: status get_metric = 1
+m: status call_foreign_function = 1
 --- no_error_log
 [error]
 [alert]
@@ -615,3 +629,49 @@ m: on_response_body id=2 size=5 eos=1
 m: on_done id=2
 m: on_log id=2
 m: on_delete id=2
+
+
+=== TEST 16: misuse of calls and of shared state gives a status, and does not trap
+--- http_config
+    wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm;
+--- config eval
+my $calls = CORE::join ',', map { qq{["status","$_"]} } qw(
+    http_call:bad_pointer http_call:bad_headers http_call:bad_return grpc_call:bad_pointer grpc_call:bad_return
+    grpc_stream:bad_pointer grpc_stream:bad_return grpc_send:bad_pointer get_status:bad_return
+    get_shared_data:bad_pointer get_shared_data:bad_return set_shared_data:bad_pointer
+    register_shared_queue:bad_pointer register_shared_queue:bad_return resolve_shared_queue:bad_pointer
+    enqueue_shared_queue:bad_pointer dequeue_shared_queue:bad_return define_metric:bad_type define_metric:bad_pointer
+    define_metric:bad_return get_metric:bad_return call_foreign_function:bad_pointer);
+"location /t { wasm_filter m '{\"request_headers\":[$calls]}'; return 204; }"
+--- request
+GET /t
+--- error_code: 204
+--- grep_error_log eval: $::message
+--- grep_error_log_out
+m: status http_call:bad_pointer = 6
+m: status http_call:bad_headers = 2
+m: status http_call:bad_return = 6
+m: status grpc_call:bad_pointer = 6
+m: status grpc_call:bad_return = 6
+m: status grpc_stream:bad_pointer = 6
+m: status grpc_stream:bad_return = 6
+m: status grpc_send:bad_pointer = 6
+m: status get_status:bad_return = 6
+m: status get_shared_data:bad_pointer = 6
+m: status get_shared_data:bad_return = 6
+m: status set_shared_data:bad_pointer = 6
+m: status register_shared_queue:bad_pointer = 6
+m: status register_shared_queue:bad_return = 6
+m: status resolve_shared_queue:bad_pointer = 6
+m: status enqueue_shared_queue:bad_pointer = 6
+m: status dequeue_shared_queue:bad_return = 6
+m: status define_metric:bad_type = 2
+m: status define_metric:bad_pointer = 6
+m: status define_metric:bad_return = 6
+m: status get_metric:bad_return = 6
+m: status call_foreign_function:bad_pointer = 6
+--- no_error_log
+[error]
+[alert]
+[emerg]
+[crit]

@@ -584,7 +584,7 @@ m: property my.own = one
 m: property binary = \x00\xff\x0a
 m: property empty = 
 m: property my: status 1
-m: property my.own: status 1
+m: property my.own = one
 m: property my.own = two
 m: property my.own = two
 m: property empty = 

@@ -183,7 +183,7 @@ rows((map { "$_: on_request_headers id=2 count=5 eos=true" } qw(a b c)),
 
 
 === TEST 7: the middle filter pauses in the response headers until its root context continues it
-The one that is done with the headers sees the body meanwhile, as in Envoy.
+As in Envoy, the filter that was called before it sees the body meanwhile.
 --- http_config eval: $::modules
 --- config
     location /t {

@@ -125,7 +125,7 @@ sub {
     my @answers = map { ::get($_) =~ s/:$ENV{TEST_NGINX_PORT_8}\b/:PORT/r } qw(/address /block /socket);
     return rows(@answers, map { /^a: call to "(.*?)" failed/ ? $1 =~ s/:\d+$/:PORT/r : $_ } ::errors());
 }
---- client_out eval: qr/\A(?:502 failed: connect to \S+ failed: .*\n){3}127.0.0.1:PORT\nblock\nunix:.nowhere.there.sock\n\z/
+--- client_out eval: qr/\A(?:502 failed: connect\(\) to \S+ failed \(\d+: .*\)\n){3}127.0.0.1:PORT\nblock\nunix:.nowhere.there.sock\n\z/
 --- no_error_log eval: $::alive
 
 

@@ -2,6 +2,7 @@
 
 use Test::Nginx::Socket 'no_plan';
 use Calls;
+use File::Temp ();
 use JSON::PP ();
 use Servers;
 use Wire;
@@ -14,6 +15,9 @@ our $faults = Servers::faults(tcp => $ENV{TEST_NGINX_PORT_3});
 our $module = 'wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm;';
 our $alive = qr/\[alert\]|\[emerg\]|\[crit\]|panicked/;
 our $clean = qr/\[alert\]|\[emerg\]|\[crit\]|\[error\]|panicked/;
+
+our $files = File::Temp::tempdir('nginx-test-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+chmod 0755, $files;
 
 # What a filter does to log all that it is told, and then go on.
 our %telling = (
@@ -175,15 +179,18 @@ split closed 0
 --- http_config eval: $::module
 --- config eval
 ::location('/cancel', {%::telling, request_headers => [::stream('one', 'Hold'), ['grpc_send', 'one', '', JSON::PP::true], ::grpc('two', 'Hold', ''), ::stream('open', 'Chat'), ['grpc_send', 'open', '', JSON::PP::false],
-    ::http('wait', upstream => '127.0.0.1:$TEST_NGINX_PORT_3', path => '/delay/0.3'), ::pause()],
+    ::http('wait', upstream => '127.0.0.1:$TEST_NGINX_PORT_3', path => '/hold/cancel', timeout => 0), ::pause()],
     'http_call_response:wait' => [['grpc_cancel', 'one'], ['grpc_cancel', 'two'], ['grpc_cancel', 'open'], ['grpc_cancel', 'one'], ['grpc_send', 'open', 'x', JSON::PP::false], ['continue', 'request']]})
 . ::location('/held', {request_headers => [::grpc('held', 'Held', ''), ::pause()], grpc_receive => [['local_response', 200, [], {body => 'grpc'}]]})
 --- client eval
 sub {
+    my ($before) = ::get('/held') =~ /left=(\d+)/;
+    my $after = $before + 2;
     my $c = connection();
     $c->write("GET /cancel HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    my @lines = wait_for(sub { ::get('/held') eq '200 waiting=2 left=0' }) ? 'two are held' : ::get('/held');
-    push @lines, $c->answer, wait_for(sub { ::get('/held') eq '200 waiting=0 left=2' }) ? 'two have left' : ::get('/held');
+    my @lines = wait_for(sub { ::get('/held') eq "200 waiting=2 left=$before" }) ? 'two are held' : ::get('/held');
+    ask("GET /release/cancel HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", $ENV{TEST_NGINX_PORT_3});
+    push @lines, $c->answer, wait_for(sub { ::get('/held') eq "200 waiting=0 left=$after" }) ? 'two have left' : ::get('/held');
     return rows(@lines, ::told(qr/^(?:on_grpc\S+ id=1 call=(?:one|two)|\S+ closed |grpc_(?:cancel|send|close) )/));
 }
 --- client_out
@@ -280,7 +287,7 @@ sub {
     my $answer = ::get('/x');
     return rows($answer) . ::heard() =~ s/:$ENV{TEST_NGINX_PORT_8}\b/:PORT/gr . rows(scalar(@{[::errors()]}));
 }
---- client_out eval: qr/\A200 done\ngrpc_call bad: status 10\ngrpc_call metadata: status 10\ngrpc_call nobody: status 4\ngrpc_call pseudo: status 10\ngrpc_stream stream: status 4\nhttp1 closed 1[34] .*\nnever closed 4 timed out\nrefused closed 14 connect to 127.0.0.1:PORT failed: .*\n3\n\z/
+--- client_out eval: qr/\A200 done\ngrpc_call bad: status 10\ngrpc_call metadata: status 10\ngrpc_call nobody: status 4\ngrpc_call pseudo: status 10\ngrpc_stream stream: status 4\nhttp1 closed 1[34] .*\nnever closed 4 timed out\nrefused closed 14 connect\(\) to 127.0.0.1:PORT failed .*\n3\n\z/
 --- no_error_log eval: $::alive
 
 
@@ -288,7 +295,7 @@ sub {
 === TEST 11: a stream that cannot be opened is told as one that ended at once
 --- http_config eval: $::module
 --- config eval: ::streamed(::stream('s', 'Chat', upstream => '127.0.0.1:$TEST_NGINX_PORT_8'))
---- client eval: sub { rows(::get('/x')) . ::seen() =~ s/(failed: ).*/$1.../gr =~ s/:$ENV{TEST_NGINX_PORT_8}\b/:PORT/gr }
+--- client eval: sub { rows(::get('/x')) . ::seen() =~ s/(failed ).*/$1.../gr =~ s/:$ENV{TEST_NGINX_PORT_8}\b/:PORT/gr }
 --- client_out
 200 done
 on_grpc_receive_initial_metadata id=1 call=s count=0
@@ -298,9 +305,9 @@ grpc_trailing_metadata has 4 pairs
 grpc_trailing_metadata :status=200
 grpc_trailing_metadata content-type=application/grpc
 grpc_trailing_metadata grpc-status=14
-grpc_trailing_metadata grpc-message=connect to 127.0.0.1:PORT failed: ...
+grpc_trailing_metadata grpc-message=connect() to 127.0.0.1:PORT failed ...
 on_grpc_close id=1 call=s code=14
-s closed 14 connect to 127.0.0.1:PORT failed: ...
+s closed 14 connect() to 127.0.0.1:PORT failed ...
 --- no_error_log eval: $::alive
 
 
@@ -346,4 +353,78 @@ sub {
 502 14
 200 A
 200 A
+--- no_error_log eval: $::alive
+
+
+
+=== TEST 15: answers that are not gRPC's: HTTP's status counts, or there is none
+An nginx that speaks HTTP/2 is the server.
+--- http_config eval
+my $file = sub {
+    my ($name, $bytes) = @_;
+    open my $out, '>', "$::files/$name" or die "$name: $!\n";
+    print $out $bytes;
+    close $out;
+};
+$file->(Whole => pack 'CNa*', 0, 5, 'hello');
+$file->(Partial => pack 'CNa*', 0, 9, 'hello');
+$file->(Head => "\0\0");
+$file->(Compressed => pack 'CNa*', 1, 5, 'hello');
+$file->(Huge => pack 'CNa*', 0, 0xffffffff, 'hello');
+my $statuses = CORE::join '', map { "location /test.Echo/S$_ { return $_; }\n" } 400, 401, 403, 404, 418, 429, 500, 502, 503, 504;
+$::module . qq~
+server {
+    listen 127.0.0.1:\$TEST_NGINX_PORT_5; http2 on;
+    $statuses
+    error_page 405 =200 \$uri;
+    location /test.Echo/ { alias $::files/; default_type application/grpc; }
+    location /test.Echo/Html { default_type text/html; return 200 "<html>"; }
+    location /test.Echo/Only { add_header grpc-status 5 always; add_header grpc-message "not%20here %e4" always; return 204; }
+    location /test.Echo/Reset { return 444; }
+}~
+--- config eval
+my @methods = qw(S400 S401 S403 S404 S418 S429 S500 S502 S503 S504 Whole Partial Head Compressed Huge Html Only Reset);
+my $to = sub { ::grpc($_[0], $_[0], '', upstream => '127.0.0.1:$TEST_NGINX_PORT_5') };
+CORE::join '', map { ::location("/$_", {request_headers => [$to->($_), ::pause()], grpc_receive => [['local_response', 200, [], 'a message']],
+    grpc_close => [['get_status', 's'], ['local_response', 200, [], ::joined({var => 'code'}, ' ', {var => 's'})]]}) } @methods;
+--- client eval
+sub { rows(map { "$_ " . ::get("/$_") } qw(S400 S401 S403 S404 S418 S429 S500 S502 S503 S504 Whole Partial Head Compressed Huge Html Only Reset S403)) }
+--- client_out eval
+"S400 200 13 HTTP status 400
+S401 200 16 HTTP status 401
+S403 200 7 HTTP status 403
+S404 200 12 HTTP status 404
+S418 200 2 HTTP status 418
+S429 200 14 HTTP status 429
+S500 200 2 HTTP status 500
+S502 200 14 HTTP status 502
+S503 200 14 HTTP status 503
+S504 200 14 HTTP status 504
+Whole 200 2 no grpc-status
+Partial 200 2 no grpc-status
+Head 200 2 no grpc-status
+Compressed 200 13 compressed message
+Huge 200 8 message of 4294967295 bytes is larger than 1048576
+Html 200 2 not a gRPC response
+Only 200 5 not here \x{ef}\x{bf}\x{bd}
+Reset 200 13 stream reset: unspecific protocol error detected
+S403 200 7 HTTP status 403
+"
+--- no_error_log eval: $::alive
+
+
+
+=== TEST 16: a server that ends connections after some requests
+Every call is answered all the same.
+--- http_config eval
+$::module . 'server { listen 127.0.0.1:$TEST_NGINX_PORT_5; http2 on; keepalive_requests 3; location / { return 403; } }'
+--- config eval
+::location('/x', {request_headers => [::grpc('a', 'Any', '', upstream => '127.0.0.1:$TEST_NGINX_PORT_5'), ::pause()], grpc_close => [['local_response', 200, [], {var => 'code'}]]})
+. ::location('/many', {request_headers => [(map { ::grpc("c$_", 'Any', '', upstream => '127.0.0.1:$TEST_NGINX_PORT_5') } 1 .. 10), ::pause()],
+    grpc_close => [['if', {var => 'code'}, '7', [['let', 'n', {add => [{var => 'n'}, 1]}]]], ['let', 'all', {add => [{var => 'all'}, 1]}],
+        ['if', {var => 'all'}, '10', [['local_response', 200, [], {var => 'n'}]]]]})
+--- client eval: sub { rows(CORE::join(' ', map { ::get('/x') } 1 .. 10), ::get('/many')) }
+--- client_out
+200 7 200 7 200 7 200 7 200 7 200 7 200 7 200 7 200 7 200 7
+200 10
 --- no_error_log eval: $::alive

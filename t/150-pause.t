@@ -411,3 +411,87 @@ Writing: 1
 --- guests
 a: body response 0 4294967295 = hello world
 --- no_error_log eval: $::bad
+
+
+
+=== TEST 11: subrequests that pause in each callback: SSI, addition, auth_request, mirror
+The filter of the main request pauses, too.
+--- http_config eval: module_lines('a', 'b') . 'server { listen 127.0.0.1:$TEST_NGINX_PORT_1; location / { return 200 "upstream $request_uri"; } }'
+--- config eval
+my %pause = map { $_ => qq~"$_":[$main::drop,["action","pause"]]~ } qw(response_headers response_body);
+$pause{request_headers} = '"request_headers":[["action","pause"]]';
+go_locations(['a', 'b']) . 'location /status { stub_status; } ' . CORE::join '', map {
+    my $main = qq~wasm_filter a '{"trace":true,$pause{$_}}';~;
+    qq~
+location /sub/$_/ { wasm_filter b '{"trace":true,$pause{$_}}'; proxy_pass http://127.0.0.1:\$TEST_NGINX_PORT_1; }
+location /text/$_/ { wasm_filter b '{"trace":true,$pause{$_}}'; return 200 "text"; }
+location /ssi/$_ { $main ssi on; ssi_types *; alias html/$_.html; }
+location /addition/$_ { $main add_after_body /sub/$_/added; addition_types *; return 200 "main "; }
+location /auth/$_ { $main auth_request /sub/$_/auth; proxy_pass http://127.0.0.1:\$TEST_NGINX_PORT_1/authorized; }
+location /mirror/$_ { $main mirror /sub/$_/mirror; proxy_pass http://127.0.0.1:\$TEST_NGINX_PORT_1/mirrored; }
+~ } sort keys %pause
+--- user_files eval
+[map { ["$_.html", qq~[<!--#include virtual="/sub/$_/1" --> <!--#include virtual="/text/$_/2" -->]~] } qw(request_headers response_headers response_body)]
+--- client eval
+sub {
+    my @out;
+    for my $kind (qw(ssi addition auth mirror)) {
+        for my $callback (qw(request_headers response_headers response_body)) {
+            my $c = connection();
+            $c->write("GET /$kind/$callback HTTP/1.1\r\nHost: a\r\n\r\n");
+            until_logged("a: on_$callback id=.*/$kind/$callback HTTP") if $kind ne 'auth' || $callback eq 'request_headers';
+            # Whatever waits goes on until all of the request has ended.
+            my $ended = 1 + @out;
+            for (1 .. 60) {
+                last if logged('a: on_delete id=') >= $ended;
+                go($_) for 'a', 'b';
+                select undef, undef, undef, 0.02;
+            }
+            push @out, "$kind $callback: " . $c->answer;
+        }
+    }
+    rows(@out, 'writing ' . writing());
+}
+--- client_out
+ssi request_headers: 200 [upstream /sub/request_headers/1 text]
+ssi response_headers: 200 [upstream /sub/response_headers/1 text]
+ssi response_body: 200 [upstream /sub/response_body/1 text]
+addition request_headers: 200 main upstream /sub/request_headers/added
+addition response_headers: 200 main upstream /sub/response_headers/added
+addition response_body: 200 main upstream /sub/response_body/added
+auth request_headers: 200 upstream /authorized
+auth response_headers: 200 upstream /authorized
+auth response_body: 200 upstream /authorized
+mirror request_headers: 200 upstream /mirrored
+mirror response_headers: 200 upstream /mirrored
+mirror response_body: 200 upstream /mirrored
+writing 1
+--- no_error_log eval: $::bad
+
+
+
+=== TEST 12: on_done is put off: on_log and on_delete come after proxy_done, without a request to read
+--- http_config eval: module_lines('a')
+--- config
+location / { wasm_filter a '{"trace":true,"done":[["return_false"],["log_header","request",":path"]],"log":[["log_header","request",":path"],["log_headers","response"],["get_property","request.path"],["local_response",200,[],""],["continue","request"]]}'; return 200 ok; }
+location /tick { wasm_filter a '{"request_headers":[["effective_context","root"],["set_tick",50]],"tick":[["effective_context",3],["done"],["effective_context","own"],["set_tick",0]]}'; return 200 tick; }
+--- client eval
+sub {
+    my $first = connection();
+    $first->write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    my $answer = $first->answer;
+    until_logged('on_done');
+    my $early = logged('on_log|on_delete');
+    ask("GET /tick HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    until_logged('on_delete');
+    rows($answer, $early);
+}
+--- client_out
+200 ok
+0
+--- guests_like eval: qr/id=3|request :path=/
+--- guests eval
+qr/\Aa: on_context_create id=3 .*\n(?:a: on_re.*\n)*a: on_done id=3\na: request :path=\/\n\z/
+--- error_log eval
+[map { qr/\[wasm\] a: $_/ } 'request :path: status 2', 'response has 0 pairs', 'property request.path: status 1', 'local_response 200: status 2', 'continue request: status 2', 'on_log id=3', 'on_delete id=3']
+--- no_error_log eval: $::bad

@@ -240,3 +240,98 @@ sub {
 writing 1
 --- error_log: trapped
 --- no_error_log eval: $::bad
+
+
+
+=== TEST 8: nothing is paused, the upstream is slow: another request's filter answers or closes
+--- http_config eval: $::module
+--- config eval
+Pause::go_locations(['a'], answer => '["local_response",418,[["x-late","1"]],"late answer"]', close => '["close","request"]') . q~
+location /status { stub_status; }
+location / { wasm_filter a '{"trace":true,"response_headers":[["add_header","response","x-f","1"]]}'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_9; }
+location /unbuffered { proxy_request_buffering off; wasm_filter a '{"trace":true}'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_9; }
+~
+--- upstream eval
+sub {
+    my $c = shift;
+    my ($head) = $c->message;
+    open my $file, '>>', "$ENV{TEST_NGINX_SERVER_ROOT}/html/seen.txt";
+    print $file "asked\n";
+    close $file;
+    # Until nginx closes the connection.
+    $c->rest;
+    open $file, '>>', "$ENV{TEST_NGINX_SERVER_ROOT}/html/seen.txt";
+    print $file "closed\n";
+}
+--- client eval
+sub {
+    my $seen = sub {
+        open my $file, '<', "$ENV{TEST_NGINX_SERVER_ROOT}/html/seen.txt" or return 0;
+        my $text = CORE::join '', <$file>;
+        return scalar(() = $text =~ /$_[0]/g);
+    };
+    my ($count, @out) = 0;
+    for my $do ('answer', 'close') {
+        for my $path ('/', '/unbuffered') {
+            my $c = connection();
+            $c->write(main::post($path));
+            $count++;
+            wait_for(sub { $seen->('asked') == $count });
+            go("/$do/a");
+            if ($do eq 'close') {
+                push @out, "$path: [" . $c->rest . ']';
+            } else {
+                my ($head, $body) = $c->message;
+                push @out, "$path: " . CORE::join ' ', $head =~ m{^HTTP/1.1 (\d+)}, $head =~ /^(x-.*: .*)\r/mg, $body;
+                $c->write("GET /status HTTP/1.1\r\nHost: a\r\n\r\n");
+                push @out, 'kept' if ($c->message)[0] =~ / 200 /;
+                $c->close;
+            }
+            wait_for(sub { $seen->('closed') == $count }) or push @out, 'the upstream is left open';
+        }
+    }
+    rows(@out, 'writing ' . writing());
+}
+--- client_out
+/: 418 x-late: 1 x-f: 1 late answer
+kept
+/unbuffered: 418 x-late: 1 late answer
+kept
+/: []
+/unbuffered: []
+writing 1
+--- contexts: 4
+--- no_error_log eval: $::bad
+
+
+
+=== TEST 9: nothing is paused, part of a response has been sent: it is cut off
+--- http_config eval: $::module
+--- config eval
+Pause::go_locations(['a'], answer => '["local_response",418,[],"late answer"]', close => '["close","response"]') . q~
+location /status { stub_status; }
+location / { proxy_buffering off; wasm_filter a '{"trace":true}'; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_9; }
+~
+--- upstream eval
+sub {
+    my $c = shift;
+    $c->message;
+    $c->write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
+    $c->rest;
+}
+--- client eval
+sub {
+    my @out;
+    for my $do ('answer', 'close') {
+        my $c = connection();
+        $c->write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        my $part = $c->until(qr/hello/);
+        go("/$do/a");
+        push @out, $part =~ /(hello)/, '[' . $c->rest . ']';
+    }
+    rows(@out, 'writing ' . writing());
+}
+--- client_out eval: qr/\A(?:hello\n\[(?:\(reset\))?\]\n){2}writing 1\n\z/
+--- contexts: 2
+--- error_log: a filter's local response came after the response headers were sent
+--- no_error_log eval: $::bad

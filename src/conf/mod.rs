@@ -4,6 +4,7 @@ pub mod call;
 mod check;
 mod filter;
 mod merge;
+mod metrics;
 mod module;
 mod zones;
 
@@ -15,11 +16,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ngx::ffi::{
-    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_FLAG, NGX_CONF_TAKE1, NGX_HTTP_LIF_CONF,
-    NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET,
-    NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_full_name, ngx_conf_set_flag_slot,
-    ngx_conf_set_msec_slot, ngx_conf_set_num_slot, ngx_conf_set_size_slot, ngx_conf_set_str_slot,
-    ngx_conf_t, ngx_str_t,
+    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_FLAG, NGX_CONF_NOARGS, NGX_CONF_TAKE1,
+    NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
+    NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_full_name,
+    ngx_conf_set_flag_slot, ngx_conf_set_msec_slot, ngx_conf_set_num_slot, ngx_conf_set_size_slot,
+    ngx_conf_set_str_slot, ngx_conf_t, ngx_str_t,
 };
 use proxy_wasm_host::{Callbacks, Engine, Program, VmConfig};
 
@@ -30,6 +31,7 @@ pub use zones::{Zones, add_defaults};
 use call::{CallConf, CallDirectives};
 
 use crate::http::chain::{Chain, Phase};
+use crate::metrics::Host;
 use crate::net::{Channels, Top};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
@@ -44,6 +46,10 @@ pub struct MainConf {
     pub modules: Vec<ModuleConf>,
     pub filters: Vec<FilterConf>,
     pub zones: Zones,
+    /// Some location shows metrics.
+    pub shows_metrics: bool,
+    /// What this process counts for the host's own metrics.
+    metrics: OnceCell<Option<Rc<Host>>>,
     /// Compiles, and runs the check of the configuration; workers make their own.
     engine: OnceCell<Engine>,
     /// Wakes workers of other processes; made before nginx forks them.
@@ -113,6 +119,12 @@ impl MainConf {
     pub fn set_worker(&self, worker: Worker) {
         // A process starts once for each configuration.
         let _ = self.worker.set(worker);
+    }
+
+    /// This process's part in the metrics; `None` when they cannot be kept.
+    pub fn metrics(&self) -> Option<&Rc<Host>> {
+        let open = || Host::open(self.zones.metrics.as_ref()?, self.shows_metrics).map(Rc::new);
+        self.metrics.get_or_init(open).as_ref()
     }
 
     /// What calls of root contexts need; there from the postconfiguration step on.
@@ -189,7 +201,7 @@ impl LocConf {
 }
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 14] = [
+pub static mut COMMANDS: [ngx_command_t; 16] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -271,6 +283,18 @@ pub static mut COMMANDS: [ngx_command_t; 14] = [
         NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
         filter::wasm_pause_timeout,
         NGX_HTTP_LOC_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_metrics_zone",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
+        metrics::wasm_metrics_zone,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_metrics",
+        NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+        metrics::wasm_metrics,
+        NGX_HTTP_MAIN_CONF_OFFSET,
     ),
     ngx_command_t::empty(),
 ];

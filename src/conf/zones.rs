@@ -9,12 +9,13 @@ use super::{CONF_ERROR, CONF_OK, MainConf, arguments};
 use crate::nginx::borrowed_str;
 use crate::nginx::log::conf_error;
 use crate::shm::data::SharedData;
+use crate::shm::metrics_zone::Store;
 use crate::shm::queue::Queues;
 use crate::shm::queues::SharedQueues;
 use crate::shm::table::Data;
 use crate::shm::wakers::Wakers;
 use crate::shm::zone::{Declared, Root, minimum_size};
-use crate::shm::{DATA_TAG, QUEUES_TAG, Shared};
+use crate::shm::{DATA_TAG, METRICS_TAG, QUEUES_TAG, Shared};
 
 /// Bytes of a zone that no directive speaks of.
 const DEFAULT_SIZE: usize = 1 << 20;
@@ -24,6 +25,7 @@ const DEFAULT_SIZE: usize = 1 << 20;
 pub struct Zones {
     pub data: Option<DataZone>,
     pub queues: Option<Declared<Queues>>,
+    pub metrics: Option<Declared<Store>>,
 }
 
 impl Zones {
@@ -126,6 +128,9 @@ pub unsafe fn add_defaults(cf: *mut ngx_conf_t, conf: &mut MainConf) -> bool {
         }
         if zones.queues.is_none() {
             zones.queues = Some(add(cf, &QUEUES_TAG, "wasm_shared_queue", DEFAULT_SIZE)?);
+        }
+        if zones.metrics.is_none() {
+            zones.metrics = Some(add(cf, &METRICS_TAG, "wasm_metrics", DEFAULT_SIZE)?);
         }
         Ok::<(), Mistake>(())
     };

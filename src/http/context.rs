@@ -109,6 +109,8 @@ pub struct Context {
     pub close: Cell<bool>,
     /// A pause took too long.
     pub timed_out: Cell<bool>,
+    /// A callback of one of the filters is running.
+    running: Cell<bool>,
     /// The filters' instances tell this context when they fail.
     watching: Cell<bool>,
     /// A filter failed: no callback but the last ones is made any more.
@@ -142,6 +144,7 @@ impl Context {
             reply: RefCell::new(None),
             close: Cell::new(false),
             timed_out: Cell::new(false),
+            running: Cell::new(false),
             watching: Cell::new(false),
             failed: Cell::new(false),
             ending: Cell::new(false),
@@ -309,6 +312,14 @@ impl Context {
         }
     }
 
+    /// A guest has asked for the end of the stream: seen to when the callback returns, or by an
+    /// event if it is not one of this stream's.
+    pub fn stop_asked(&self) {
+        if !self.running.get() {
+            self.wake.post(self);
+        }
+    }
+
     /// Does a filter hold back the request's header or body?
     fn request_is_paused(&self) -> bool {
         matches!(
@@ -407,7 +418,9 @@ impl Context {
         };
         let half = filter.half(direction);
         half.resume.set(false);
+        self.running.set(true);
         let result = filter.vm.call(|vm| call(vm, filter.id));
+        self.running.set(false);
         if let Err(error) = &result
             && let Some(request) = self.request()
         {

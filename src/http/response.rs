@@ -104,6 +104,14 @@ impl Response {
         self.stage.get()
     }
 
+    /// Are there response headers, of a response that the filters are not done with?
+    pub fn is_on_its_way(&self) -> bool {
+        matches!(
+            self.stage.get(),
+            Stage::HeadersPaused(_) | Stage::HeadersHeld | Stage::Sent
+        ) && !self.ended.get()
+    }
+
     /// The place of the filter that holds the trailers back.
     pub fn paused_trailers(&self) -> Option<usize> {
         self.trailers.get()

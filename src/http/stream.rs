@@ -199,7 +199,7 @@ impl HttpStream for Stream {
         }
         self.live()?;
         self.context.close.set(true);
-        self.context.wake_if_paused();
+        self.context.stop_asked();
         Ok(())
     }
 
@@ -226,7 +226,7 @@ impl HttpStream for Stream {
             *reply = Some(LocalReply::new(response));
         }
         drop(reply);
-        self.context.wake_if_paused();
+        self.context.stop_asked();
         Ok(())
     }
 }

@@ -9,8 +9,10 @@ use ngx::ffi::{
     ngx_post_event, ngx_posted_events,
 };
 
-use super::context::Context;
+use super::context::{Context, RequestStage};
+use super::response::Stage;
 use crate::conf::LocConf;
+use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK};
 
 /// nginx's events for a paused request. They stand in a [`Context`], which does not move, and are
@@ -152,18 +154,53 @@ fn go_on(context: &Context) {
         let connection = request.connection();
         let r = request.as_ptr();
         let gone = (*r).done() != 0 || (*(*r).main).blocked() != 0 || (*connection).error() != 0;
+        if !gone && interrupt(context, request) {
+            ngx_http_run_posted_requests(connection);
+            return;
+        }
         // An upstream's handler passes on nothing where it has nothing new.
-        let rc = match !gone && context.response_is_paused() {
+        let stop = context.response.is_on_its_way() && context.check_stop().is_err();
+        let rc = match !gone && (stop || context.response_is_paused()) {
             true => ngx_http_output_filter(r, std::ptr::null_mut()),
             false => OK,
         };
         if rc == ERROR || rc > OK {
+            request.drop_upstream();
             ngx_http_finalize_request(r, rc);
         } else if let Some(handler) = (*r).write_event_handler {
             handler(r);
         }
         ngx_http_run_posted_requests(connection);
     }
+}
+
+/// Ends a request that waits for something else than a filter, an upstream's response say, as another
+/// context's callback has asked for. `false`: it did not, or the end comes another way.
+fn interrupt(context: &Context, request: Request) -> bool {
+    let waits = context.stage.get() == RequestStage::Done && context.response.stage() == Stage::New;
+    if !waits {
+        return false;
+    }
+    // SAFETY: the request is live; finalizing is the last thing done with it.
+    unsafe {
+        let r = request.as_ptr();
+        if context.reply.borrow().is_some() {
+            // Without an upstream there is nothing that could be taken back: the response is
+            // replaced when it comes.
+            if request.waits_for_upstream()
+                && request.drop_upstream()
+                && let Some(reply) = context.reply.take()
+            {
+                ngx_http_finalize_request(r, reply.respond(request));
+                return true;
+            }
+        } else if context.close.get() {
+            request.drop_upstream();
+            ngx_http_finalize_request(r, ERROR);
+            return true;
+        }
+    }
+    false
 }
 
 unsafe extern "C" fn settle(event: *mut ngx_event_t) {

@@ -162,10 +162,10 @@ impl Calls {
         Ok(())
     }
 
-    /// Ends a call of which nothing more is to be told.
-    pub fn cancel(&self, id: CallId) {
+    /// Ends a call of which nothing more is to be told; was there one?
+    pub fn cancel(&self, id: CallId) -> bool {
         let live = self.0.live.borrow_mut().remove(&id);
-        drop(live);
+        live.is_some()
     }
 
     /// Ends all calls: the guest cannot be told anything any more.

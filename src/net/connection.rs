@@ -1,21 +1,20 @@
-//! One of nginx's connections to a server, as hyper's `Read` and `Write`.
+//! One of nginx's connections to a server.
+
+mod io;
 
 use std::cell::{Cell, RefCell, UnsafeCell};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use std::{io, mem, ptr};
+use std::{mem, ptr};
 
-use hyper::rt::{Read, ReadBufCursor, Write};
 use ngx::ffi::{
-    NGX_LOG_INFO, ngx_add_timer, ngx_connection_t, ngx_cycle, ngx_del_timer, ngx_event_t,
-    ngx_handle_read_event, ngx_handle_write_event, ngx_log_t, ngx_msec_t, ngx_uint_t, u_char,
+    NGX_LOG_INFO, ngx_connection_t, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_handle_read_event,
+    ngx_handle_write_event, ngx_log_t, ngx_msec_t, ngx_uint_t, u_char,
 };
 
 use super::close;
-use super::error::{Error, Wait};
-use crate::nginx::{AGAIN, OK};
+use crate::nginx::OK;
 
 /// An open connection; dropping it closes it.
 pub struct Connection(Rc<Inner>);
@@ -184,41 +183,6 @@ impl Connection {
         self.0.writer.set(Some(context.waker().clone()));
         Poll::Pending
     }
-
-    fn failed(&self, fallback: &str) -> io::Error {
-        // SAFETY: an attached connection is open.
-        unsafe { (*self.0.raw.get()).set_error(1) };
-        let error = Error::Io {
-            from: self.0.server.clone(),
-            reason: self.said(fallback),
-        };
-        error.into()
-    }
-
-    fn timed_out(&self, wait: Wait) -> io::Error {
-        // SAFETY: as above.
-        unsafe { (*self.0.raw.get()).set_timedout(1) };
-        let with = self.0.server.clone();
-        Error::Timeout { with, wait }.into()
-    }
-
-    fn arm(&self, event: *mut ngx_event_t, timeout: ngx_msec_t) {
-        // SAFETY: the event is the connection's, whose timers `detach` deletes.
-        unsafe {
-            if (*event).timer_set() == 0 && timeout != ngx_msec_t::MAX {
-                ngx_add_timer(event, timeout);
-            }
-        }
-    }
-
-    fn disarm(&self, event: *mut ngx_event_t) {
-        // SAFETY: as above.
-        unsafe {
-            if (*event).timer_set() != 0 {
-                ngx_del_timer(event);
-            }
-        }
-    }
 }
 
 impl Drop for Connection {
@@ -229,116 +193,6 @@ impl Drop for Connection {
             // SAFETY: it was attached, and nobody else has it.
             unsafe { close::close(raw) };
         }
-    }
-}
-
-impl Read for Connection {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        // SAFETY: an attached connection is open; `recv` writes no more than it is told and
-        // answers how much, and all it has written is initialised.
-        unsafe {
-            let raw = self.0.raw.get();
-            let event = (*raw).read;
-            if (*event).timedout() != 0 {
-                return Poll::Ready(Err(self.timed_out(Wait::Read)));
-            }
-            if (*event).eof() != 0 || buffer.remaining() == 0 {
-                return Poll::Ready(Ok(()));
-            }
-            if (*event).error() != 0 {
-                return Poll::Ready(Err(self.failed("it is broken")));
-            }
-            if (*event).ready() != 0
-                && let Some(recv) = (*raw).recv
-            {
-                let room = buffer.as_mut();
-                match recv(raw, room.as_mut_ptr().cast(), room.len()) {
-                    0 => {
-                        self.disarm(event);
-                        return Poll::Ready(Ok(()));
-                    }
-                    n if n > 0 => {
-                        self.disarm(event);
-                        buffer.advance(n as usize);
-                        return Poll::Ready(Ok(()));
-                    }
-                    AGAIN => {}
-                    _ => return Poll::Ready(Err(self.failed("recv() failed"))),
-                }
-            }
-            if ngx_handle_read_event(event, 0) != OK {
-                return Poll::Ready(Err(self.failed("ngx_handle_read_event() failed")));
-            }
-            self.0.reader.set(Some(context.waker().clone()));
-            // The server's time runs when it has got the request.
-            if (*(*raw).write).timer_set() == 0 {
-                self.arm(event, self.0.read_timeout.get());
-            }
-            Poll::Pending
-        }
-    }
-}
-
-impl Write for Connection {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        // SAFETY: an attached connection is open; `send` only reads the bytes.
-        unsafe {
-            let raw = self.0.raw.get();
-            let event = (*raw).write;
-            if (*event).timedout() != 0 {
-                return Poll::Ready(Err(self.timed_out(Wait::Send)));
-            }
-            if bytes.is_empty() {
-                return Poll::Ready(Ok(0));
-            }
-            let reading = (*(*raw).read).timer_set() != 0;
-            if (*event).ready() != 0
-                && let Some(send) = (*raw).send
-            {
-                match send(raw, bytes.as_ptr().cast_mut(), bytes.len()) {
-                    n if n > 0 => {
-                        self.disarm(event);
-                        if reading {
-                            self.disarm((*raw).read);
-                        }
-                        let waker = self.0.reader.take();
-                        if waker.is_some() {
-                            self.0.reader.set(waker);
-                            self.arm((*raw).read, self.0.read_timeout.get());
-                        }
-                        return Poll::Ready(Ok(n as usize));
-                    }
-                    0 | AGAIN => {}
-                    _ => return Poll::Ready(Err(self.failed("send() failed"))),
-                }
-            }
-            if ngx_handle_write_event(event, 0) != OK {
-                return Poll::Ready(Err(self.failed("ngx_handle_write_event() failed")));
-            }
-            self.0.writer.set(Some(context.waker().clone()));
-            self.arm(event, self.0.send_timeout.get());
-            if reading {
-                self.disarm((*raw).read);
-            }
-            Poll::Pending
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    /// The connection ends when it is dropped; nginx does not close one half either.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -30,6 +30,9 @@ use super::tls::{ServerName, Tls};
 pub use self::status::CANCELLED;
 pub use self::wire::frame;
 
+/// Connections that a call is tried on, each of which its server ended before it looked at it.
+const MAX_TRIES: u32 = 10;
+
 /// A call or stream to be made.
 pub struct Call {
     origin: Origin,
@@ -159,14 +162,14 @@ impl Call {
         }
     }
 
-    /// Opens a stream. It is opened once more on a new connection when the one that there was did
-    /// not take it: hyper gives the request back unsent, or the server has said that it did not
-    /// look at it (RFC 9113, section 8.7), and all of it is still there.
+    /// Opens a stream. It is opened again on a new connection when the one that there was did not
+    /// take it: the server has said that it did not look at it (RFC 9113, section 8.7), or hyper
+    /// gives the request back unsent and the connection has served others.
     async fn response(&self, channels: &Channels) -> Result<Response<Incoming>, Ending> {
-        let mut retried = false;
+        let mut tries = 0;
         loop {
+            tries += 1;
             let channel = channels.get(&self.origin, &self.target, self.tls.as_ref());
-            let retry = channel.is_open() && !retried;
             let sender = channel.sender().await;
             let mut sender = sender.map_err(|text| Ending::new(status::UNAVAILABLE, text))?;
             if let Some(message) = &self.message {
@@ -174,14 +177,18 @@ impl Call {
             }
             let request = self.head.request(self.feed.clone());
             match sender.try_send_request(request).await {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    channel.worked.set(true);
+                    return Ok(response);
+                }
                 Err(mut error) => {
-                    let unsent = error.take_message().is_some()
-                        || self.message.is_some() && is_unprocessed(error.error());
-                    if !(unsent && retry) {
+                    let unsent = error.take_message().is_some() && channel.worked.get();
+                    // What a stream has sent is not there any more.
+                    let unprocessed = self.message.is_some() && is_unprocessed(error.error());
+                    if tries == MAX_TRIES || !(unsent || unprocessed) {
                         return Err(ending_of(error.error()));
                     }
-                    retried = true;
+                    channel.retire();
                 }
             }
         }

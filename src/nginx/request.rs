@@ -227,6 +227,34 @@ impl Request {
         }
     }
 
+    /// Is there an upstream whose response has not begun?
+    pub fn waits_for_upstream(self) -> bool {
+        // SAFETY: as above.
+        let upstream = unsafe { (*self.as_ptr()).upstream.as_ref() };
+        upstream.is_some_and(|u| u.header_sent() == 0 && !u.cleanup.is_null())
+    }
+
+    /// Ends the upstream without ending the request; `false`: there is none. nginx does so when it
+    /// terminates a request, but takes the request's own reference for the upstream's then.
+    pub fn drop_upstream(self) -> bool {
+        // SAFETY: as above; the handler is nginx's own (`ngx_http_upstream_cleanup`), for this
+        // request.
+        unsafe {
+            let r = self.as_ptr();
+            let Some(upstream) = (*r).upstream.as_ref() else {
+                return false;
+            };
+            let Some(handler) = upstream.cleanup.as_ref().and_then(|slot| *slot) else {
+                return false;
+            };
+            // The handler gives back a reference.
+            let main = (*r).main;
+            (*main).set_count((*main).count() + 1);
+            handler(r.cast());
+        }
+        true
+    }
+
     /// Keeps nginx from making a tunnel of the connection; was it about to?
     pub fn forget_upgrade(self) -> bool {
         // SAFETY: as above.

@@ -2,6 +2,9 @@
 
 pub mod data;
 mod listeners;
+pub mod metric_values;
+pub mod metrics;
+pub mod metrics_zone;
 mod notify;
 pub mod queue;
 pub mod queues;
@@ -23,6 +26,7 @@ use queues::SharedQueues;
 /// Told apart by their addresses: the uses of zones, as nginx's tags.
 pub static DATA_TAG: u8 = b'd';
 pub static QUEUES_TAG: u8 = b'q';
+pub static METRICS_TAG: u8 = b'm';
 
 /// What the instances of one process, and one configuration, share with those of others.
 pub struct Shared {

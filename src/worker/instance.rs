@@ -9,6 +9,7 @@ use super::proxy::{Link, NginxProxy};
 use super::tick::Timer;
 use crate::conf::MainConf;
 use crate::http::chain::FilterId;
+use crate::metrics::ModuleMetrics;
 use crate::nginx::log::{Level, Log};
 
 /// An instance in a worker.
@@ -25,6 +26,7 @@ pub struct SharedVm(pub(super) Rc<Instance>);
 
 pub(super) struct Instance {
     name: Rc<str>,
+    metrics: Option<Rc<ModuleMetrics>>,
     vm: RefCell<WorkerVm>,
     /// Root contexts, by filter.
     roots: Vec<(FilterId, ContextId)>,
@@ -47,14 +49,26 @@ impl SharedVm {
         call: impl FnOnce(&mut WorkerVm) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
         let result = match self.0.vm.try_borrow_mut() {
-            Ok(mut vm) => call(&mut vm),
+            Ok(mut vm) => {
+                let result = call(&mut vm);
+                if let Some(metrics) = &self.0.metrics
+                    && metrics.is_shown()
+                    && !vm.poisoned()
+                {
+                    metrics.set_memory(vm.memory_bytes());
+                }
+                result
+            }
             Err(_) => return Err(CallError::Poisoned),
         };
         if !self.0.ticks.borrow().is_empty() {
             self.set_timers();
         }
         if self.0.vm.try_borrow().is_ok_and(|vm| vm.poisoned()) {
-            self.fail();
+            self.fail(match &result {
+                Err(CallError::Trap { reason, .. }) => reason,
+                _ => "",
+            });
         }
         result
     }
@@ -106,8 +120,11 @@ impl SharedVm {
         waiters.push(waiter);
     }
 
-    /// The instance has trapped: nothing more is called in it.
-    fn fail(&self) {
+    /// The instance has trapped, for this reason if it is known: nothing more is called in it.
+    fn fail(&self, reason: &str) {
+        if let Some(metrics) = &self.0.metrics {
+            metrics.trapped(reason);
+        }
         self.0.timers.borrow_mut().clear();
         if let Ok(vm) = self.0.vm.try_borrow() {
             vm.proxy().end_calls();
@@ -157,8 +174,15 @@ pub fn start(
     let module_conf = &conf.modules[module];
     let proxy = NginxProxy::new(process, conf, module, log, link.clone());
     let (name, ticks) = (proxy.name.clone(), proxy.ticks.clone());
+    let metrics = proxy.metrics.clone();
+    let failed = |filter, error| {
+        if let Some(metrics) = &metrics {
+            metrics.start_failed(&error);
+        }
+        (filter, error)
+    };
     let mut vm = Vm::start(engine, &module_conf.program, proxy, module_conf.vm.clone())
-        .map_err(|error| (None, error))?;
+        .map_err(|error| failed(None, error))?;
     let mut roots = Vec::new();
     let filters = conf.filters.iter().enumerate();
     for (id, filter) in filters.filter(|(_, filter)| filter.module == module) {
@@ -168,11 +192,15 @@ pub fn start(
                 root_id: Vec::new(),
                 configuration: filter.configuration.clone(),
             })
-            .map_err(|error| (Some(id), error))?;
+            .map_err(|error| failed(Some(id), error))?;
         roots.push((id, root));
+    }
+    if let Some(metrics) = &metrics {
+        metrics.started(vm.memory_bytes());
     }
     let instance = Rc::new(Instance {
         name,
+        metrics,
         vm: RefCell::new(vm),
         roots,
         ticks,

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use proxy_wasm_host::Status;
+use proxy_wasm_host::{GrpcEvent, Status};
 
 use super::proxy::Link;
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
+use crate::metrics::ModuleMetrics;
 use crate::net::{Calls, Channels, Event, Origin};
 use crate::nginx::log::Log;
 
@@ -25,8 +26,18 @@ impl Outbound {
         log: Log,
         link: Link,
         channels: Channels,
+        metrics: Option<Rc<ModuleMetrics>>,
     ) -> Option<Outbound> {
         let calls = Calls::new(module, channels, move |id, event| {
+            if let Some(metrics) = &metrics {
+                match &event {
+                    Event::Http(response) => metrics.http_call_ended(response),
+                    Event::Grpc(GrpcEvent::Close { status, .. }) => {
+                        metrics.grpc_call_ended(*status);
+                    }
+                    Event::Grpc(_) => {}
+                }
+            }
             if let Some(instance) = link.instance() {
                 instance.call_logged(|vm| match event {
                     Event::Http(response) => vm.on_http_call_response(id, response),

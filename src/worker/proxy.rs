@@ -3,13 +3,15 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use proxy_wasm_host::{CallId, ContextId, GrpcCall, HttpCall, LogLevel, Proxy, Status};
+use proxy_wasm_host::{CallId, ContextId, GrpcCall, HttpCall, LogLevel, MetricType, Proxy, Status};
 
 use super::instance::{Instance, Process, SharedVm};
 use super::outbound::Outbound;
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
+use crate::metrics::{Host, ModuleMetrics};
 use crate::nginx::log::{Level, Log, printable};
 use crate::shm::Shared;
 use crate::shm::queues::Listener;
@@ -21,7 +23,8 @@ pub struct NginxProxy {
     pub(super) ticks: Rc<RefCell<Vec<(ContextId, u32)>>>,
     /// The instance that this stands in, once it has been started.
     link: Link,
-    process: Process,
+    /// `None`: the zone has no room for the module.
+    pub(super) metrics: Option<Rc<ModuleMetrics>>,
     conf: *const MainConf,
     /// Index in [`MainConf::modules`].
     module: usize,
@@ -59,18 +62,30 @@ impl NginxProxy {
         link: Link,
     ) -> NginxProxy {
         let name: Rc<str> = conf.modules[module].name.as_str().into();
+        let host = match process {
+            Process::Worker => conf.metrics().cloned(),
+            Process::Check => {
+                let zone = conf.zones.metrics.as_ref();
+                zone.and_then(Host::private).map(Rc::new)
+            }
+        };
+        let metrics = host.and_then(|host| ModuleMetrics::new(host, &name));
+        let metrics = metrics.map(Rc::new);
         let channels = conf.channels().clone();
         let outbound = match process {
             Process::Check => None,
-            Process::Worker => Outbound::new(conf, name.clone(), log, link.clone(), channels),
+            Process::Worker => {
+                let (link, metrics) = (link.clone(), metrics.clone());
+                Outbound::new(conf, name.clone(), log, link, channels, metrics)
+            }
         };
         NginxProxy {
             name,
             outbound,
+            metrics,
             log,
             ticks: Rc::default(),
             link,
-            process,
             conf,
             module,
             shared: conf.shared(),
@@ -83,6 +98,10 @@ impl NginxProxy {
         // SAFETY: a worker's instances belong to the configuration, and those of the check are
         // gone before it is.
         unsafe { &*self.conf }
+    }
+
+    fn metrics(&self) -> Result<&ModuleMetrics, Status> {
+        self.metrics.as_deref().ok_or(Status::InternalFailure)
     }
 
     /// Does something with the calls. In the check of the configuration they never end.
@@ -190,8 +209,11 @@ impl Proxy for NginxProxy {
     }
 
     fn cancel_call(&self, id: CallId) {
-        if let Some(outbound) = &self.outbound {
-            outbound.calls.cancel(id);
+        if let Some(outbound) = &self.outbound
+            && outbound.calls.cancel(id)
+            && let Some(metrics) = &self.metrics
+        {
+            metrics.grpc_call_cancelled();
         }
     }
 
@@ -235,6 +257,33 @@ impl Proxy for NginxProxy {
 
     fn dequeue(&self, queue: u32, out: &mut Vec<u8>) -> Result<(), Status> {
         self.shared()?.queues.dequeue(queue, out)
+    }
+
+    fn define_metric(&self, metric: MetricType, name: &[u8]) -> Result<u32, Status> {
+        self.metrics()?.define(metric, name)
+    }
+
+    fn increment_metric(&self, metric: u32, offset: i64) -> Result<(), Status> {
+        self.metrics()?.increment(metric, offset)
+    }
+
+    fn record_metric(&self, metric: u32, value: u64) -> Result<(), Status> {
+        self.metrics()?.record(metric, value)
+    }
+
+    fn metric(&self, metric: u32) -> Result<u64, Status> {
+        self.metrics()?.get(metric)
+    }
+
+    fn times_callbacks(&self) -> bool {
+        let metrics = self.metrics.as_deref();
+        metrics.is_some_and(ModuleMetrics::is_shown)
+    }
+
+    fn callback_ended(&self, callback: &'static str, took: Duration) {
+        if let Some(metrics) = &self.metrics {
+            metrics.callback_ended(callback, took);
+        }
     }
 }
 

@@ -23,21 +23,16 @@ sub module_lines {
 }
 
 # For each module a location /go/NAME, which continues both directions of its contexts, and for each
-# of the operations, WHAT => JSON, a location /WHAT/NAME that runs them in its contexts: in as many
-# of the first ones as there is room for in a parameter of nginx.conf, 4096 bytes.
+# of the operations, WHAT => JSON, a location /WHAT/NAME that runs them in its contexts. Contexts are
+# numbered on from 1; the first 400 are reached.
 sub go_locations {
     my ($names, %operations) = @_;
     $operations{go} = '["continue","request"],["continue","response"]';
     my $text = '';
     for my $name (@$names) {
         for my $what (sort keys %operations) {
-            my $each = '';
-            for my $id (2 .. 60) {
-                my $more = qq~,["effective_context",$id],$operations{$what}~;
-                last if length($each) + length($more) > 3800;
-                $each .= $more;
-            }
-            $text .= qq~location = /$what/$name { wasm_filter $name '{"request_headers":[["local_response",200,[],"go"]$each]}'; }\n~;
+            $text .= qq~location = /$what/$name { wasm_filter $name '{"request_headers":[["local_response",200,[],"go"],["let","n","2"],~
+                . qq~["repeat",400,[["effective_context",{"var":"n"}],["if",{"var":"status"},"0",[$operations{$what}]],["let","n",{"add":[{"var":"n"},1]}]]]]}'; }\n~;
         }
     }
     return $text;

@@ -190,6 +190,9 @@ pub(crate) type Answer2 = TypedFunc<(u32, u32, u32), u32>;
 /// A callback with the context and two numbers, without an answer.
 pub(crate) type Event = TypedFunc<(u32, u32, u32), ()>;
 
+/// `proxy_on_http_call_response`.
+pub(crate) type CallEvent = TypedFunc<(u32, u32, u32, u32, u32), ()>;
+
 /// `proxy_on_request_headers` and `proxy_on_response_headers`, of either type.
 pub(crate) enum HeadersFn {
     WithEnd(Answer2),
@@ -209,7 +212,7 @@ pub(crate) struct Exports {
     pub response_headers: Option<HeadersFn>,
     pub response_body: Option<Answer2>,
     pub response_trailers: Option<Answer1>,
-    pub http_call_response: Option<TypedFunc<(u32, u32, u32, u32, u32), ()>>,
+    pub http_call_response: Option<CallEvent>,
     pub grpc_initial_metadata: Option<Event>,
     pub grpc_receive: Option<Event>,
     pub grpc_trailing_metadata: Option<Event>,

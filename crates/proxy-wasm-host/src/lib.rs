@@ -5,6 +5,9 @@
 //! 2. In every process that runs guests: an [`Engine`], then a [`Vm`] per program
 //!    ([`Vm::start`]), then a root context per plugin configuration ([`Vm::create_root`]).
 //! 3. Per HTTP stream: [`Vm::create_stream`], the `on_…` callbacks, [`Vm::finish`].
+//! 4. Whenever it happens: [`Vm::on_tick`], [`Vm::on_queue_ready`], and what comes of outbound calls,
+//!    [`Vm::on_http_call_response`] and [`Vm::on_grpc`]. They are of a root context, but act on any
+//!    stream, whose context the guest sets.
 //!
 //! While a callback runs, the guest's calls arrive at the stream's and the proxy's trait methods.
 //! They must only record what resumes, ends or replaces a stream; the callback's caller acts on it
@@ -42,4 +45,4 @@ pub use error::{CallError, LoadError, StartError};
 pub use program::Program;
 pub use traits::{HttpStream, LocalResponse, Proxy};
 pub use vm::{ContextId, PluginConfig, Vm, VmConfig};
-pub use wasm_runtime::sha256;
+pub use wasm_runtime::{CompileCounts, compile_counts, sha256};

@@ -1,5 +1,7 @@
 //! The seam to the host proxy: what it must offer to a guest.
 
+use std::time::Duration;
+
 use crate::abi::{BufferType, LogLevel, MapType, MetricType, Status, StreamType};
 use crate::calls::{CallId, GrpcCall, HttpCall};
 use crate::vm::ContextId;
@@ -247,13 +249,14 @@ pub trait Proxy: 'static {
     }
 
     /// Adds to a counter or a gauge. `Err(NotFound)`: no such metric; `Err(BadArgument)`: a
-    /// histogram, or a counter and a negative number.
+    /// histogram, or a counter and no number above 0, as in Envoy.
     fn increment_metric(&self, metric: u32, offset: i64) -> Result<(), Status> {
         let _ = (metric, offset);
         Err(Status::Unimplemented)
     }
 
-    /// Sets a counter or a gauge, or adds a value to a histogram; `Err(NotFound)`: no such metric.
+    /// Adds to a counter, sets a gauge, or adds a value to a histogram, as Envoy does;
+    /// `Err(NotFound)`: no such metric.
     fn record_metric(&self, metric: u32, value: u64) -> Result<(), Status> {
         let _ = (metric, value);
         Err(Status::Unimplemented)
@@ -263,5 +266,15 @@ pub trait Proxy: 'static {
     fn metric(&self, metric: u32) -> Result<u64, Status> {
         let _ = metric;
         Err(Status::Unimplemented)
+    }
+
+    /// Are callbacks to be timed? Asked before each one.
+    fn times_callbacks(&self) -> bool {
+        false
+    }
+
+    /// A timed callback has returned, or trapped. The guest is not running.
+    fn callback_ended(&self, callback: &'static str, took: Duration) {
+        let _ = (callback, took);
     }
 }

@@ -72,6 +72,7 @@ impl<P: Proxy> Vm<P> {
         let instance = instance_pre
             .instantiate(&mut store)
             .map_err(|e| StartError::Instantiate(trap_reason(&e)))?;
+        store.data_mut().memory = instance.get_memory(&mut store, "memory");
 
         let run = |store: &mut Store<State<P>>, name, function: TypedFunc<(), ()>| {
             function.call(store, ()).map_err(|e| CallError::Trap {
@@ -174,6 +175,13 @@ impl<P: Proxy> Vm<P> {
     /// The version that the program says it was built for.
     pub fn abi(&self) -> AbiVersion {
         self.program.abi()
+    }
+
+    /// Bytes of the guest's memory.
+    pub fn memory_bytes(&self) -> usize {
+        let store = &self.guest.store;
+        let memory = store.data().memory;
+        memory.map_or(0, |memory| memory.data_size(store))
     }
 
     pub fn proxy(&self) -> &P {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::guest::{bytes, map};
+use common::guest::{REQUEST, bytes, map};
 use common::stream::pairs;
 use common::{Guest, Host, MockStream, statuses};
 use proxy_wasm_host::{CallError, GrpcEvent};
@@ -299,7 +299,7 @@ fn unknown_ids_and_ids_of_another_kind() {
         "(call $proxy_grpc_cancel ID)",
         "(call $proxy_grpc_close ID)",
     ];
-    let headers = map(&[(":method", "GET"), (":path", "/"), (":authority", "a")]);
+    let headers = map(&REQUEST);
     let mut body = format!(
         "{} {} (drop (call $proxy_http_call {{up}} {headers} {{}} {{}} #0 #24))",
         call("{up}"),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use memfd::{FileSeal, MemfdOptions};
@@ -29,6 +30,27 @@ pub(crate) struct Inner {
     file: File,
 }
 
+/// What came of calls to [`Engine::compile`](crate::Engine::compile) in this process, or in the one it was forked from
+/// up to then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompileCounts {
+    /// An artifact was there.
+    pub hits: u64,
+    /// The bytes had to be compiled, or could not be.
+    pub misses: u64,
+}
+
+static HITS: AtomicU64 = AtomicU64::new(0);
+static MISSES: AtomicU64 = AtomicU64::new(0);
+
+/// How often an artifact was there already.
+pub fn compile_counts() -> CompileCounts {
+    CompileCounts {
+        hits: HITS.load(Ordering::Relaxed),
+        misses: MISSES.load(Ordering::Relaxed),
+    }
+}
+
 /// What is alive in this process, so that unchanged bytes are not compiled again.
 static REGISTRY: Mutex<Option<HashMap<[u8; 32], Weak<Inner>>>> = Mutex::new(None);
 
@@ -41,8 +63,11 @@ impl Artifact {
     /// The live artifact compiled from bytes of this hash, if there is one.
     pub(crate) fn find(sha256: &[u8; 32]) -> Option<Artifact> {
         let registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
-        let inner = registry.as_ref()?.get(sha256)?.upgrade()?;
-        Some(Artifact { inner })
+        let known = registry.as_ref().and_then(|all| all.get(sha256));
+        let found = known.and_then(Weak::upgrade);
+        let count = if found.is_some() { &HITS } else { &MISSES };
+        count.fetch_add(1, Ordering::Relaxed);
+        found.map(|inner| Artifact { inner })
     }
 
     /// Stores what `wasmtime::Engine::precompile_module` returned for bytes of this hash.

@@ -10,7 +10,7 @@ mod engine;
 mod error;
 mod trap;
 
-pub use artifact::{Artifact, sha256};
+pub use artifact::{Artifact, CompileCounts, compile_counts, sha256};
 pub use engine::Engine;
 pub use error::{Error, one_line};
 pub use trap::trap_reason;

@@ -1,6 +1,6 @@
 //! HTTP/2 connections, each shared by the gRPC calls to an upstream.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
@@ -37,6 +37,9 @@ struct Key {
 /// A connection, or one that is being made.
 pub struct Channel {
     state: RefCell<State>,
+    /// Has there been an answer?
+    pub worked: Cell<bool>,
+    retired: Cell<bool>,
     /// What hyper has running for the streams of the connection.
     streams: TaskGroup,
     task: RefCell<Option<Task>>,
@@ -79,6 +82,8 @@ impl Channel {
     fn open(origin: Origin, target: Target, tls: Option<Tls>) -> Rc<Channel> {
         let channel = Rc::new(Channel {
             state: RefCell::new(State::Connecting(Vec::new())),
+            worked: Cell::new(false),
+            retired: Cell::new(false),
             streams: TaskGroup::default(),
             task: RefCell::new(None),
         });
@@ -89,16 +94,17 @@ impl Channel {
 
     /// Can a stream be opened, now or when the connection is made?
     fn is_usable(&self) -> bool {
-        match &*self.state.borrow() {
-            State::Connecting(_) => true,
-            State::Open(sender) => !sender.is_closed(),
-            State::Failed(_) => false,
-        }
+        !self.retired.get()
+            && match &*self.state.borrow() {
+                State::Connecting(_) => true,
+                State::Open(sender) => !sender.is_closed(),
+                State::Failed(_) => false,
+            }
     }
 
-    /// Is the connection there already?
-    pub fn is_open(&self) -> bool {
-        matches!(&*self.state.borrow(), State::Open(_))
+    /// Leaves the connection to the streams that it has; new ones get another.
+    pub fn retire(&self) {
+        self.retired.set(true);
     }
 
     /// Waits for the connection. The error is one line.

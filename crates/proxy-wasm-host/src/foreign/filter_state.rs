@@ -64,10 +64,13 @@ impl Declared {
     }
 }
 
-/// `BadArgument`: no such message. `NotFound`: there is no stream.
+/// `BadArgument`: no such message. `NotFound`: there is no stream, or no name.
 pub(super) fn set<P: Proxy>(state: &State<P>, arguments: &[u8]) -> Result<(), Status> {
     let arguments = SetArguments::decode(arguments).map_err(|_| Status::BadArgument)?;
     let stream = state.stream().ok_or(Status::NotFound)?;
+    if arguments.path.is_empty() {
+        return Err(Status::NotFound);
+    }
     stream.set_filter_state(arguments.path.as_bytes(), arguments.value.as_bytes())
 }
 

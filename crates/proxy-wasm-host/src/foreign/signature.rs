@@ -1,4 +1,5 @@
-//! `verify_signature`: an RSA (PKCS #1 v1.5) or ECDSA (P-256, P-384) signature of a text.
+//! `verify_signature`: an RSA (PKCS #1 v1.5, 1024 to 8192 bits) or ECDSA (P-256, P-384) signature
+//! of a text. Envoy knows more curves; keys of those are no keys here.
 
 use std::borrow::Cow;
 
@@ -96,34 +97,28 @@ impl Key {
         let der = &arguments.public_key;
         let pem = &arguments.public_key_pem;
         match (der.is_empty(), pem.is_empty()) {
-            (false, true) => RsaPublicKey::from_public_key_der(der)
-                .map(Key::Rsa)
-                .ok()
-                .or_else(|| {
-                    p256::ecdsa::VerifyingKey::from_public_key_der(der)
-                        .ok()
-                        .map(Key::P256)
-                })
-                .or_else(|| {
-                    p384::ecdsa::VerifyingKey::from_public_key_der(der)
-                        .ok()
-                        .map(Key::P384)
-                }),
-            (true, false) => RsaPublicKey::from_public_key_pem(pem)
-                .map(Key::Rsa)
-                .ok()
-                .or_else(|| {
-                    p256::ecdsa::VerifyingKey::from_public_key_pem(pem)
-                        .ok()
-                        .map(Key::P256)
-                })
-                .or_else(|| {
-                    p384::ecdsa::VerifyingKey::from_public_key_pem(pem)
-                        .ok()
-                        .map(Key::P384)
-                }),
+            (false, true) => Key::first(
+                || RsaPublicKey::from_public_key_der(der).ok(),
+                || p256::ecdsa::VerifyingKey::from_public_key_der(der).ok(),
+                || p384::ecdsa::VerifyingKey::from_public_key_der(der).ok(),
+            ),
+            (true, false) => Key::first(
+                || RsaPublicKey::from_public_key_pem(pem).ok(),
+                || p256::ecdsa::VerifyingKey::from_public_key_pem(pem).ok(),
+                || p384::ecdsa::VerifyingKey::from_public_key_pem(pem).ok(),
+            ),
             _ => None,
         }
+    }
+
+    fn first(
+        rsa: impl FnOnce() -> Option<RsaPublicKey>,
+        p256: impl FnOnce() -> Option<p256::ecdsa::VerifyingKey>,
+        p384: impl FnOnce() -> Option<p384::ecdsa::VerifyingKey>,
+    ) -> Option<Key> {
+        let key = rsa().map(Key::Rsa);
+        let key = key.or_else(|| p256().map(Key::P256));
+        key.or_else(|| p384().map(Key::P384))
     }
 
     fn verify(&self, hash: &Hash, signature: &[u8]) -> bool {
@@ -137,8 +132,14 @@ impl Key {
             }
             Key::P256(key) => p256::ecdsa::Signature::from_der(signature)
                 .is_ok_and(|signature| key.verify_prehash(&hash.bytes, &signature).is_ok()),
-            Key::P384(key) => p384::ecdsa::Signature::from_der(signature)
-                .is_ok_and(|signature| key.verify_prehash(&hash.bytes, &signature).is_ok()),
+            Key::P384(key) => {
+                // The crate refuses a hash of less than half the curve's size. Zeros before it
+                // change no number.
+                let mut padded = vec![0; 48_usize.saturating_sub(hash.bytes.len())];
+                padded.extend_from_slice(&hash.bytes);
+                p384::ecdsa::Signature::from_der(signature)
+                    .is_ok_and(|signature| key.verify_prehash(&padded, &signature).is_ok())
+            }
         }
     }
 }

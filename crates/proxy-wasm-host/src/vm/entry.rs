@@ -1,5 +1,7 @@
 //! Every entry into the guest.
 
+use std::time::Instant;
+
 use wasm_runtime::trap_reason;
 use wasm_runtime::wasmtime::{Instance, Store, TypedFunc, WasmParams, WasmResults};
 
@@ -65,8 +67,13 @@ impl<P: Proxy> Guest<P> {
         let state = self.store.data_mut();
         let context = state.contexts.get(id).ok_or(CallError::UnknownContext)?;
         state.current = Some(Current::new(id, context));
+        let started = state.proxy.times_callbacks().then(Instant::now);
         let result = function.call(&mut self.store, arguments);
-        self.store.data_mut().current = None;
+        let state = self.store.data_mut();
+        state.current = None;
+        if let Some(started) = started {
+            state.proxy.callback_ended(callback, started.elapsed());
+        }
         result.map_err(|error| {
             self.poisoned = true;
             CallError::Trap {

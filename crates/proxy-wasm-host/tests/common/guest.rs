@@ -206,3 +206,14 @@ pub fn map(pairs: &[(&str, &str)]) -> String {
         }
     }))
 }
+
+/// The least headers of a request.
+pub const REQUEST: [(&str, &str); 3] = [(":method", "GET"), (":path", "/"), (":authority", "a")];
+
+/// An HTTP call of `upstream`, whose status is noted and whose id goes to address 24.
+pub fn http_call(upstream: &str) -> String {
+    format!(
+        "(call $note (call $proxy_http_call {{{upstream}}} {} {{}} {{}} #0 #24))",
+        map(&REQUEST)
+    )
+}

@@ -15,6 +15,11 @@ pub struct MockProxy {
     inner: Rc<ProxyData>,
 }
 
+/// Value and compare-and-swap number.
+type Shared = (Vec<u8>, u32);
+/// Name and messages.
+type Queue = (Vec<u8>, VecDeque<Vec<u8>>);
+
 struct ProxyData {
     level: Cell<LogLevel>,
     logs: RefCell<Vec<(bool, LogLevel, String)>>,
@@ -22,8 +27,8 @@ struct ProxyData {
     events: RefCell<Vec<String>>,
     /// May calls outlive their streams?
     detach: Cell<bool>,
-    data: RefCell<HashMap<Vec<u8>, (Vec<u8>, u32)>>,
-    queues: RefCell<Vec<(Vec<u8>, VecDeque<Vec<u8>>)>>,
+    data: RefCell<HashMap<Vec<u8>, Shared>>,
+    queues: RefCell<Vec<Queue>>,
     metrics: RefCell<Vec<(MetricType, Vec<u8>, u64)>>,
 }
 
