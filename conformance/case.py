@@ -21,7 +21,7 @@ class Case:
     `order`: "exact", or "sorted" where lines of the log may come in any order."""
 
     def __init__(self, name, filters, requests, upstream=None, side=None, routes=(), settle=0.0,
-                 compare=("client", "up", "side", "log"), order="exact", start=False, grpc=False, envoy_only=""):
+                 compare=("client", "up", "side", "log"), order="exact", start=False, grpc=False, http2=False):
         self.name = name
         self.filters = filters if isinstance(filters, list) else [filters]
         self.requests = requests if isinstance(requests, list) else [requests]
@@ -33,8 +33,8 @@ class Case:
         self.order = order
         self.start = start
         self.grpc = grpc
-        # A feature that this nginx does not have yet: the case is only run on Envoy.
-        self.envoy_only = envoy_only
+        # The client speaks HTTP/2.
+        self.http2 = http2
         self.id = ""
 
     def vm(self, index):

@@ -57,7 +57,7 @@ def modules(case, guests, work):
 
 
 def server(case, port, work):
-    yield f"    server {{ listen 127.0.0.1:{port}; server_name {case.id};"
+    yield f"    server {{ listen 127.0.0.1:{port}; server_name {case.id};" + (" http2 on;" if case.http2 else "")
     for index, filter in enumerate(case.filters):
         file = write(work, f"{case.id}.f{index}.conf", case.text(filter.config))
         yield f"        wasm_filter {case.vm(index)} '@{file}';"

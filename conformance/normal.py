@@ -3,7 +3,7 @@ their reasons in known.json, like the differences of single cases."""
 
 import re
 
-RULES = {"own headers", "framing", "error pages", "response count", "pieces of bodies", "life of contexts", "debug lines"}
+RULES = {"own headers", "framing", "error pages", "response count", "pieces of bodies", "life of contexts", "numbers", "debug lines"}
 
 # own headers: set or changed by the proxies themselves.
 CLIENT = {"date", "server", "connection", "keep-alive", "transfer-encoding", "x-envoy-upstream-service-time"}
@@ -85,6 +85,8 @@ def start(entries):
     return entries[starts[-1]:] if starts else entries
 
 
+# numbers
+NUMBER = re.compile(r"^((?:increment|record|get)_metric|enqueue|dequeue) \d+:")
 LEVEL = {"warning": "warn", "critical": "crit"}
 # response count
 COUNT = re.compile(r"^(on_response_headers|on_http_call_response|on_grpc_\w+metadata)( .*)\b(count|headers)=[1-9]\d*")
@@ -101,6 +103,7 @@ def log(name, entries, case):
         if level in ("debug", "trace"):
             continue
         message = COUNT.sub(r"\1\2\3=*", message).replace(case.id, "case")
+        message = NUMBER.sub(r"\1 *:", message)
         if found := CREATE.match(message):
             ended.setdefault((vm, found[1]), []).append("create")
             continue

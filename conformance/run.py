@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 import client
+import curl
 from upstream import Upstream
 
 PATIENCE = 4
@@ -58,7 +59,8 @@ def run(case, proxy, stage):
     before = proxy.log_of(case.id)
     answers = []
     for request in case.requests:
-        answers.append(client.ask(stage.ports[case.id], request, request.get("patience", PATIENCE)))
+        ask = curl.ask if case.http2 else client.ask
+        answers.append(ask(stage.ports[case.id], request, PATIENCE))
         settle(case, proxy)
     seen = {name: list(server.requests) for name, server in stage.servers[case.id].items()}
     seen["client"] = answers

@@ -19,7 +19,11 @@ DRAIN = [["repeat", 9, [["dequeue", {"var": "queue"}, "message"], ["if", {"var":
 POST = {"method": "POST", "body": b"hello"}
 # Arguments of declare_property: name, read-only, type, how long it lives.
 DECLARE = {"hex": "0a046465636c"}
-RSA = ("verify_signature:bad", "")
+# The same, read-only and for a string.
+DECLARE_READ_ONLY = {"hex": "0a0472656164" + "1001" + "1801"}
+# Arguments of set_envoy_filter_state: a name that Envoy knows, and one that it does not, with a value.
+KNOWN_STATE = {"hex": (b"\x0a\x17envoy.tcp_proxy.cluster\x12\x05value").hex()}
+OTHER_STATE = {"hex": (b"\x0a\x05other\x12\x05value").hex()}
 
 
 def foreign(name, arguments, *then):
@@ -57,6 +61,10 @@ CASES = [
     Case("foreign/unknown", hostcalls(request_headers=[*foreign("nobody", "x"), *foreign("declare_property", {"hex": "ffff"}), *foreign("set_envoy_filter_state", "garbage"), *foreign("verify_signature", "")]), {}),
     Case("foreign/declare_property", [hostcalls(request_headers=[*foreign("declare_property", DECLARE), ["set_property", "decl", "1"], *get("decl", ["filter_state", "wasm.decl"]), *foreign("declare_property", DECLARE)]),
         hostcalls(request_headers=[*get("decl"), ["set_property", "decl", "2"]], response_headers=get("decl"))], {}),
+    Case("foreign/declare_property/read_only", hostcalls(request_headers=[*foreign("declare_property", DECLARE_READ_ONLY), ["set_property", "read", "1"], ["set_property", "read", "2"], *get("read")]), {}),
+    Case("foreign/set_envoy_filter_state", [hostcalls(request_headers=[*foreign("set_envoy_filter_state", KNOWN_STATE), *get(["filter_state", "envoy.tcp_proxy.cluster"])]),
+        hostcalls(request_headers=get(["filter_state", "envoy.tcp_proxy.cluster"]), response_headers=get(["filter_state", "envoy.tcp_proxy.cluster"]))], {}),
+    Case("foreign/set_envoy_filter_state/other", hostcalls(request_headers=[*foreign("set_envoy_filter_state", OTHER_STATE), *get(["filter_state", "other"])]), {}),
     Case("foreign/clear_route_cache", hostcalls(request_headers=[["set_header", "request", ":path", "/other/x"], *foreign("clear_route_cache", "")]), {"path": "/start"}, routes=[("/other", "other")]),
     Case("foreign/no_clear_route_cache", hostcalls(request_headers=[["set_header", "request", ":path", "/other/x"]]), {"path": "/start"}, routes=[("/other", "other")]),
     Case("foreign/configure", hostcalls(configure=[*foreign("compress", "abc"), *foreign("clear_route_cache", ""), ["set_property", "a", "b"], *get("a")]), {}, start=True),

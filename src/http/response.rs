@@ -349,7 +349,11 @@ fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, St
         return Ok(Some(forward(context, request, window)?));
     }
     let end = window.end && !trailers;
-    let passed = context.pass_body(Direction::Response, 0, body, end)?;
+    // The end alone, with trailers behind it, is told by their callback.
+    let passed = match trailers && body.is_empty() {
+        true => None,
+        false => context.pass_body(Direction::Response, 0, body, end)?,
+    };
     let mut rc = match passed {
         Some(piece) if limited => {
             context.response.changed.set(true);
