@@ -2,6 +2,7 @@
 
 pub mod call;
 mod check;
+mod commands;
 mod filter;
 mod merge;
 mod metrics;
@@ -9,22 +10,16 @@ mod module;
 mod zones;
 
 use std::cell::{OnceCell, RefCell};
-use std::ffi::{CStr, c_char, c_void};
-use std::mem::offset_of;
+use std::ffi::c_char;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ngx::ffi::{
-    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_FLAG, NGX_CONF_NOARGS, NGX_CONF_TAKE1,
-    NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET, NGX_HTTP_MAIN_CONF,
-    NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, ngx_command_t, ngx_conf_full_name,
-    ngx_conf_set_flag_slot, ngx_conf_set_msec_slot, ngx_conf_set_num_slot, ngx_conf_set_size_slot,
-    ngx_conf_set_str_slot, ngx_conf_t, ngx_str_t,
-};
+use ngx::ffi::{ngx_conf_full_name, ngx_conf_t, ngx_str_t};
 use proxy_wasm_host::{Callbacks, Engine, Program, VmConfig};
 
 pub use check::check;
+pub use commands::COMMANDS;
 pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf, resolve_top};
 pub use zones::{Zones, add_defaults};
 
@@ -197,136 +192,6 @@ impl LocConf {
     /// only behind the rewrite directives then.
     pub fn if_has_filters(&self) -> bool {
         self.if_has_filters
-    }
-}
-
-/// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 16] = [
-    command(
-        c"wasm_module",
-        NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
-        module::wasm_module,
-        NGX_HTTP_MAIN_CONF_OFFSET,
-    ),
-    command(
-        c"wasm_filter",
-        NGX_HTTP_MAIN_CONF
-            | NGX_HTTP_SRV_CONF
-            | NGX_HTTP_LOC_CONF
-            | NGX_HTTP_LIF_CONF
-            | NGX_CONF_1MORE,
-        filter::wasm_filter,
-        NGX_HTTP_LOC_CONF_OFFSET,
-    ),
-    command(
-        c"wasm_filter_phase",
-        NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
-        filter::wasm_filter_phase,
-        NGX_HTTP_LOC_CONF_OFFSET,
-    ),
-    call_command(
-        c"wasm_call_connect_timeout",
-        NGX_CONF_TAKE1,
-        ngx_conf_set_msec_slot,
-        offset_of!(CallDirectives, connect_timeout),
-    ),
-    call_command(
-        c"wasm_call_send_timeout",
-        NGX_CONF_TAKE1,
-        ngx_conf_set_msec_slot,
-        offset_of!(CallDirectives, send_timeout),
-    ),
-    call_command(
-        c"wasm_call_read_timeout",
-        NGX_CONF_TAKE1,
-        ngx_conf_set_msec_slot,
-        offset_of!(CallDirectives, read_timeout),
-    ),
-    call_command(
-        c"wasm_call_buffer_size",
-        NGX_CONF_TAKE1,
-        ngx_conf_set_size_slot,
-        offset_of!(CallDirectives, buffer_size),
-    ),
-    call_command(
-        c"wasm_call_ssl_verify",
-        NGX_CONF_FLAG,
-        ngx_conf_set_flag_slot,
-        offset_of!(CallDirectives, ssl_verify),
-    ),
-    call_command(
-        c"wasm_call_ssl_verify_depth",
-        NGX_CONF_TAKE1,
-        ngx_conf_set_num_slot,
-        offset_of!(CallDirectives, ssl_verify_depth),
-    ),
-    call_command(
-        c"wasm_call_ssl_trusted_certificate",
-        NGX_CONF_TAKE1,
-        ngx_conf_set_str_slot,
-        offset_of!(CallDirectives, ssl_trusted_certificate),
-    ),
-    command(
-        c"wasm_shared_data",
-        NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
-        zones::wasm_shared_data,
-        NGX_HTTP_MAIN_CONF_OFFSET,
-    ),
-    command(
-        c"wasm_shared_queue",
-        NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
-        zones::wasm_shared_queue,
-        NGX_HTTP_MAIN_CONF_OFFSET,
-    ),
-    command(
-        c"wasm_pause_timeout",
-        NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
-        filter::wasm_pause_timeout,
-        NGX_HTTP_LOC_CONF_OFFSET,
-    ),
-    command(
-        c"wasm_metrics_zone",
-        NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
-        metrics::wasm_metrics_zone,
-        NGX_HTTP_MAIN_CONF_OFFSET,
-    ),
-    command(
-        c"wasm_metrics",
-        NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
-        metrics::wasm_metrics,
-        NGX_HTTP_MAIN_CONF_OFFSET,
-    ),
-    ngx_command_t::empty(),
-];
-
-type Setter = unsafe extern "C" fn(*mut ngx_conf_t, *mut ngx_command_t, *mut c_void) -> *mut c_char;
-
-const fn command(name: &'static CStr, type_: u32, set: Setter, conf: usize) -> ngx_command_t {
-    ngx_command_t {
-        name: ngx_str_t {
-            len: name.count_bytes(),
-            data: name.as_ptr().cast_mut().cast(),
-        },
-        type_: type_ as usize,
-        set: Some(set),
-        conf,
-        offset: 0,
-        post: std::ptr::null_mut(),
-    }
-}
-
-/// A directive in [`CallDirectives`], which one of nginx's own setters reads.
-const fn call_command(
-    name: &'static CStr,
-    arguments: u32,
-    set: Setter,
-    offset: usize,
-) -> ngx_command_t {
-    let levels = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
-    let command = command(name, levels | arguments, set, NGX_HTTP_LOC_CONF_OFFSET);
-    ngx_command_t {
-        offset: offset_of!(LocConf, call_directives) + offset,
-        ..command
     }
 }
 
