@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::mem::{offset_of, zeroed};
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use ngx::ffi::{sockaddr, socklen_t};
 
@@ -75,25 +75,28 @@ impl Address {
     }
 
     /// The same host with this port; other than IP addresses have none.
-    pub fn with_port(mut self, port: u16) -> Address {
+    pub fn with_port(self, port: u16) -> Address {
+        match self.to_ip() {
+            Some(ip) => Address::ip(SocketAddr::new(ip, port)),
+            None => self,
+        }
+    }
+
+    /// The IP address, if it is one.
+    pub fn to_ip(&self) -> Option<IpAddr> {
         match i32::from(self.storage.ss_family) {
             libc::AF_INET => {
                 // SAFETY: the family says what it is.
-                let raw = unsafe { &mut *(&raw mut self.storage).cast::<libc::sockaddr_in>() };
-                raw.sin_port = port.to_be();
-                let ip = std::net::Ipv4Addr::from(u32::from_be(raw.sin_addr.s_addr));
-                self.text = SocketAddrV4::new(ip, port).to_string();
+                let raw = unsafe { &*(&raw const self.storage).cast::<libc::sockaddr_in>() };
+                Some(Ipv4Addr::from(u32::from_be(raw.sin_addr.s_addr)).into())
             }
             libc::AF_INET6 => {
                 // SAFETY: as above.
-                let raw = unsafe { &mut *(&raw mut self.storage).cast::<libc::sockaddr_in6>() };
-                raw.sin6_port = port.to_be();
-                let ip = Ipv6Addr::from(raw.sin6_addr.s6_addr);
-                self.text = SocketAddrV6::new(ip, port, 0, 0).to_string();
+                let raw = unsafe { &*(&raw const self.storage).cast::<libc::sockaddr_in6>() };
+                Some(Ipv6Addr::from(raw.sin6_addr.s6_addr).into())
             }
-            _ => {}
+            _ => None,
         }
-        self
     }
 
     pub fn as_ptr(&self) -> *const sockaddr {

@@ -27,8 +27,11 @@ mod timer;
 pub mod tls;
 
 pub use calls::{Calls, Event};
+pub use executor::{Task, spawn};
 pub use grpc::channel::Channels;
 pub use origin::{Origin, Top};
+pub use resolve::addresses;
+pub use target::is_host_name;
 
 /// The process exits: all tasks end, and idle connections are closed.
 pub fn shutdown() {

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::CStr;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -20,6 +21,12 @@ use crate::nginx::OK;
 
 /// nginx's `NGX_NO_RESOLVER`: the resolver has no servers.
 const NO_RESOLVER: usize = usize::MAX;
+
+/// The IP addresses of a host.
+pub async fn addresses(origin: &Origin, host: &str) -> Result<Vec<IpAddr>, Error> {
+    let addresses = resolve(origin, host, 0).await?;
+    Ok(addresses.iter().filter_map(Address::to_ip).collect())
+}
 
 /// The addresses of a host with this port, in the order in which to try them: nginx's resolver
 /// starts with a random one.

@@ -85,7 +85,7 @@ fn parse_port(port: &str) -> Option<u16> {
 }
 
 /// Can it be asked of DNS? Numbers alone would be a broken IP address.
-fn is_host_name(host: &str) -> bool {
+pub fn is_host_name(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     !name.is_empty()
         && name.len() <= 253

@@ -1,6 +1,7 @@
 //! What a worker process owns: the engine, the instances of the modules, their root contexts and
 //! ticks.
 
+mod foreign;
 mod instance;
 mod outbound;
 mod proxy;

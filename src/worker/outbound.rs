@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use proxy_wasm_host::{GrpcEvent, Status};
 
+use super::foreign::Questions;
 use super::proxy::Link;
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
@@ -16,6 +17,8 @@ pub struct Outbound {
     pub calls: Calls,
     /// Whose calls those of root contexts are.
     root: Origin,
+    /// What foreign functions have going.
+    pub questions: Questions,
 }
 
 impl Outbound {
@@ -48,6 +51,7 @@ impl Outbound {
         Some(Outbound {
             calls,
             root: Origin::of_root(conf, log)?,
+            questions: Questions::default(),
         })
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proxy_wasm_host::{CallId, ContextId, GrpcCall, HttpCall, LogLevel, MetricType, Proxy, Status};
 
+use super::foreign::{self, Caller};
 use super::instance::{Instance, Process, SharedVm};
 use super::outbound::Outbound;
 use crate::conf::MainConf;
@@ -22,14 +23,14 @@ pub struct NginxProxy {
     pub(super) log: Log,
     pub(super) ticks: Rc<RefCell<Vec<(ContextId, u32)>>>,
     /// The instance that this stands in, once it has been started.
-    link: Link,
+    pub(super) link: Link,
     /// `None`: the zone has no room for the module.
     pub(super) metrics: Option<Rc<ModuleMetrics>>,
     conf: *const MainConf,
     /// Index in [`MainConf::modules`].
     module: usize,
     /// `None`: the check of the configuration makes no calls.
-    outbound: Option<Outbound>,
+    pub(super) outbound: Option<Outbound>,
     shared: Option<Rc<Shared>>,
     /// Number of the instance among those of its process, for its queues.
     number: u64,
@@ -113,6 +114,7 @@ impl NginxProxy {
     pub(super) fn end_calls(&self) {
         if let Some(outbound) = &self.outbound {
             outbound.calls.clear();
+            outbound.questions.clear();
         }
     }
 
@@ -222,6 +224,22 @@ impl Proxy for NginxProxy {
             outbound.calls.detach(id);
         }
         self.outbound.is_some()
+    }
+
+    fn foreign_function(
+        &self,
+        root: ContextId,
+        stream: Option<&Stream>,
+        name: &[u8],
+        arguments: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Option<Result<(), Status>> {
+        let caller = Caller {
+            proxy: self,
+            root,
+            stream,
+        };
+        foreign::named(name).map(|function| function(&caller, arguments, out))
     }
 
     fn shared_data(&self, key: &[u8], out: &mut Vec<u8>) -> Result<u32, Status> {

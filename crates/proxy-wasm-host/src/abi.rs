@@ -105,6 +105,16 @@ impl Action {
             Action::Pause
         }
     }
+
+    /// The same for the header callbacks, whose result the C++ and AssemblyScript SDKs take from
+    /// Envoy's own filters: 2 continues there too (`FilterHeadersStatus::ContinueAndEndStream`,
+    /// whose second half the reference host leaves out), 3 and 4 stop.
+    pub(crate) fn from_headers(value: u32) -> Action {
+        match value {
+            2 => Action::Continue,
+            value => Action::from_guest(value),
+        }
+    }
 }
 
 /// The ABI that a module was built for, told by a marker export.

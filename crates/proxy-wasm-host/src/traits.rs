@@ -186,15 +186,18 @@ pub trait Proxy: 'static {
     }
 
     /// A foreign function that this crate does not have; `None` when the proxy has none of this
-    /// name either. Its result is appended to `out`, which is empty.
+    /// name either. Its result is appended to `out`, which is empty; what comes later can be told
+    /// by [`Vm::on_foreign_function`](crate::Vm::on_foreign_function). `root`: the root context of
+    /// the caller.
     fn foreign_function(
         &self,
+        root: ContextId,
         stream: Option<&Self::Stream>,
         name: &[u8],
         arguments: &[u8],
         out: &mut Vec<u8>,
     ) -> Option<Result<(), Status>> {
-        let _ = (stream, name, arguments, out);
+        let _ = (root, stream, name, arguments, out);
         None
     }
 

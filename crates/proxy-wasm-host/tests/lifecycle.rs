@@ -202,12 +202,14 @@ fn callbacks_for_unknown_contexts() {
 }
 
 #[test]
-fn any_answer_but_zero_pauses() {
-    for (answer, action) in [
-        ("#0", Action::Continue),
-        ("#1", Action::Pause),
-        ("#2", Action::Pause),
-        ("#-1", Action::Pause),
+fn any_answer_but_zero_pauses_and_two_continues_behind_headers() {
+    for (answer, headers, action) in [
+        ("#0", Action::Continue, Action::Continue),
+        ("#1", Action::Pause, Action::Pause),
+        ("#2", Action::Continue, Action::Pause),
+        ("#3", Action::Pause, Action::Pause),
+        ("#4", Action::Pause, Action::Pause),
+        ("#-1", Action::Pause, Action::Pause),
     ] {
         let mut guest = Guest::new();
         for (name, params) in [
@@ -223,10 +225,10 @@ fn any_answer_but_zero_pauses() {
         let mut host = Host::start(&guest.wat());
         let id = host.stream(&MockStream::default());
         let vm = &mut host.vm;
-        assert_eq!(vm.on_request_headers(id, 0, true), Ok(action));
+        assert_eq!(vm.on_request_headers(id, 0, true), Ok(headers));
         assert_eq!(vm.on_request_body(id, 0, true), Ok(action));
         assert_eq!(vm.on_request_trailers(id, 0), Ok(action));
-        assert_eq!(vm.on_response_headers(id, 0, true), Ok(action));
+        assert_eq!(vm.on_response_headers(id, 0, true), Ok(headers));
         assert_eq!(vm.on_response_body(id, 0, true), Ok(action));
         assert_eq!(vm.on_response_trailers(id, 0), Ok(action));
     }

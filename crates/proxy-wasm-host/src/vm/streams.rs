@@ -154,7 +154,7 @@ impl<P: Proxy> Vm<P> {
             }
         };
         self.finish_done();
-        Ok(Action::from_guest(action))
+        Ok(Action::from_headers(action))
     }
 
     fn body(

@@ -199,6 +199,7 @@ impl Proxy for MockProxy {
 
     fn foreign_function(
         &self,
+        _root: ContextId,
         stream: Option<&MockStream>,
         function: &[u8],
         arguments: &[u8],
