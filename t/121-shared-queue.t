@@ -28,7 +28,8 @@ my ($m) = main::wait_for(qr/\[wasm\] m: m: \K.*/);
 my ($n) = main::wait_for(qr/\[wasm\] n: n: \K.*/);
 my ($o) = main::wait_for(qr/\[wasm\] o: o: \K.*/);
 my ($one, $two, $again) = split ' ', $m;
-Test::More::is_deeply([sort $one, $two, $n, $o], [1 .. 4], 'numbers begin at 1');
+my %numbers = map { $_ => 1 } grep { $_ > 0 && $_ < 2**31 } $one, $two, $n, $o;
+Test::More::is(keys %numbers, 4, 'each has a number');
 Test::More::is($again, $one, 'a name again is the same queue');
 Test::More::is(main::resolve('m', '', 'one'), $one, 'its own');
 Test::More::is(main::resolve('m', '', 'two'), $two, 'its own');
@@ -412,7 +413,8 @@ main::wait_for(qr/got more/);
 kill HUP => main::pid();
 main::wait_for(qr/got more/, 2);
 Test::More::is_deeply([main::matches(qr/got \K.*/)], [('from configure', 'more') x 2], 'two workers got two each');
-Test::More::is_deeply([main::matches(qr/queue \K\d+/)], [1, 1, 1], 'the number');
+my %numbers = map { $_ => 1 } main::matches(qr/queue \K\d+/);
+Test::More::is(keys %numbers, 1, 'the number is always the same');
 --- request
 GET /t
 --- error_code: 204

@@ -17,7 +17,6 @@ const CHAINS: usize = 64;
 pub struct Queues {
     /// How often the structure was made anew.
     pub epoch: u32,
-    last_id: u32,
     seed: u64,
     pub queues: u64,
     pub messages: u64,
@@ -48,12 +47,11 @@ struct Message {
 
 // SAFETY: numbers, and pointers into the zone.
 unsafe impl Root for Queues {
-    const LAYOUT: u32 = 1;
+    const LAYOUT: u32 = 2;
 
     fn create(_slab: &mut Slab<'_>, before: Option<&Queues>) -> Option<Queues> {
         Some(Queues {
             epoch: before.map_or(0, |before| before.epoch.wrapping_add(1)),
-            last_id: before.map_or(0, |before| before.last_id),
             seed: RandomState::new().build_hasher().finish(),
             queues: 0,
             messages: 0,
@@ -61,6 +59,15 @@ unsafe impl Root for Queues {
             by_name: [ptr::null_mut(); CHAINS],
         })
     }
+}
+
+fn hash(seed: u64, space: &[u8], name: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u64(seed);
+    hasher.write_usize(space.len());
+    hasher.write(space);
+    hasher.write(name);
+    hasher.finish()
 }
 
 /// Why nothing was put in.
@@ -75,12 +82,7 @@ pub enum Refused {
 /// followed.
 impl Queues {
     fn chain(&self, space: &[u8], name: &[u8]) -> usize {
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(self.seed);
-        hasher.write_usize(space.len());
-        hasher.write(space);
-        hasher.write(name);
-        hasher.finish() as usize % CHAINS
+        hash(self.seed, space, name) as usize % CHAINS
     }
 
     /// The queue of this number.
@@ -113,15 +115,8 @@ impl Queues {
         }
     }
 
-    /// The number of a queue, which is made if there is none; with the number `again`, if that is
-    /// given and free. `None`: no room.
-    pub fn open(
-        &mut self,
-        slab: &mut Slab<'_>,
-        space: &[u8],
-        name: &[u8],
-        again: Option<u32>,
-    ) -> Option<u32> {
+    /// The number of a queue, which is made if there is none. `None`: no room.
+    pub fn open(&mut self, slab: &mut Slab<'_>, space: &[u8], name: &[u8]) -> Option<u32> {
         if let Some(id) = self.find(space, name) {
             return Some(id);
         }
@@ -130,10 +125,7 @@ impl Queues {
             .checked_add(space.len())?
             .checked_add(name.len())?;
         let queue: *mut Queue = slab.alloc(size)?.cast().as_ptr();
-        let id = match again.filter(|id| self.queue(*id).is_none()) {
-            Some(id) => id,
-            None => self.unused_id(),
-        };
+        let id = self.new_id(space, name);
         let chain = self.chain(space, name);
         // SAFETY: see above; the allocation has room for the queue and its names.
         unsafe {
@@ -158,13 +150,16 @@ impl Queues {
         Some(id)
     }
 
-    /// Numbers begin at 1, and come again only after all others.
-    fn unused_id(&mut self) -> u32 {
+    /// The number for a new queue, 1 to 2^31 - 1. It is made of the names, so that in a structure
+    /// that was made anew a queue has the number that guests know, whoever opens it first.
+    fn new_id(&self, space: &[u8], name: &[u8]) -> u32 {
+        let mut id = hash(0, space, name) as u32;
         loop {
-            self.last_id = self.last_id.wrapping_add(1).max(1);
-            if self.queue(self.last_id).is_none() {
-                return self.last_id;
+            id &= u32::MAX >> 1;
+            if id != 0 && self.queue(id).is_none() {
+                return id;
             }
+            id += 1;
         }
     }
 

@@ -97,7 +97,7 @@ impl SharedQueues {
         let (queue, ready) = {
             let mut guard = self.lock()?;
             let (queues, slab) = guard.parts();
-            let queue = queues.open(slab, space, name, None)?;
+            let queue = queues.open(slab, space, name)?;
             match self.leaving.get() {
                 true => (queue, false),
                 false => {
@@ -267,8 +267,7 @@ impl SharedQueues {
         if self.epoch.replace(Some(epoch)).is_some_and(|e| e != epoch) {
             if let Ok(registrations) = self.registrations.try_borrow() {
                 for registration in registrations.iter() {
-                    let id = Some(registration.queue);
-                    queues.open(slab, &registration.space, &registration.name, id);
+                    queues.open(slab, &registration.space, &registration.name);
                     if !self.leaving.get()
                         && let Some((listeners, messages)) = queues.listeners(registration.queue)
                     {
