@@ -9,6 +9,8 @@ mod body;
 pub mod calls;
 mod close;
 mod connect;
+// Without TLS there are no handshakes.
+#[cfg_attr(not(ngx_feature = "ssl"), allow(dead_code))]
 mod connection;
 mod error;
 mod executor;
