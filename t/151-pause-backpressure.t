@@ -97,9 +97,9 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: 300 paused in the response headers, an upstream with proxy_buffering
+=== TEST 1: 300 paused in the response headers, an upstream with proxy_buffering, which is stopped
 --- http_config eval: $::module
---- config eval: main::locations('headers', 'proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/big.txt;')
+--- config eval: main::locations('headers', 'proxy_max_temp_file_size 1m; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/big.txt;')
 --- user_files eval: main::go_file(300)
 --- client eval: sub { main::many(300, '/t', limit => 120) }
 --- client_out
