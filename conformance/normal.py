@@ -86,7 +86,7 @@ def start(entries):
 
 
 # numbers
-NUMBER = re.compile(r"^((?:increment|record|get)_metric|enqueue|dequeue) \d+:")
+NUMBER = re.compile(r"^((?:(?:increment|record|get)_metric|enqueue|dequeue) |on_queue_ready id=\d+ queue=)\d+")
 LEVEL = {"warning": "warn", "critical": "crit"}
 # response count
 COUNT = re.compile(r"^(on_response_headers|on_http_call_response|on_grpc_\w+metadata)( .*)\b(count|headers)=[1-9]\d*")
@@ -103,7 +103,7 @@ def log(name, entries, case):
         if level in ("debug", "trace"):
             continue
         message = COUNT.sub(r"\1\2\3=*", message).replace(case.id, "case")
-        message = NUMBER.sub(r"\1 *:", message)
+        message = NUMBER.sub(r"\1*", message)
         if found := CREATE.match(message):
             ended.setdefault((vm, found[1]), []).append("create")
             continue
