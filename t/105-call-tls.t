@@ -296,3 +296,28 @@ sub {
 sub { calls(["[::1]:$::port[1]", scheme => 'https']) }
 --- client_out
 200 up.example,http/1.1
+
+
+
+=== TEST 16: nginx's own proxy does not get what an unverified call has kept
+--- http_config eval: $::up . 'upstream kept { server 127.0.0.1:$TEST_NGINX_PORT_1; keepalive 8; }'
+--- config eval
+<<"_EOC_";
+    wasm_call_ssl_verify off;
+    \@calls;
+    location /connection { proxy_http_version 1.1; proxy_set_header Connection ""; proxy_ssl_verify on; proxy_ssl_trusted_certificate $::certificates/ca.pem; proxy_ssl_name other.example; proxy_pass https://kept; }
+_EOC_
+--- client eval
+sub {
+    my $c = connection();
+    my $call = call_on($c, 'kept', scheme => 'https', path => '/connection') =~ s{\d+/}{}r;
+    $c->write("GET /connection HTTP/1.1\r\nHost: a\r\n\r\n");
+    my $proxied = $c->answer =~ /^(\d+)/ ? $1 : '';
+    return rows($call, $proxied, call_on($c, 'kept', scheme => 'https', path => '/connection') =~ s{\d+/}{}r);
+}
+--- client_out
+200 1
+502
+200 2
+--- error_log
+upstream SSL certificate does not match "other.example"

@@ -86,6 +86,13 @@ impl Conn {
                 Owner::Peer(mut peer) if raw.is_null() => {
                     peer.free(outcome == Outcome::Failed);
                 }
+                // nginx's proxy takes what is kept in a block without a look at whom TLS was made
+                // for, and whether that was verified.
+                Owner::Peer(mut peer) if tls::is_tls(raw) => {
+                    let name = kept_name(peer.name(), self.io.server());
+                    peer.free(false);
+                    pool::put(name, raw);
+                }
                 Owner::Peer(peer) => {
                     if let Some(raw) = peer.keep(raw) {
                         close::close(raw);
@@ -202,6 +209,18 @@ async fn to_upstream(origin: &Origin, upstream: &Upstream, want: &Want) -> Resul
                 close::close(raw);
             }
         }
+        let name = kept_name(&upstream.name, choice.address.text());
+        if want.tls.is_some()
+            && !want.fresh
+            && let Some(raw) = pool::take(&name, context(origin, want), want.tls.as_ref())
+        {
+            return Ok(Conn {
+                // SAFETY: the pool gave it away.
+                io: unsafe { reuse(origin, choice.address.text(), raw) },
+                reused: true,
+                owner: Owner::Peer(peer),
+            });
+        }
         match open(origin, &choice.address, want).await {
             Ok(io) => {
                 return Ok(Conn {
@@ -218,6 +237,11 @@ async fn to_upstream(origin: &Origin, upstream: &Upstream, want: &Want) -> Resul
             }
         }
     }
+}
+
+/// Where the pool keeps TLS to a server of a block; no target is displayed like this.
+fn kept_name(upstream: &str, server: &str) -> String {
+    format!("upstream {upstream} {server}")
 }
 
 fn try_next(origin: &Origin, error: &Error) {

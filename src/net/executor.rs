@@ -109,6 +109,8 @@ struct Core {
     next_id: Cell<u64>,
     ready: RefCell<VecDeque<Arc<Signal>>>,
     running: Cell<bool>,
+    /// Has nginx's loop come here yet?
+    looping: Cell<bool>,
     event: UnsafeCell<ngx_event_t>,
 }
 
@@ -119,6 +121,7 @@ impl Core {
             next_id: Cell::new(0),
             ready: RefCell::default(),
             running: Cell::new(false),
+            looping: Cell::new(false),
             // SAFETY: a zeroed event is valid, and in no queue.
             event: UnsafeCell::new(unsafe { std::mem::zeroed() }),
         }
@@ -140,9 +143,18 @@ impl Core {
 
     fn schedule(&self, signal: Arc<Signal>) {
         self.ready.borrow_mut().push_back(signal);
-        if !self.running.get() {
-            // SAFETY: nginx's queues are there as long as it handles events.
-            unsafe { self.post(&raw mut ngx_posted_events) };
+        if self.running.get() {
+            return;
+        }
+        // What is posted while the process starts would wait for the first event of another kind:
+        // only the next iteration's queue keeps `ngx_process_events_and_timers` from sleeping.
+        // SAFETY: nginx's queues are there as long as it handles events.
+        unsafe {
+            self.post(if self.looping.get() {
+                &raw mut ngx_posted_events
+            } else {
+                &raw mut ngx_posted_next_events
+            });
         }
     }
 
@@ -164,6 +176,7 @@ impl Core {
         // Guests may have run for a while since nginx last looked at the clock.
         // SAFETY: no argument; nginx calls it all the time.
         unsafe { ngx_time_update() };
+        self.looping.set(true);
         self.running.set(true);
         let count = self.ready.borrow().len();
         for _ in 0..count {

@@ -75,6 +75,11 @@ impl Peer {
         }
     }
 
+    /// The block's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Chooses a server, or the next one after [`free`](Peer::free).
     pub fn choose(&mut self) -> Result<Choice, Error> {
         // SAFETY: `new` has had the balancer set its functions; address and name are valid until

@@ -8,7 +8,7 @@ mod imp;
 mod imp;
 
 pub use imp::Context;
-pub(super) use imp::{handshake, serves};
+pub(super) use imp::{handshake, is_tls, serves};
 
 use std::net::IpAddr;
 

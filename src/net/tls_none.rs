@@ -29,3 +29,11 @@ pub async fn handshake(_: &Connection, context: &Context, _: &Tls) -> Result<(),
 pub unsafe fn serves(_: *mut ngx_connection_t, context: Option<&Context>, _: Option<&Tls>) -> bool {
     context.is_none()
 }
+
+/// Is it TLS?
+///
+/// # Safety
+/// `raw` is open.
+pub unsafe fn is_tls(_raw: *mut ngx_connection_t) -> bool {
+    false
+}

@@ -209,6 +209,15 @@ unsafe extern "C" fn drop_note(note: *mut c_void) {
     crate::guard((), || unsafe { drop(Box::from_raw(note.cast::<Tls>())) });
 }
 
+/// Is it TLS?
+///
+/// # Safety
+/// `raw` is open.
+pub unsafe fn is_tls(raw: *mut ngx_connection_t) -> bool {
+    // SAFETY: by the contract.
+    unsafe { !(*raw).ssl.is_null() }
+}
+
 /// Can an idle connection serve a call that wants this? TLS must have been made by the same
 /// context, which stands for what was verified, with the same name and protocol.
 ///
