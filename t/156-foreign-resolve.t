@@ -127,3 +127,30 @@ sub {
 --- client_out chomp
 told
 --- no_error_log eval: $::alive
+
+
+
+=== TEST 8: there is no such name
+--- http_config eval: $::resolver
+--- filter eval: ::asking('no.test')
+--- client eval: sub { ::asked(2) }
+--- client_out
+200
+hostcalls: on_foreign_function id=1 function=1 size=4
+hostcalls: body foreign_arguments 0 4294967295 = \x01\x00\x00\x00
+--- error_log eval: qr/\[error\] .*\[wasm\] hostcalls: no\.test could not be resolved \(3: Host not found\)/
+--- no_error_log eval: $::alive
+
+
+
+=== TEST 9: a thousand questions at a time
+--- http_config eval: $::resolver
+--- filter
+{"request_headers":[["repeat",1001,[["call_foreign_function","resolve","late.test","n"]]]]}
+--- request
+GET /
+--- error_code: 200
+--- guests_like eval: qr/call_foreign/
+--- guests
+hostcalls: call_foreign_function resolve: status 10
+--- no_error_log eval: $::alive
