@@ -67,9 +67,9 @@ invalid number of arguments in "wasm_module" directive in http.conf:2
 
 === TEST 3: an unknown parameter is named
 --- http_conf
-wasm_module m $TEST_NGINX_FILTERS/init_calls.wasm memory=1m;
+wasm_module m $TEST_NGINX_FILTERS/init_calls.wasm size=1m;
 --- mistake
-unknown parameter "memory=1m" of wasm module "m" in http.conf:1
+wasm module "m": unknown parameter "size=1m" in http.conf:1
 
 
 === TEST 4: sha256 that is not hexadecimal
@@ -94,28 +94,28 @@ wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): sha256 mismatch:
 --- http_conf
 wasm_module m $TEST_NGINX_FILTERS/init_calls.wasm sha256=00 sha256=00;
 --- mistake
-duplicate sha256 of wasm module "m" in http.conf:1
+wasm module "m": duplicate parameter sha256= in http.conf:1
 
 
 === TEST 7: vm_config twice
 --- http_conf
 wasm_module m $TEST_NGINX_FILTERS/init_calls.wasm vm_config=a vm_config=;
 --- mistake
-duplicate vm_config of wasm module "m" in http.conf:1
+wasm module "m": duplicate parameter vm_config= in http.conf:1
 
 
 === TEST 8: vm_config from a file that is not there
 --- http_conf
 wasm_module m $TEST_NGINX_FILTERS/init_calls.wasm vm_config=@none.json;
 --- mistake
-vm_config of wasm module "m": cannot read "$TEST_NGINX_SERVER_ROOT/conf/none.json": No such file or directory (os error 2) in http.conf:1
+wasm module "m": vm_config=: cannot read "$TEST_NGINX_SERVER_ROOT/conf/none.json": No such file or directory (os error 2) in http.conf:1
 
 
 === TEST 9: env without a name
 --- http_conf
 wasm_module m $TEST_NGINX_FILTERS/init_calls.wasm env==x;
 --- mistake
-env= needs the name of a variable in http.conf:1
+wasm module "m": env= needs the name of a variable in http.conf:1
 
 
 === TEST 10: a name twice

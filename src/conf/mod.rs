@@ -4,9 +4,12 @@ pub mod call;
 mod check;
 mod commands;
 mod filter;
+mod limits;
 mod merge;
 mod metrics;
 mod module;
+mod parameters;
+mod policy;
 mod zones;
 
 use std::cell::{OnceCell, RefCell};
@@ -20,7 +23,9 @@ use proxy_wasm_host::{Callbacks, Engine, Program, VmConfig};
 
 pub use check::check;
 pub use commands::COMMANDS;
+pub use limits::InstanceLimits;
 pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf, resolve_top};
+pub use policy::{Isolation, OnFailure};
 pub use zones::{Zones, add_defaults};
 
 use call::{CallConf, CallDirectives};
@@ -64,6 +69,12 @@ pub struct ModuleConf {
     pub name: String,
     pub program: Program,
     pub vm: VmConfig,
+    #[allow(dead_code)]
+    pub limits: InstanceLimits,
+    #[allow(dead_code)]
+    pub on_failure: OnFailure,
+    #[allow(dead_code)]
+    pub isolation: Isolation,
     place: Place,
 }
 

@@ -1,16 +1,13 @@
-//! `wasm_module name file [sha256=hex] [vm_id=NAME] [vm_config=text|@file] [env=NAME | env=NAME=value] …;`
+//! `wasm_module name file [parameter=value] …;`
 
-use std::ffi::{OsStr, c_char, c_void};
+use std::ffi::{c_char, c_void};
 use std::fmt::Write;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::sync::Arc;
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
-use proxy_wasm_host::{Program, VmConfig, sha256};
+use proxy_wasm_host::{Program, sha256};
 
-use super::{
-    CONF_ERROR, CONF_OK, MainConf, ModuleConf, arguments, full_name, read_file, text_or_file,
-};
+use super::parameters::Parameters;
+use super::{CONF_ERROR, CONF_OK, MainConf, ModuleConf, arguments, full_name, read_file};
 use crate::nginx::log::{Place, conf_error};
 
 pub unsafe extern "C" fn wasm_module(
@@ -50,32 +47,11 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
         return Err(format!("duplicate wasm module \"{name}\""));
     }
 
-    let mut checksum = None;
-    let mut vm_id: Option<&[u8]> = None;
-    let mut vm_config: Option<Arc<[u8]>> = None;
-    let mut env: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-    for option in options {
-        let option = option.as_bytes();
-        if let Some(hex) = option.strip_prefix(b"sha256=") {
-            once(checksum.replace(hex), "sha256", name)?;
-        } else if let Some(text) = option.strip_prefix(b"vm_config=") {
-            // SAFETY: by the contract.
-            let text = unsafe { text_or_file(cf, text) }
-                .map_err(|error| format!("vm_config of wasm module \"{name}\": {error}"))?;
-            once(vm_config.replace(text), "vm_config", name)?;
-        } else if let Some(id) = option.strip_prefix(b"vm_id=") {
-            if id.is_empty() {
-                return Err(format!("empty vm_id of wasm module \"{name}\""));
-            }
-            once(vm_id.replace(id), "vm_id", name)?;
-        } else if let Some(variable) = option.strip_prefix(b"env=") {
-            add_env(&mut env, variable)?;
-        } else {
-            return Err(format!(
-                "unknown parameter \"{}\" of wasm module \"{name}\"",
-                String::from_utf8_lossy(option)
-            ));
-        }
+    let mut parameters = Parameters::default();
+    for parameter in options {
+        // SAFETY: by the contract.
+        unsafe { parameters.take(cf, parameter) }
+            .map_err(|error| format!("wasm module \"{name}\": {error}"))?;
     }
 
     // SAFETY: by the contract.
@@ -86,7 +62,7 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
         (path, bytes)
     };
     let at = |error: String| format!("wasm module \"{name}\" (\"{}\"): {error}", path.display());
-    if let Some(expected) = checksum {
+    if let Some(expected) = &parameters.sha256 {
         check_sum(expected, &bytes).map_err(at)?;
     }
     let program = conf
@@ -96,40 +72,13 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
     conf.modules.push(ModuleConf {
         name: name.to_owned(),
         program,
-        vm: VmConfig {
-            vm_id: vm_id.unwrap_or_default().to_vec(),
-            configuration: vm_config.unwrap_or_default(),
-            env,
-        },
+        vm: parameters.vm,
+        limits: parameters.limits,
+        on_failure: parameters.on_failure,
+        isolation: parameters.isolation,
         // SAFETY: by the contract.
         place: unsafe { Place::current(cf) },
     });
-    Ok(())
-}
-
-fn once<T>(earlier: Option<T>, option: &str, name: &str) -> Result<(), String> {
-    match earlier {
-        None => Ok(()),
-        Some(_) => Err(format!("duplicate {option} of wasm module \"{name}\"")),
-    }
-}
-
-/// `NAME=value`, or `NAME` with the value that nginx itself has; one that it has not is left out.
-fn add_env(env: &mut Vec<(Vec<u8>, Vec<u8>)>, variable: &[u8]) -> Result<(), String> {
-    let (name, value) = match variable.iter().position(|&b| b == b'=') {
-        Some(at) => (&variable[..at], Some(variable[at + 1..].to_vec())),
-        None => {
-            let value = std::env::var_os(OsStr::from_bytes(variable));
-            (variable, value.map(OsStringExt::into_vec))
-        }
-    };
-    if name.is_empty() {
-        return Err("env= needs the name of a variable".into());
-    }
-    env.retain(|(earlier, _)| earlier != name);
-    if let Some(value) = value {
-        env.push((name.to_vec(), value));
-    }
     Ok(())
 }
 

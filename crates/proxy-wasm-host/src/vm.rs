@@ -7,8 +7,8 @@ mod streams;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wasm_runtime::trap_reason;
 use wasm_runtime::wasmtime::{Store, TypedFunc};
+use wasm_runtime::{Limits, trap_reason};
 
 use crate::abi::{AbiVersion, LogLevel};
 use crate::callbacks::Callbacks;
@@ -33,6 +33,7 @@ pub struct VmConfig {
     pub configuration: Arc<[u8]>,
     /// The only environment variables that the guest sees: name, value; neither has a NUL.
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    pub limits: Limits,
 }
 
 /// What a root context is configured with.

@@ -8,11 +8,13 @@
 mod artifact;
 mod engine;
 mod error;
+mod limits;
 mod trap;
 
 pub use artifact::{Artifact, CompileCounts, compile_counts, sha256};
 pub use engine::Engine;
 pub use error::{Error, one_line};
+pub use limits::Limits;
 pub use trap::trap_reason;
 /// The runtime itself, for whoever defines host functions.
 pub use wasmtime;

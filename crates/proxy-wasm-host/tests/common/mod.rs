@@ -34,6 +34,7 @@ pub fn vm_config() -> VmConfig {
             (b"NAME".to_vec(), b"value".to_vec()),
             (b"EMPTY".to_vec(), b"".to_vec()),
         ],
+        ..VmConfig::default()
     }
 }
 

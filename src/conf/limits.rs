@@ -1,0 +1,70 @@
+//! Parameters of `wasm_module` that are limits: `memory=`, `cpu_time=`, `stack=`, `table=`, `instances=` and `log_rate=`.
+
+use std::time::Duration;
+
+use ngx::ffi::{ngx_parse_size, ngx_parse_time, ngx_str_t};
+
+/// Limits of a module that hold for its instances in one worker together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstanceLimits {
+    /// Most instances at once, with `isolation=request`.
+    pub instances: u32,
+    /// Most lines a second that its guests write to the log; `None`: as many as they like.
+    pub log_rate: Option<u32>,
+}
+
+impl Default for InstanceLimits {
+    fn default() -> InstanceLimits {
+        InstanceLimits {
+            instances: 1000,
+            log_rate: Some(1000),
+        }
+    }
+}
+
+/// Bytes, as nginx writes sizes, in a range; the error says what they must be.
+pub fn size(value: &ngx_str_t, least: usize, most: usize) -> Result<usize, String> {
+    let mut text = *value;
+    // SAFETY: nginx's parser only reads the text.
+    let size = unsafe { ngx_parse_size(&mut text) };
+    usize::try_from(size)
+        .ok()
+        .filter(|size| size >= &least && size <= &most)
+        .ok_or_else(|| format!("a size from {} to {}", Size(least), Size(most)))
+}
+
+/// A time, as nginx writes times, in a range; the error says what it must be.
+pub fn time(value: &ngx_str_t, least: Duration, most: Duration) -> Result<Duration, String> {
+    let mut text = *value;
+    // SAFETY: nginx's parser only reads the text.
+    let time = unsafe { ngx_parse_time(&mut text, 0) };
+    u64::try_from(time)
+        .ok()
+        .map(Duration::from_millis)
+        .filter(|time| time >= &least && time <= &most)
+        .ok_or_else(|| format!("a time from {least:?} to {most:?}"))
+}
+
+/// A number in a range; the error says what it must be.
+pub fn number(value: &[u8], least: u32, most: u32) -> Result<u32, String> {
+    str::from_utf8(value)
+        .ok()
+        .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|text| text.parse().ok())
+        .filter(|number| number >= &least && number <= &most)
+        .ok_or_else(|| format!("a number from {least} to {most}"))
+}
+
+/// A size as nginx writes it.
+struct Size(usize);
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (size, unit) = match self.0 {
+            size if size % (1 << 20) == 0 => (size >> 20, "m"),
+            size if size % (1 << 10) == 0 => (size >> 10, "k"),
+            size => (size, ""),
+        };
+        write!(f, "{size}{unit}")
+    }
+}

@@ -1,0 +1,116 @@
+//! The parameters of `wasm_module`.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::Duration;
+
+use ngx::ffi::{ngx_conf_t, ngx_str_t};
+use proxy_wasm_host::VmConfig;
+
+use super::limits::{InstanceLimits, number, size, time};
+use super::policy::{Isolation, OnFailure};
+use super::text_or_file;
+
+/// The parameters of a `wasm_module` directive.
+#[derive(Default)]
+pub struct Parameters {
+    pub sha256: Option<Vec<u8>>,
+    pub vm: VmConfig,
+    pub limits: InstanceLimits,
+    pub on_failure: OnFailure,
+    pub isolation: Isolation,
+    /// Names of those that have been there.
+    seen: Vec<Vec<u8>>,
+}
+
+impl Parameters {
+    /// Takes one, `name=value`.
+    ///
+    /// # Safety
+    /// `cf` is the configuration that nginx passed to the directive's handler.
+    pub unsafe fn take(
+        &mut self,
+        cf: *mut ngx_conf_t,
+        parameter: &ngx_str_t,
+    ) -> Result<(), String> {
+        let bytes = parameter.as_bytes();
+        let (name, value) = match bytes.iter().position(|&b| b == b'=') {
+            Some(at) => (&bytes[..at], &bytes[at + 1..]),
+            None => (bytes, &b""[..]),
+        };
+        let shown = String::from_utf8_lossy(name);
+        if self.seen.iter().any(|seen| seen == name) && name != b"env" {
+            return Err(format!("duplicate parameter {shown}="));
+        }
+        self.seen.push(name.to_vec());
+        let mut text = *parameter;
+        text.len = value.len();
+        // SAFETY: the value is the parameter's end.
+        text.data = unsafe { parameter.data.add(parameter.len - value.len()) };
+        let invalid = |expected: String| {
+            let value = String::from_utf8_lossy(value);
+            format!("invalid value \"{value}\" of {shown}=, it must be {expected}")
+        };
+
+        let limits = &mut self.vm.limits;
+        match name {
+            b"sha256" => self.sha256 = Some(value.to_vec()),
+            b"vm_config" => {
+                // SAFETY: by the contract.
+                let configuration = unsafe { text_or_file(cf, value) };
+                self.vm.configuration =
+                    configuration.map_err(|error| format!("vm_config=: {error}"))?;
+            }
+            b"vm_id" if value.is_empty() => return Err("empty vm_id=".into()),
+            b"vm_id" => self.vm.vm_id = value.to_vec(),
+            b"env" => add_env(&mut self.vm.env, value)?,
+            b"memory" => limits.memory = size(&text, 64 << 10, 4 << 30).map_err(invalid)?,
+            b"cpu_time" => {
+                limits.cpu_time = time(&text, MILLISECOND, HOUR).map_err(invalid)?;
+            }
+            b"stack" => limits.stack = size(&text, 64 << 10, 4 << 20).map_err(invalid)?,
+            b"table" => limits.table = number(value, 0, u32::MAX).map_err(invalid)? as usize,
+            b"instances" => {
+                self.limits.instances = number(value, 1, 100_000).map_err(invalid)?;
+            }
+            b"log_rate" if value == b"off" => self.limits.log_rate = None,
+            b"log_rate" => {
+                let rate = number(value, 1, u32::MAX).map_err(|e| invalid(e + " or \"off\""))?;
+                self.limits.log_rate = Some(rate);
+            }
+            b"on_failure" => {
+                self.on_failure = OnFailure::parse(value).map_err(|e| invalid(e.into()))?;
+            }
+            b"isolation" => {
+                self.isolation = Isolation::parse(value).map_err(|e| invalid(e.into()))?;
+            }
+            _ => {
+                let parameter = String::from_utf8_lossy(bytes);
+                return Err(format!("unknown parameter \"{parameter}\""));
+            }
+        }
+        Ok(())
+    }
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// `NAME=value`, or `NAME` with the value that nginx itself has; one that it has not is left out.
+fn add_env(env: &mut Vec<(Vec<u8>, Vec<u8>)>, variable: &[u8]) -> Result<(), String> {
+    let (name, value) = match variable.iter().position(|&b| b == b'=') {
+        Some(at) => (&variable[..at], Some(variable[at + 1..].to_vec())),
+        None => {
+            let value = std::env::var_os(OsStr::from_bytes(variable));
+            (variable, value.map(OsStringExt::into_vec))
+        }
+    };
+    if name.is_empty() {
+        return Err("env= needs the name of a variable".into());
+    }
+    env.retain(|(earlier, _)| earlier != name);
+    if let Some(value) = value {
+        env.push((name.to_vec(), value));
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! Parameters of `wasm_module`: `on_failure=closed|open` and `isolation=worker|request`.
+
+/// What becomes of a request when a filter of the module fails: it traps, is over a limit, or does not start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The request fails, with 503 where there is still something to answer.
+    #[default]
+    Closed,
+    /// The request goes on without the filter.
+    Open,
+}
+
+/// Who shares an instance of the module.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// All requests of a worker.
+    #[default]
+    Worker,
+    /// Nobody: each request has its own.
+    Request,
+}
+
+impl OnFailure {
+    pub fn parse(value: &[u8]) -> Result<OnFailure, &'static str> {
+        match value {
+            b"closed" => Ok(OnFailure::Closed),
+            b"open" => Ok(OnFailure::Open),
+            _ => Err("\"closed\" or \"open\""),
+        }
+    }
+}
+
+impl Isolation {
+    pub fn parse(value: &[u8]) -> Result<Isolation, &'static str> {
+        match value {
+            b"worker" => Ok(Isolation::Worker),
+            b"request" => Ok(Isolation::Request),
+            _ => Err("\"worker\" or \"request\""),
+        }
+    }
+}
