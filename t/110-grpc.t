@@ -428,3 +428,22 @@ $::module . 'server { listen 127.0.0.1:$TEST_NGINX_PORT_5; http2 on; keepalive_r
 200 7 200 7 200 7 200 7 200 7 200 7 200 7 200 7 200 7 200 7
 200 10
 --- no_error_log eval: $::alive
+
+
+
+=== TEST 17: a connection without an answer in time is not used again
+--- http_config eval: $::module
+--- config eval
+::unary(1, ::grpc('never', 'Unary', '', upstream => '127.0.0.1:$TEST_NGINX_PORT_4', timeout => 150))
+--- client eval
+sub {
+    my $silent = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $ENV{TEST_NGINX_PORT_4}, Listen => 4, ReuseAddr => 1, Blocking => 0) or die $!;
+    my @connections;
+    my @answers = map { my $answer = ::get('/x'); while (my $connection = $silent->accept) { push @connections, $connection } $answer } 1 .. 2;
+    return rows(@answers, scalar @connections);
+}
+--- client_out
+200 done
+200 done
+2
+--- no_error_log eval: $::alive

@@ -5,8 +5,10 @@ pub mod channel;
 mod status;
 mod wire;
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::error::Error as _;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +18,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use proxy_wasm_host::{GrpcCall, GrpcEvent, Status};
 
-use self::channel::Channels;
+use self::channel::{Channel, Channels};
 use self::status::Ending;
 use self::wire::{Broken, Head, Messages};
 use super::body::Feed;
@@ -43,6 +45,8 @@ pub struct Call {
     message: Option<Bytes>,
     feed: Feed,
     deadline: Option<Duration>,
+    /// Where it waits for a response.
+    waits_on: RefCell<Option<Rc<Channel>>>,
 }
 
 /// Nothing more is to be told.
@@ -99,6 +103,7 @@ impl Call {
             message: call.message.map(frame).transpose()?,
             feed,
             deadline,
+            waits_on: RefCell::default(),
         })
     }
 
@@ -120,7 +125,10 @@ impl Call {
                 tell(event)
             });
             match self.deadline {
-                Some(deadline) => timeout(deadline, talk).await.unwrap_or_else(late),
+                Some(deadline) => match timeout(deadline, talk).await {
+                    Some(stop) => stop,
+                    None => self.late(),
+                },
                 None => talk.await,
             }
         };
@@ -149,6 +157,15 @@ impl Call {
         failure
     }
 
+    /// The deadline is over. A server that has not answered at all may be gone without a word: the
+    /// next call gets a connection of its own.
+    fn late(&self) -> Stop {
+        if let Some(channel) = self.waits_on.take() {
+            channel.retire();
+        }
+        Stop::Failed(Ending::new(status::DEADLINE_EXCEEDED, "timed out"))
+    }
+
     async fn talk(&self, channels: &Channels, mut tell: impl FnMut(GrpcEvent) -> bool) -> Stop {
         match self.response(channels).await {
             Ok(response) => {
@@ -170,6 +187,7 @@ impl Call {
         loop {
             tries += 1;
             let channel = channels.get(&self.origin, &self.target, self.tls.as_ref());
+            self.waits_on.replace(Some(channel.clone()));
             let sender = channel.sender().await;
             let mut sender = sender.map_err(|text| Ending::new(status::UNAVAILABLE, text))?;
             if let Some(message) = &self.message {
@@ -178,6 +196,7 @@ impl Call {
             let request = self.head.request(self.feed.clone());
             match sender.try_send_request(request).await {
                 Ok(response) => {
+                    self.waits_on.take();
                     channel.worked.set(true);
                     return Ok(response);
                 }
@@ -193,10 +212,6 @@ impl Call {
             }
         }
     }
-}
-
-fn late() -> Stop {
-    Stop::Failed(Ending::new(status::DEADLINE_EXCEEDED, "timed out"))
 }
 
 /// Splits what a guest names the upstream into whether it wants TLS, and the name.
