@@ -99,9 +99,9 @@ impl Guard {
         let this = guard(store.data_mut());
         this.since = None;
         this.refused = None;
-        this.clock.enter();
+        let outer = this.clock.enter();
         let result = call(store);
-        guard(store.data_mut()).clock.leave();
+        guard(store.data_mut()).clock.leave(outer);
         result
     }
 

@@ -39,19 +39,21 @@ impl Clock {
         engines.push(engine.clone());
     }
 
-    /// A guest is about to run.
+    /// A guest is about to run. Answers whether one runs already, which calls it in a way.
     #[inline]
-    pub fn enter(&self) {
+    pub fn enter(&self) -> bool {
+        let outer = self.inside.load(Ordering::Relaxed);
         self.inside.store(true, Ordering::Relaxed);
         if !self.entered.load(Ordering::Relaxed) {
             self.wake();
         }
+        outer
     }
 
-    /// It has returned.
+    /// It has returned, to what [`Clock::enter`] answered.
     #[inline]
-    pub fn leave(&self) {
-        self.inside.store(false, Ordering::Relaxed);
+    pub fn leave(&self, outer: bool) {
+        self.inside.store(outer, Ordering::Relaxed);
     }
 
     /// Once a tick.
