@@ -39,7 +39,7 @@ use crate::nginx::request::Request;
 use crate::nginx::{OK, pool};
 use crate::shm::Shared;
 use crate::shm::wakers::Wakers;
-use crate::worker::Worker;
+use crate::worker::{LogRate, Worker};
 
 /// The `http` block's configuration.
 #[derive(Default)]
@@ -72,6 +72,8 @@ pub struct ModuleConf {
     pub vm: VmConfig,
     #[allow(dead_code)]
     pub limits: InstanceLimits,
+    /// What this process's guests write to the log.
+    pub log_rate: OnceCell<Rc<LogRate>>,
     #[allow(dead_code)]
     pub on_failure: OnFailure,
     #[allow(dead_code)]

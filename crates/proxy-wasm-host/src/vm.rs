@@ -11,7 +11,7 @@ use std::sync::Arc;
 use wasm_runtime::wasmtime::Instance;
 use wasm_runtime::{Guard, Limits};
 
-use crate::abi::{AbiVersion, LogLevel};
+use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
 use crate::context::{Context, Kind};
 use crate::engine::Engine;
@@ -139,7 +139,7 @@ impl<P: Proxy> Vm<P> {
         for kind in [Kind::Stream, Kind::Root] {
             for id in self.state().contexts.ids(kind) {
                 if let Err(error) = self.finish(id, false) {
-                    self.log_error(&error);
+                    self.proxy().callback_failed(&error);
                 }
             }
         }
@@ -187,13 +187,6 @@ impl<P: Proxy> Vm<P> {
 
     fn state(&mut self) -> &mut State<P> {
         self.guest.store.data_mut()
-    }
-
-    fn log_error(&self, error: &CallError) {
-        let proxy = self.proxy();
-        if proxy.log_enabled(None, LogLevel::Critical) {
-            proxy.log(None, LogLevel::Critical, error.to_string().as_bytes());
-        }
     }
 }
 

@@ -216,7 +216,7 @@ impl<P: Proxy> Vm<P> {
                 self.state().remove_context(id);
             } else if let Err(error) = self.log_and_delete(id, log) {
                 // It is no error of the callback that has just succeeded.
-                self.log_error(&error);
+                self.proxy().callback_failed(&error);
             }
         }
     }
