@@ -1,5 +1,6 @@
 //! The module's configuration: nginx's directives as plain values.
 
+mod buffers;
 pub mod call;
 mod check;
 mod commands;
@@ -19,8 +20,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ngx::ffi::{ngx_conf_full_name, ngx_conf_t, ngx_str_t};
-use proxy_wasm_host::{Callbacks, Engine, Program, VmConfig};
+use proxy_wasm_host::{Engine, Program, VmConfig};
 
+pub use buffers::BufferSize;
 pub use check::check;
 pub use commands::COMMANDS;
 pub use limits::InstanceLimits;
@@ -71,7 +73,6 @@ pub struct ModuleConf {
     pub vm: VmConfig,
     #[allow(dead_code)]
     pub limits: InstanceLimits,
-    #[allow(dead_code)]
     pub on_failure: OnFailure,
     #[allow(dead_code)]
     pub isolation: Isolation,
@@ -94,6 +95,7 @@ pub struct LocConf {
     phase: Option<Phase>,
     /// In milliseconds.
     pause_timeout: Option<usize>,
+    buffer_size: Option<BufferSize>,
     chain: Option<Rc<Chain>>,
     if_has_filters: bool,
     /// The level's own `wasm_call_…` directives.
@@ -167,10 +169,8 @@ impl MainConf {
         Ok(self.engine.get_or_init(|| engine))
     }
 
-    fn callbacks(&self, filter: usize) -> Callbacks {
-        self.modules[self.filters[filter].module]
-            .program
-            .callbacks()
+    fn module_of(&self, filter: usize) -> &ModuleConf {
+        &self.modules[self.filters[filter].module]
     }
 }
 
@@ -197,6 +197,11 @@ impl LocConf {
     /// The longest pause of a filter, in milliseconds.
     pub fn pause_timeout(&self) -> usize {
         self.pause_timeout.unwrap_or(60_000)
+    }
+
+    /// How much filters may hold back and write.
+    pub fn buffer_size(&self) -> BufferSize {
+        self.buffer_size.unwrap_or_default()
     }
 
     /// Has an `if` in this location filters of its own? Which filters a request gets is known

@@ -200,8 +200,8 @@ impl<P: Proxy> Vm<P> {
 
     fn log_error(&self, error: &CallError) {
         let proxy = self.proxy();
-        if proxy.log_enabled(None, LogLevel::Critical) {
-            proxy.log(None, LogLevel::Critical, error.to_string().as_bytes());
+        if proxy.log_enabled(None, LogLevel::Error) {
+            proxy.log(None, LogLevel::Error, error.to_string().as_bytes());
         }
     }
 }
