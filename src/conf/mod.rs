@@ -18,9 +18,10 @@ use std::ffi::c_char;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ngx::ffi::{ngx_conf_full_name, ngx_conf_t, ngx_str_t};
-use proxy_wasm_host::{Engine, Program, VmConfig};
+use proxy_wasm_host::{Engine, Limits, Program, VmConfig};
 
 pub use buffers::BufferSize;
 pub use check::check;
@@ -171,6 +172,12 @@ impl MainConf {
 
     fn module_of(&self, filter: usize) -> &ModuleConf {
         &self.modules[self.filters[filter].module]
+    }
+
+    /// The shortest `cpu_time=` of the modules.
+    pub fn shortest_cpu_time(&self) -> Duration {
+        let times = self.modules.iter().map(|module| module.vm.limits.cpu_time);
+        times.min().unwrap_or(Limits::default().cpu_time)
     }
 }
 

@@ -11,7 +11,7 @@ mod tick;
 use std::rc::Rc;
 
 use ngx::ffi::ngx_log_t;
-use proxy_wasm_host::{ContextId, Engine};
+use proxy_wasm_host::{ContextId, Engine, Ticker};
 
 pub use instance::{Process, SharedVm, Waiter, WorkerVm, start};
 
@@ -27,6 +27,8 @@ pub struct Worker {
     log: Log,
     modules: Vec<Rc<Module>>,
     conf: *const MainConf,
+    /// Ends guests that run for too long.
+    _ticker: Ticker,
 }
 
 impl Worker {
@@ -38,7 +40,11 @@ impl Worker {
     pub unsafe fn start(conf: &MainConf, log: *mut ngx_log_t) -> Option<Worker> {
         // SAFETY: by the contract.
         let log = unsafe { Log::new(log) };
-        let engine = match Engine::new() {
+        let engine = Engine::new().and_then(|engine| {
+            let ticker = engine.start_ticker(conf.shortest_cpu_time())?;
+            Ok((engine, ticker))
+        });
+        let (engine, ticker) = match engine {
             Ok(engine) => engine,
             Err(error) => {
                 log.write(Level::Crit, format_args!("[wasm] no engine: {error}"));
@@ -61,6 +67,7 @@ impl Worker {
                 .map(|index| unsafe { Module::new(conf, index, log) })
                 .collect(),
             conf,
+            _ticker: ticker,
         };
         for filter in &conf.filters {
             worker.instance(filter.module, log);
