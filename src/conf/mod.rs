@@ -72,12 +72,10 @@ pub struct ModuleConf {
     pub name: String,
     pub program: Program,
     pub vm: VmConfig,
-    #[allow(dead_code)]
     pub limits: InstanceLimits,
     /// What this process's guests write to the log.
     pub log_rate: OnceCell<Rc<LogRate>>,
     pub on_failure: OnFailure,
-    #[allow(dead_code)]
     pub isolation: Isolation,
     place: Place,
 }
