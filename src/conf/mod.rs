@@ -41,7 +41,7 @@ use crate::nginx::request::Request;
 use crate::nginx::{OK, pool};
 use crate::shm::Shared;
 use crate::shm::wakers::Wakers;
-use crate::worker::Worker;
+use crate::worker::{LogRate, Worker};
 
 /// The `http` block's configuration.
 #[derive(Default)]
@@ -74,6 +74,8 @@ pub struct ModuleConf {
     pub vm: VmConfig,
     #[allow(dead_code)]
     pub limits: InstanceLimits,
+    /// What this process's guests write to the log.
+    pub log_rate: OnceCell<Rc<LogRate>>,
     pub on_failure: OnFailure,
     #[allow(dead_code)]
     pub isolation: Isolation,

@@ -3,6 +3,7 @@
 
 mod foreign;
 mod instance;
+mod log_rate;
 mod module;
 mod outbound;
 mod proxy;
@@ -14,6 +15,7 @@ use ngx::ffi::ngx_log_t;
 use proxy_wasm_host::{ContextId, Engine, Ticker};
 
 pub use instance::{Process, SharedVm, Waiter, WorkerVm, start};
+pub use log_rate::LogRate;
 
 use crate::conf::MainConf;
 use crate::http::chain::FilterId;
@@ -141,6 +143,11 @@ impl Worker {
         for module in &self.modules {
             if let Some(vm) = module.end() {
                 vm.shutdown();
+            }
+        }
+        for module in &self.conf().modules {
+            if let Some(log_rate) = module.log_rate.get() {
+                log_rate.sum_up();
             }
         }
         if let Some(shared) = self.conf().shared() {
