@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use proxy_wasm_host::{CallError, ContextId};
 
 use super::{Context, Direction};
-use crate::conf::OnFailure;
+use crate::conf::{MainConf, OnFailure};
 use crate::http::body::Body;
 use crate::http::spool::Spool;
 use crate::nginx::log::Level;
@@ -68,11 +68,6 @@ impl Filter {
         self.instance.as_ref().map(|(vm, _)| vm)
     }
 
-    /// The module's name in the configuration.
-    pub fn name(&self) -> &str {
-        self.vm().map_or("", SharedVm::name)
-    }
-
     /// May what it has paused go on? A filter that is skipped holds nothing.
     pub fn may_go_on(&self, direction: Direction) -> bool {
         self.skipped.get() || self.half(direction).resume.get()
@@ -104,6 +99,16 @@ impl Filter {
 }
 
 impl Context {
+    /// The name of a filter's module in the configuration.
+    pub fn filter_name(&self, index: usize) -> &str {
+        let conf = self.request().and_then(MainConf::of);
+        let id = self.chain.filters.get(index).copied();
+        match (conf, id) {
+            (Some(conf), Some(id)) => &conf.module_of(id).name,
+            _ => "",
+        }
+    }
+
     /// A callback of this filter has failed.
     pub fn filter_failed(&self, index: usize, error: &CallError) {
         let Some(filter) = self.filters().get(index) else {
