@@ -103,6 +103,7 @@ Test::More::cmp_ok($at[1] - $at[0], '<=', 2, 'the first');
 Test::More::cmp_ok($at[2] - $at[1], '>=', 1, 'the second');
 Test::More::cmp_ok($at[2] - $at[1], '<=', 3, 'not later');
 Test::More::is(main::body_of(main::get('/m')), 'served', 'it runs');
+Test::More::is(scalar main::matches(qr/\[notice\] .*\[wasm\] m: started, after 3 attempts that failed/), 1, 'which the log says');
 Test::More::is(scalar main::matches(qr/\[info\] .*\[wasm\] m: did not start a moment ago/), $requests - 1, 'requests meanwhile: level info, no attempt');
 --- request
 GET /t
