@@ -402,6 +402,7 @@ for my $policy (qw(open closed)) {
 main::wait_for(qr/other: on_request_headers/, 2);
 main::get("/$_/trap") for qw(open closed);
 Test::More::is(main::status(main::receive($waiting{closed})), 503, 'closed: fails at once');
+Test::More::is(scalar main::matches(qr{\[warn\] .*\[wasm\] closed: not called after an earlier trap.*, request: "GET /closed/wait HTTP}), 1, 'which the log says');
 Test::More::is(main::receive($waiting{open}, undef, 0.2), '', 'open: still waits for the other filter');
 main::get('/go');
 my $got = main::receive($waiting{open});

@@ -152,13 +152,13 @@ impl Context {
     }
 }
 
-/// One line about a failed callback. That an earlier one has failed, for which there is a line already,
-/// is worth one where it costs the request.
+/// One line about a failed callback: an error for each trap. That the instance had failed before, for
+/// which there is a line already, is worth a warning where it costs the request.
 pub fn report(request: Request, vm: &SharedVm, error: &CallError, policy: OnFailure) {
-    let trapped = matches!(error, CallError::Trap { .. });
-    let level = match trapped || policy == OnFailure::Closed {
-        true => Level::Error,
-        false => Level::Info,
+    let level = match (error, policy) {
+        (CallError::Trap { .. }, _) => Level::Error,
+        (_, OnFailure::Closed) => Level::Warn,
+        (_, OnFailure::Open) => Level::Info,
     };
     request
         .log()
