@@ -170,7 +170,8 @@ impl MainConf {
         Ok(self.engine.get_or_init(|| engine))
     }
 
-    fn module_of(&self, filter: usize) -> &ModuleConf {
+    /// The module of a filter, by its number.
+    pub fn module_of(&self, filter: usize) -> &ModuleConf {
         &self.modules[self.filters[filter].module]
     }
 

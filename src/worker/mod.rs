@@ -133,7 +133,16 @@ impl Worker {
         match start(Process::Worker, &self.engine, self.conf(), index, self.log) {
             Ok(vm) => {
                 vm.set_timers();
-                module.started(&vm);
+                let failures = module.started(&vm);
+                if failures > 0 {
+                    let name = &conf.name;
+                    log.write(
+                        Level::Notice,
+                        format_args!(
+                            "[wasm] {name}: started, after {failures} attempts that failed"
+                        ),
+                    );
+                }
                 Some(vm)
             }
             Err((_, error)) => {

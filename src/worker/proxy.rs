@@ -224,7 +224,7 @@ impl Proxy for NginxProxy {
 
     fn callback_failed(&self, error: &CallError) {
         self.log
-            .write(Level::Crit, format_args!("[wasm] {}: {error}", self.name));
+            .write(Level::Error, format_args!("[wasm] {}: {error}", self.name));
     }
 
     fn log_level(&self) -> LogLevel {
