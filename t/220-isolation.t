@@ -195,17 +195,17 @@ panicked
     upstream up { server 127.0.0.1:$TEST_NGINX_SERVER_PORT; }
 --- config
     location /call { wasm_filter m '{"request_headers":[["http_call","a","up",[[":method","GET"],[":path","/upstream"],[":authority","up"]],"",[],1000],["action","pause"]],"http_call_response":[["log","info","answered"],["continue","request"]]}'; return 200 served; }
-    location /log { wasm_filter m '{"log":[["http_call","a","up",[[":method","GET"],[":path","/upstream"],[":authority","up"]],"",[],1000]],"http_call_response":[["log","info","told"]]}'; return 200 served; }
+    location /log { wasm_filter m '{"trace":true,"log":[["http_call","late","up",[[":method","GET"],[":path","/upstream"],[":authority","up"]],"",[],1000]]}'; return 200 served; }
     location /upstream { return 200 answer; }
     location /t { return 204; }
 --- init
 for my $turn (1 .. 10) {
     Test::More::like(main::get('/call'), qr{\AHTTP/1\.1 200 .*served\z}s, 'a request that waits for a call');
     Test::More::like(main::get('/log'), qr{\AHTTP/1\.1 200 .*served\z}s, 'a request with a call from on_log');
-    main::wait_for(qr/\[wasm\] m: told/, $turn);
+    main::wait_for(qr/\[wasm\] m: on_http_call_response id=\d+ call=late/, $turn);
 }
 Test::More::is(scalar(() = main::matches(qr/\[wasm\] m: answered/)), 10, 'answers');
-Test::More::is(scalar(() = main::matches(qr/\[wasm\] m: told/)), 10, 'answers to calls from on_log');
+Test::More::is(scalar(() = main::matches(qr/\[wasm\] m: on_http_call_response id=\d+ call=late headers=[1-9]/)), 10, 'answers to calls from on_log');
 --- request
 GET /t
 --- error_code: 204
