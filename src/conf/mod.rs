@@ -1,6 +1,7 @@
 //! The module's configuration: nginx's directives as plain values.
 
 pub mod call;
+mod capabilities;
 mod check;
 mod commands;
 mod filter;

@@ -54,6 +54,10 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
             .map_err(|error| format!("wasm module \"{name}\": {error}"))?;
     }
 
+    parameters
+        .finish()
+        .map_err(|error| format!("wasm module \"{name}\": {error}"))?;
+
     // SAFETY: by the contract.
     let (path, bytes) = unsafe {
         let path = full_name(cf, file.as_bytes())?;

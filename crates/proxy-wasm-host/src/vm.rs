@@ -12,6 +12,7 @@ use wasm_runtime::{Guard, Limits};
 
 use crate::abi::{AbiVersion, LogLevel};
 use crate::callbacks::Callbacks;
+use crate::capabilities::Capabilities;
 use crate::context::{Context, Kind, Phase};
 use crate::engine::Engine;
 use crate::error::{CallError, LoadError, StartError};
@@ -34,6 +35,7 @@ pub struct VmConfig {
     /// The only environment variables that the guest sees: name, value; neither has a NUL.
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     pub limits: Limits,
+    pub capabilities: Capabilities,
 }
 
 /// What a root context is configured with.
