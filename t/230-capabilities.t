@@ -131,8 +131,8 @@ panicked
 --- config eval
 main::location('/grpc', 'm', main::grpc_call('auth'), main::stream('auth'), main::stream('grpcs://auth'), main::resolve('one.test'))
 . main::location('/other', 'm', main::http_call('127.0.0.1:$TEST_NGINX_PORT_9'))
-. q[location /listed { wasm_filter m '{"request_headers":[] . main::http_call('AUTH')
-. q[,["action","pause"]],"http_call_response":[["body_to_header","call","request","x-answer"],["continue","request"]]}'; return 200 "got $http_x_answer"; }]
+. q~location /listed { wasm_filter m '{"request_headers":[~ . main::http_call('AUTH')
+. q~,["action","pause"]],"http_call_response":[["body_to_header","call_response","request","x-answer"],["continue","request"]]}'; return 200 "got $http_x_answer"; }~
 --- init
 main::lines();
 Test::More::is(main::body_of(main::get('/listed')), 'got from the upstream', 'a listed upstream answers');
