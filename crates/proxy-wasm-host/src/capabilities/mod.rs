@@ -6,6 +6,8 @@
 
 mod syntax;
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::abi::{LogLevel, Status};
@@ -154,9 +156,10 @@ fn is_of_host(listed: &[u8], host: &[u8]) -> bool {
     colon.is_some_and(|colon| listed[..colon].eq_ignore_ascii_case(host))
 }
 
-/// What has been logged as denied in an instance: the families' bits, and [`RESOLVE`].
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Denied(u16);
+/// What has been logged as denied in an instance: the families' bits, and [`RESOLVE`]. Instances that start with the state of
+/// another one share its own.
+#[derive(Clone, Default)]
+pub(crate) struct Denied(Rc<Cell<u16>>);
 
 /// For foreign functions that ask DNS.
 const RESOLVE: u16 = 1 << Capability::ALL.len();
@@ -225,8 +228,9 @@ impl<P: Proxy> State<P> {
 
     #[cold]
     fn deny(&mut self, bit: u16, say: impl FnOnce(&mut Vec<u8>)) -> Result<(), Status> {
-        if self.denied.0 & bit == 0 {
-            self.denied.0 |= bit;
+        let denied = self.denied.0.get();
+        if denied & bit == 0 {
+            self.denied.0.set(denied | bit);
             let stream = self.stream();
             if self.proxy.log_enabled(stream, LogLevel::Error) {
                 let mut line = Vec::new();
