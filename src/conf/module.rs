@@ -7,6 +7,7 @@ use std::fmt::Write;
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use proxy_wasm_host::{Program, sha256};
 
+use super::cache;
 use super::limits::check_stack;
 use super::parameters::Parameters;
 use super::{CONF_ERROR, CONF_OK, MainConf, ModuleConf, arguments, full_name, read_file};
@@ -76,7 +77,10 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
     let program = conf
         .engine()
         .and_then(|engine| Program::compile(engine, &bytes).map_err(|error| error.to_string()))
-        .map_err(at)?;
+        .map_err(at);
+    // SAFETY: by the contract.
+    unsafe { cache::tell(cf, conf, name) };
+    let program = program?;
     conf.modules.push(ModuleConf {
         name: name.to_owned(),
         program,
