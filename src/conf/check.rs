@@ -35,15 +35,23 @@ pub unsafe fn check(cf: *mut ngx_conf_t, conf: &MainConf) -> bool {
 /// # Safety
 /// As for [`check`].
 unsafe fn check_modules(cf: *mut ngx_conf_t, conf: &MainConf, log: Log) -> bool {
+    let Some(first) = conf.modules.first() else {
+        return true;
+    };
+    let engine = conf.engine().and_then(|engine| {
+        let ticker = engine.start_ticker(conf.shortest_cpu_time());
+        Ok((engine, ticker.map_err(|error| error.to_string())?))
+    });
+    // The thread runs as long as guests do here: it has ended before nginx forks.
+    let (engine, _ticker) = match engine {
+        Ok(engine) => engine,
+        Err(error) => {
+            // SAFETY: by the contract.
+            unsafe { conf_error_at(cf, &first.place, format_args!("{error}")) };
+            return false;
+        }
+    };
     for (index, module) in conf.modules.iter().enumerate() {
-        let engine = match conf.engine() {
-            Ok(engine) => engine,
-            Err(error) => {
-                // SAFETY: by the contract.
-                unsafe { conf_error_at(cf, &module.place, format_args!("{error}")) };
-                return false;
-            }
-        };
         if let Err((filter, error)) = start(Process::Check, engine, conf, index, log) {
             let place = match filter {
                 Some(filter) => &conf.filters[filter].place,

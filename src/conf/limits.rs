@@ -55,6 +55,25 @@ pub fn number(value: &[u8], least: u32, most: u32) -> Result<u32, String> {
         .ok_or_else(|| format!("a number from {least} to {most}"))
 }
 
+/// The largest stack that a guest can have, in bytes: what the system gives the process, without a
+/// quarter for nginx and the host functions.
+pub fn largest_stack() -> usize {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the system writes the limit there.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) } == 0;
+    let most = match known && limit.rlim_cur != libc::RLIM_INFINITY {
+        true => usize::try_from(limit.rlim_cur / 4 * 3).unwrap_or(MOST_STACK),
+        false => MOST_STACK,
+    };
+    most.min(MOST_STACK) & !1023
+}
+
+/// Most bytes of a guest's stack, whatever the system allows: Wasmtime's own bound.
+const MOST_STACK: usize = 2 << 20;
+
 /// A size as nginx writes it.
 struct Size(usize);
 

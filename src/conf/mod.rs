@@ -17,9 +17,10 @@ use std::ffi::c_char;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ngx::ffi::{ngx_conf_full_name, ngx_conf_t, ngx_str_t};
-use proxy_wasm_host::{Callbacks, Engine, Program, VmConfig};
+use proxy_wasm_host::{Callbacks, Engine, Limits, Program, VmConfig};
 
 pub use check::check;
 pub use commands::COMMANDS;
@@ -165,6 +166,12 @@ impl MainConf {
         }
         let engine = Engine::new().map_err(|error| error.to_string())?;
         Ok(self.engine.get_or_init(|| engine))
+    }
+
+    /// The shortest `cpu_time=` of the modules.
+    pub fn shortest_cpu_time(&self) -> Duration {
+        let times = self.modules.iter().map(|module| module.vm.limits.cpu_time);
+        times.min().unwrap_or(Limits::default().cpu_time)
     }
 
     fn callbacks(&self, filter: usize) -> Callbacks {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ngx::ffi::{ngx_conf_t, ngx_str_t};
 use proxy_wasm_host::VmConfig;
 
-use super::limits::{InstanceLimits, number, size, time};
+use super::limits::{InstanceLimits, largest_stack, number, size, time};
 use super::policy::{Isolation, OnFailure};
 use super::text_or_file;
 
@@ -68,7 +68,7 @@ impl Parameters {
             b"cpu_time" => {
                 limits.cpu_time = time(&text, MILLISECOND, HOUR).map_err(invalid)?;
             }
-            b"stack" => limits.stack = size(&text, 64 << 10, 4 << 20).map_err(invalid)?,
+            b"stack" => limits.stack = size(&text, 64 << 10, largest_stack()).map_err(invalid)?,
             b"table" => limits.table = number(value, 0, u32::MAX).map_err(invalid)? as usize,
             b"instances" => {
                 self.limits.instances = number(value, 1, 100_000).map_err(invalid)?;

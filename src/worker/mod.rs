@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ngx::ffi::ngx_log_t;
-use proxy_wasm_host::{ContextId, Engine};
+use proxy_wasm_host::{ContextId, Engine, Ticker};
 
 pub use instance::{Process, SharedVm, Waiter, WorkerVm, start};
 
@@ -36,6 +36,8 @@ pub struct Worker {
     log: Log,
     modules: Vec<Module>,
     conf: *const MainConf,
+    /// Ends guests that run for too long.
+    _ticker: Ticker,
 }
 
 impl Worker {
@@ -47,7 +49,11 @@ impl Worker {
     pub unsafe fn start(conf: &MainConf, log: *mut ngx_log_t) -> Option<Worker> {
         // SAFETY: by the contract.
         let log = unsafe { Log::new(log) };
-        let engine = match Engine::new() {
+        let engine = Engine::new().and_then(|engine| {
+            let ticker = engine.start_ticker(conf.shortest_cpu_time())?;
+            Ok((engine, ticker))
+        });
+        let (engine, ticker) = match engine {
             Ok(engine) => engine,
             Err(error) => {
                 log.write(Level::Crit, format_args!("[wasm] no engine: {error}"));
@@ -74,6 +80,7 @@ impl Worker {
                 })
                 .collect(),
             conf,
+            _ticker: ticker,
         };
         for filter in 0..conf.filters.len() {
             worker.filter(filter, log);

@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use wasm_runtime::wasmtime::{InstancePre, Linker};
-use wasm_runtime::{Error, one_line};
+use std::time::Duration;
+
+use wasm_runtime::wasmtime::{self, InstancePre, Linker};
+use wasm_runtime::{Error, Ticker, one_line};
 
 use crate::error::LoadError;
 use crate::hostcalls;
@@ -35,22 +37,29 @@ impl Engine {
         })
     }
 
+    /// See [`wasm_runtime::Engine::start_ticker`].
+    pub fn start_ticker(&self, shortest: Duration) -> Result<Ticker, LoadError> {
+        Ok(self.runtime.start_ticker(shortest)?)
+    }
+
     /// Loads and links a program, or finds it linked already.
     pub(crate) fn link<P: Proxy>(
         &self,
+        runtime: &wasm_runtime::Engine,
         program: &Program,
     ) -> Result<InstancePre<State<P>>, LoadError> {
         let mut linked = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
         let found = linked
             .iter()
             .filter(|l| std::ptr::eq(l.program.as_ptr(), Arc::as_ptr(&program.inner)))
-            .find_map(|l| l.instance_pre.downcast_ref::<InstancePre<State<P>>>());
+            .filter_map(|l| l.instance_pre.downcast_ref::<InstancePre<State<P>>>())
+            .find(|pre| wasmtime::Engine::same(pre.module().engine(), runtime.wasmtime()));
         if let Some(found) = found {
             return Ok(found.clone());
         }
 
-        let module = self.runtime.load(&program.inner.artifact)?;
-        let mut linker = Linker::new(self.runtime.wasmtime());
+        let module = runtime.load(&program.inner.artifact)?;
+        let mut linker = Linker::new(runtime.wasmtime());
         let instance_pre = hostcalls::define(&mut linker)
             .and_then(|()| linker.instantiate_pre(&module))
             // The imports have been checked.

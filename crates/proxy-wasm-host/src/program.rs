@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use wasm_runtime::Artifact;
 use wasm_runtime::wasmtime::{ExternType, Linker, Module, Store};
+use wasm_runtime::{Artifact, Guard, Limits};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
@@ -71,7 +71,8 @@ fn check_imports(engine: &Engine, module: &Module) -> Result<(), LoadError> {
     let mut linker = Linker::new(runtime);
     hostcalls::define::<NoProxy>(&mut linker)
         .map_err(|e| wasm_runtime::Error::Engine(wasm_runtime::one_line(&e)))?;
-    let state = State::new(NoProxy, AbiVersion::V0_2_1, VmConfig::default());
+    let guard = Guard::new(&engine.runtime, Limits::default());
+    let state = State::new(NoProxy, AbiVersion::V0_2_1, VmConfig::default(), guard);
     let mut store = Store::new(runtime, state);
 
     let mut unknown = Vec::new();

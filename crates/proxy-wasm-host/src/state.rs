@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use wasm_runtime::Guard;
 use wasm_runtime::wasmtime::{Memory, TypedFunc};
 
 use crate::abi::{AbiVersion, Status};
@@ -36,6 +37,8 @@ pub(crate) struct State<P: Proxy> {
     pub memory: Option<Memory>,
     pub allocator: Allocator,
     pub scratch: Vec<u8>,
+    /// Holds the instance to its limits.
+    pub guard: Guard,
     /// Zero of the guest's monotonic clock.
     pub started: Instant,
 }
@@ -70,7 +73,7 @@ impl<S: Clone> Current<S> {
 }
 
 impl<P: Proxy> State<P> {
-    pub fn new(proxy: P, abi: AbiVersion, config: VmConfig) -> State<P> {
+    pub fn new(proxy: P, abi: AbiVersion, config: VmConfig, guard: Guard) -> State<P> {
         State {
             proxy,
             abi,
@@ -86,8 +89,14 @@ impl<P: Proxy> State<P> {
             memory: None,
             allocator: Allocator::Unknown,
             scratch: Vec::new(),
+            guard,
             started: Instant::now(),
         }
+    }
+
+    /// Where a store's guard is.
+    pub fn guard(&mut self) -> &mut Guard {
+        &mut self.guard
     }
 
     /// The stream of the current context.

@@ -7,19 +7,19 @@ mod streams;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wasm_runtime::wasmtime::{Store, TypedFunc};
-use wasm_runtime::{Limits, trap_reason};
+use wasm_runtime::wasmtime::Store;
+use wasm_runtime::{Guard, Limits};
 
 use crate::abi::{AbiVersion, LogLevel};
 use crate::callbacks::Callbacks;
 use crate::context::{Context, Kind, Phase};
 use crate::engine::Engine;
-use crate::error::{CallError, StartError};
-use crate::exports::{Exports, function};
+use crate::error::{CallError, LoadError, StartError};
+use crate::exports::Exports;
 use crate::program::Program;
 use crate::state::State;
 use crate::traits::Proxy;
-use entry::Guest;
+use entry::{Guest, reason};
 
 /// Number of a context within its VM; never 0, and not used again while the context is there.
 pub type ContextId = u32;
@@ -67,28 +67,20 @@ impl<P: Proxy> Vm<P> {
         proxy: P,
         config: VmConfig,
     ) -> Result<Vm<P>, StartError> {
-        let instance_pre = engine.link(program)?;
-        let state = State::new(proxy, program.abi(), config);
-        let mut store = Store::new(engine.runtime.wasmtime(), state);
-        let instance = instance_pre
-            .instantiate(&mut store)
-            .map_err(|e| StartError::Instantiate(trap_reason(&e)))?;
+        let runtime = engine.runtime.with_stack(config.limits.stack);
+        let runtime = runtime.map_err(LoadError::from)?;
+        let instance_pre = engine.link(&runtime, program)?;
+        let guard = Guard::new(&runtime, config.limits);
+        let state = State::new(proxy, program.abi(), config, guard);
+        let mut store = Store::new(runtime.wasmtime(), state);
+        Guard::attach(&mut store, State::guard);
+        let instance = Guard::call(&mut store, State::guard, |store| {
+            instance_pre.instantiate(store)
+        });
+        let instance =
+            instance.map_err(|error| StartError::Instantiate(reason(store.data(), &error)))?;
         store.data_mut().memory = instance.get_memory(&mut store, "memory");
-
-        let run = |store: &mut Store<State<P>>, name, function: TypedFunc<(), ()>| {
-            function.call(store, ()).map_err(|e| CallError::Trap {
-                callback: name,
-                reason: trap_reason(&e),
-            })
-        };
-        if let Some(initialize) = function(&instance, &mut store, "_initialize") {
-            run(&mut store, "_initialize", initialize)?;
-            entry::main(&instance, &mut store)?;
-        } else if let Some(start) = function(&instance, &mut store, "_start") {
-            run(&mut store, "_start", start)?;
-        } else {
-            entry::main(&instance, &mut store)?;
-        }
+        entry::start(&instance, &mut store)?;
 
         Ok(Vm {
             exports: Exports::of(&instance, &mut store),

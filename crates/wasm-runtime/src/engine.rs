@@ -3,22 +3,35 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use wasmparser::{Validator, WasmFeatures};
 use wasmtime::{Config, Module, WasmBacktraceDetails};
 
 use crate::artifact::{self, Artifact, sha256};
 use crate::error::{Error, one_line, push_words};
+use crate::limits::Limits;
+use crate::ticker::{Clock, TICK, Ticker};
 
 /// The WebAssembly runtime of one process. Clone = refcount.
 ///
-/// It starts no thread, so it survives a fork that happens while no guest runs. Processes that run
+/// It starts no thread by itself, so it survives a fork that happens while no guest runs. Processes that run
 /// guests make their own all the same, and load the artifacts of the one that compiled.
 #[derive(Clone)]
 pub struct Engine {
     inner: wasmtime::Engine,
-    loaded: Arc<Mutex<HashMap<[u8; 32], Loaded>>>,
+    loaded: LoadedModules,
+    family: Arc<Family>,
 }
+
+/// The engines that a process has, one for each size of stack.
+#[derive(Default)]
+struct Family {
+    clock: Arc<Clock>,
+    engines: Mutex<Vec<(usize, wasmtime::Engine, LoadedModules)>>,
+}
+
+type LoadedModules = Arc<Mutex<HashMap<[u8; 32], Loaded>>>;
 
 /// A module of this engine, for as long as its artifact lives.
 struct Loaded {
@@ -28,11 +41,52 @@ struct Loaded {
 
 impl Engine {
     pub fn new() -> Result<Engine, Error> {
-        let inner = wasmtime::Engine::new(&config()).map_err(|e| Error::Engine(one_line(&e)))?;
+        let family = Arc::new(Family::default());
+        Engine::of(&family, Limits::default().stack)
+    }
+
+    /// The engine of the same process whose guests have a stack of so many bytes.
+    pub fn with_stack(&self, stack: usize) -> Result<Engine, Error> {
+        Engine::of(&self.family, stack)
+    }
+
+    fn of(family: &Arc<Family>, stack: usize) -> Result<Engine, Error> {
+        let mut engines = family
+            .engines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = engines.iter().find(|(size, ..)| *size == stack);
+        let (inner, loaded) = match known {
+            Some((_, inner, loaded)) => (inner.clone(), loaded.clone()),
+            None => {
+                let inner = wasmtime::Engine::new(config().max_wasm_stack(stack))
+                    .map_err(|e| Error::Engine(one_line(&e)))?;
+                family.clock.add(&inner);
+                let loaded = LoadedModules::default();
+                engines.push((stack, inner.clone(), loaded.clone()));
+                (inner, loaded)
+            }
+        };
+        drop(engines);
         Ok(Engine {
             inner,
-            loaded: Arc::default(),
+            loaded,
+            family: family.clone(),
         })
+    }
+
+    /// Starts the thread that ends guests which run for too long; it ends with the result. Without it they have
+    /// no limit of time.
+    ///
+    /// `shortest`: the shortest [`Limits::cpu_time`] of the guests.
+    pub fn start_ticker(&self, shortest: Duration) -> Result<Ticker, Error> {
+        let tick = shortest.clamp(Duration::from_millis(1), TICK);
+        let started = self.family.clock.start(tick);
+        started.map_err(|e| Error::Engine(format!("no thread: {e}")))
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<Clock> {
+        &self.family.clock
     }
 
     pub fn wasmtime(&self) -> &wasmtime::Engine {
@@ -94,6 +148,8 @@ fn config() -> Config {
         // and would only serve a native debugger.
         .native_unwind_info(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        // A guest that runs for too long is ended.
+        .epoch_interruption(true)
         // An instance starts with its data mapped from the artifact, and copies a page when the
         // guest writes to it.
         .memory_init_cow(true);

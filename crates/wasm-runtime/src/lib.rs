@@ -8,13 +8,17 @@
 mod artifact;
 mod engine;
 mod error;
+mod guard;
 mod limits;
+mod ticker;
 mod trap;
 
 pub use artifact::{Artifact, CompileCounts, compile_counts, sha256};
 pub use engine::Engine;
 pub use error::{Error, one_line};
+pub use guard::Guard;
 pub use limits::Limits;
+pub use ticker::Ticker;
 pub use trap::trap_reason;
 /// The runtime itself, for whoever defines host functions.
 pub use wasmtime;

@@ -5,14 +5,14 @@ use std::time::Duration;
 /// What an instance may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of each memory; a module that needs more at its start does not start, and growing
+    /// Bytes of memory; a module that needs more at its start does not start, and growing
     /// beyond it fails in the guest.
     pub memory: usize,
     /// Processor time of one call into the guest, with what it calls in the host.
     pub cpu_time: Duration,
-    /// Bytes of the native stack that the guest's frames may take.
+    /// Bytes of the native stack that the guest's frames may take; 2 MiB at the most.
     pub stack: usize,
-    /// Elements of each table; as for `memory`.
+    /// Elements of all tables together; as for `memory`.
     pub table: usize,
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use wasm_runtime::trap_reason;
-use wasm_runtime::wasmtime::{Instance, Store, TypedFunc, WasmParams, WasmResults};
+use wasm_runtime::wasmtime::{Error, Instance, Store, TypedFunc, WasmParams, WasmResults};
+use wasm_runtime::{Guard, trap_reason};
 
 use super::{ContextId, Vm};
 use crate::context::Phase;
@@ -12,25 +12,57 @@ use crate::exports::{Exports, function};
 use crate::state::{Current, State};
 use crate::traits::Proxy;
 
-/// Runs `main`, of any of its types, where it is exported. A result other than 0 is no error: the
-/// reference host takes none for one.
-pub(super) fn main<P: Proxy>(
+/// Runs the entry points: `_initialize`, else `_start`; then `main` where it is exported, unless `_start`
+/// has run it.
+pub(super) fn start<P: Proxy>(
     instance: &Instance,
     store: &mut Store<State<P>>,
 ) -> Result<(), CallError> {
-    let result = if let Some(main) = function::<_, (u32, u32), u32>(instance, store, "main") {
-        main.call(store, (0, 0)).map(drop)
-    } else if let Some(main) = function::<_, (), u32>(instance, store, "main") {
-        main.call(store, ()).map(drop)
-    } else if let Some(main) = function::<_, (), ()>(instance, store, "main") {
-        main.call(store, ())
+    if let Some(initialize) = function::<_, (), ()>(instance, store, "_initialize") {
+        run(store, "_initialize", |store| initialize.call(store, ()))?;
+        main(instance, store)
+    } else if let Some(start) = function::<_, (), ()>(instance, store, "_start") {
+        run(store, "_start", |store| start.call(store, ()))
+    } else {
+        main(instance, store)
+    }
+}
+
+/// Runs `main`, of any of its types, where it is exported. A result other than 0 is no error: the
+/// reference host takes none for one.
+fn main<P: Proxy>(instance: &Instance, store: &mut Store<State<P>>) -> Result<(), CallError> {
+    let name = "main";
+    if let Some(main) = function::<_, (u32, u32), u32>(instance, store, name) {
+        run(store, name, |store| main.call(store, (0, 0)).map(drop))
+    } else if let Some(main) = function::<_, (), u32>(instance, store, name) {
+        run(store, name, |store| main.call(store, ()).map(drop))
+    } else if let Some(main) = function::<_, (), ()>(instance, store, name) {
+        run(store, name, |store| main.call(store, ()))
     } else {
         Ok(())
-    };
-    result.map_err(|e| CallError::Trap {
-        callback: "main",
-        reason: trap_reason(&e),
+    }
+}
+
+/// Makes a call into the guest, within its limits.
+fn run<P: Proxy, R>(
+    store: &mut Store<State<P>>,
+    callback: &'static str,
+    call: impl FnOnce(&mut Store<State<P>>) -> Result<R, Error>,
+) -> Result<R, CallError> {
+    Guard::call(store, State::guard, call).map_err(|error| CallError::Trap {
+        callback,
+        reason: reason(store.data(), &error),
     })
+}
+
+/// Why a call failed, as one line.
+pub(super) fn reason<P: Proxy>(state: &State<P>, error: &Error) -> String {
+    let mut line = trap_reason(error);
+    // A guest that does not get what it asks for often gives up.
+    if let Some(refusal) = state.guard.refusal() {
+        line = format!("{line} ({refusal})");
+    }
+    line
 }
 
 /// The instance, and whether it may still be called.
@@ -68,19 +100,16 @@ impl<P: Proxy> Guest<P> {
         let context = state.contexts.get(id).ok_or(CallError::UnknownContext)?;
         state.current = Some(Current::new(id, context));
         let started = state.proxy.times_callbacks().then(Instant::now);
-        let result = function.call(&mut self.store, arguments);
+        let result = run(&mut self.store, callback, |store| {
+            function.call(store, arguments)
+        });
         let state = self.store.data_mut();
         state.current = None;
         if let Some(started) = started {
             state.proxy.callback_ended(callback, started.elapsed());
         }
-        result.map_err(|error| {
-            self.poisoned = true;
-            CallError::Trap {
-                callback,
-                reason: trap_reason(&error),
-            }
-        })
+        self.poisoned = result.is_err();
+        result
     }
 }
 

@@ -1,0 +1,163 @@
+//! Holds the limits of one instance.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{Result, Store, StoreContextMut, UpdateDeadline};
+
+use crate::engine::Engine;
+use crate::limits::Limits;
+use crate::ticker::{Clock, cpu_time};
+
+/// Holds the limits of one instance; it stands in the data of the instance's store.
+pub struct Guard {
+    limits: Limits,
+    clock: Arc<Clock>,
+    /// Processor time of the thread at the first tick of the call that is running.
+    since: Option<Duration>,
+    /// Elements of all tables.
+    table: usize,
+    /// What the call that is running asked for beyond a limit.
+    refused: Option<Refused>,
+}
+
+/// What was asked for beyond a limit.
+#[derive(Clone, Copy)]
+enum Refused {
+    /// Bytes of memory.
+    Memory(usize),
+    /// Elements of the tables.
+    Table(usize),
+}
+
+/// A guest has used up its time.
+#[derive(Debug)]
+pub struct OutOfTime(Duration);
+
+impl fmt::Display for OutOfTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "over cpu_time={}", Time(self.0))
+    }
+}
+
+impl std::error::Error for OutOfTime {}
+
+/// A time as nginx writes it.
+struct Time(Duration);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            ms if ms % 1000 == 0 => write!(f, "{}s", ms / 1000),
+            ms => write!(f, "{ms}ms"),
+        }
+    }
+}
+
+/// A size as nginx writes it.
+struct Size(usize);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            size if size % (1 << 20) == 0 => write!(f, "{}m", size >> 20),
+            size if size % (1 << 10) == 0 => write!(f, "{}k", size >> 10),
+            size => write!(f, "{size}"),
+        }
+    }
+}
+
+impl Guard {
+    pub fn new(engine: &Engine, limits: Limits) -> Guard {
+        Guard {
+            limits,
+            clock: engine.clock().clone(),
+            since: None,
+            table: 0,
+            refused: None,
+        }
+    }
+
+    /// Has a store's instance held to its limits. `guard` finds this in the store's data.
+    pub fn attach<T: 'static>(store: &mut Store<T>, guard: fn(&mut T) -> &mut Guard) {
+        store.limiter(move |data| guard(data));
+        store.epoch_deadline_callback(move |mut store: StoreContextMut<'_, T>| {
+            guard(store.data_mut()).tick()
+        });
+    }
+
+    /// Makes a call into a store's guest, with its time limit.
+    #[inline]
+    pub fn call<T: 'static, R>(
+        store: &mut Store<T>,
+        guard: fn(&mut T) -> &mut Guard,
+        call: impl FnOnce(&mut Store<T>) -> R,
+    ) -> R {
+        // The next tick is the first that is looked at.
+        store.set_epoch_deadline(1);
+        let this = guard(store.data_mut());
+        this.since = None;
+        this.refused = None;
+        let outer = this.clock.enter();
+        let result = call(store);
+        guard(store.data_mut()).clock.leave(outer);
+        result
+    }
+
+    /// What the last call asked for and was not given, which may be why it failed.
+    pub fn refusal(&self) -> Option<String> {
+        Some(match self.refused? {
+            Refused::Memory(bytes) => format!(
+                "asked for {} of memory, memory={}",
+                Size(bytes),
+                Size(self.limits.memory)
+            ),
+            Refused::Table(elements) => format!(
+                "asked for {elements} table elements, table={}",
+                self.limits.table
+            ),
+        })
+    }
+
+    /// The guest has run into the next tick.
+    fn tick(&mut self) -> Result<UpdateDeadline> {
+        // What counts is time on the processor: the machine may have others to serve.
+        let now = cpu_time();
+        let since = *self.since.get_or_insert(now);
+        match now.saturating_sub(since) >= self.limits.cpu_time {
+            true => Err(OutOfTime(self.limits.cpu_time).into()),
+            false => Ok(UpdateDeadline::Continue(1)),
+        }
+    }
+}
+
+impl wasmtime::ResourceLimiter for Guard {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> Result<bool> {
+        let allowed = desired <= self.limits.memory;
+        if !allowed {
+            self.refused = Some(Refused::Memory(desired));
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> Result<bool> {
+        let all = self.table.saturating_add(desired.saturating_sub(current));
+        let allowed = all <= self.limits.table;
+        match allowed {
+            true => self.table = all,
+            false => self.refused = Some(Refused::Table(all)),
+        }
+        Ok(allowed)
+    }
+}
