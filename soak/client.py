@@ -27,10 +27,7 @@ class Client:
             used = one.requests > 0
             try:
                 async with asyncio.timeout(PATIENCE):
-                    answer = await one.ask(request)
-                if fresh:
-                    one.close()
-                return answer
+                    return await one.ask(request)
             except Lost as lost:
                 again = used and not lost.heard and request.method in IDEMPOTENT
                 if not (lost.refused or again):
@@ -39,6 +36,9 @@ class Client:
             except TimeoutError:
                 one.close(reset=True)
                 raise
+            finally:
+                if fresh:
+                    one.close()
         raise Lost(f"refused {TRIES} times")
 
     async def connection(self, fresh):

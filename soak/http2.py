@@ -11,6 +11,8 @@ import h2.exceptions
 from message import Answer, Left, Lost
 
 NO_ERROR, CANCEL, REFUSED = 0, 8, 7
+# The event loop keeps no tasks itself.
+READERS = set()
 
 
 class Stream:
@@ -47,7 +49,8 @@ class Http2:
     @classmethod
     async def connect(cls, port):
         one = cls(*await asyncio.open_connection("127.0.0.1", port))
-        one.task = asyncio.create_task(one.read())
+        READERS.add(task := asyncio.create_task(one.read()))
+        task.add_done_callback(READERS.discard)
         return one
 
     async def ask(self, request):
@@ -127,6 +130,8 @@ class Http2:
         # Frame by frame: to this library a GOAWAY is the end, and not the beginning of it.
         while len(self.rest) >= 9:
             size = 9 + int.from_bytes(self.rest[:3])
+            if size > 9 + self.h2.max_inbound_frame_size:
+                raise h2.exceptions.ProtocolError(f"not HTTP/2: {self.rest[:40]!r}")
             if len(self.rest) < size:
                 return
             frame, self.rest = self.rest[:size], self.rest[size:]

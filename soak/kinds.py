@@ -92,7 +92,7 @@ def grpc_call(method, message, port, ms=8000):
     outcome = lambda *parts: [["let", "a", {"join": [{"var": "a"}, *parts]}]]
     go_on = [["continue", "request"]]
     configuration = {"grpc_receive": outcome({"body": "grpc"}), "response_headers": [SHOW],
-                     "grpc_close": outcome(" code ", {"var": "code"}) + go_on}
+                     "grpc_close": outcome("|code ", {"var": "code"}) + go_on}
     upstream = f"127.0.0.1:{port}"
     if method == "Chat":
         start = [["grpc_stream", "g", upstream, "test.Echo", method, []], ["grpc_send", "g", message, True]]
@@ -173,10 +173,10 @@ def kinds(env):
              TEXT, get("/call-denied", expect(403, b"401"))),
         Kind("call-last", 4, h({"log": [call("/status/200", "up")]}), TEXT, get("/call-last", expect(body=b"text"))),
         Kind("grpc", 4, h(grpc_call("Upper", "hello", env.grpc)), TEXT, get("/grpc", expect(x_call="HELLO"))),
-        Kind("grpc-stream", 3, h(grpc_call("Chat", "bye", env.grpc)), TEXT, get("/grpc-stream", expect(x_call="1: bye code 0"))),
-        Kind("grpc-error", 2, h(grpc_call("Status", "7 no", env.grpc)), TEXT, get("/grpc-error", expect(x_call=" code 7"))),
-        Kind("grpc-late", 1, h(grpc_call("Delay", "1", env.grpc, 150)), TEXT, get("/grpc-late", expect(x_call=" code 4"))),
-        Kind("grpc-refused", 2, h(grpc_call("Upper", "hello", 1)), TEXT, get("/grpc-refused", expect(x_call=" code 14"))),
+        Kind("grpc-stream", 3, h(grpc_call("Chat", "bye", env.grpc)), TEXT, get("/grpc-stream", expect(x_call="1: bye|code 0"))),
+        Kind("grpc-error", 2, h(grpc_call("Status", "7 no", env.grpc)), TEXT, get("/grpc-error", expect(x_call="|code 7"))),
+        Kind("grpc-late", 1, h(grpc_call("Delay", "1", env.grpc, 150)), TEXT, get("/grpc-late", expect(x_call="|code 4"))),
+        Kind("grpc-refused", 2, h(grpc_call("Upper", "hello", 1)), TEXT, get("/grpc-refused", expect(x_call="|code 14"))),
         Kind("shared", 5, [("counter", {"tick_ms": 200}), ("queue", {"queue": "q", "upstream": "up", "path": "/status/204"})], TEXT,
              get("/shared", counted)),
         Kind("pause", 1, h({"request_headers": [["action", "pause"]]}), f"wasm_pause_timeout 200ms; {TEXT}",

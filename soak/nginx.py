@@ -57,11 +57,14 @@ class Nginx:
     def start(self):
         self.configure()
         arguments = [self.binary, "-p", self.work + "/", "-e", self.log, "-c", "nginx.conf"]
-        test = subprocess.run([*arguments, "-t", "-q"], capture_output=True, text=True)
+        test = subprocess.Popen([*arguments, "-t", "-q"], stderr=subprocess.PIPE, text=True)
+        said = test.communicate()[1]
         if test.returncode:
-            raise RuntimeError(f"nginx does not take its configuration:\n{test.stderr}")
+            raise RuntimeError(f"nginx does not take its configuration:\n{said}")
         self.running = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
         self.pid = self.running.pid
+        # They start guests, too, to try the configuration.
+        self.readers = {test.pid, self.pid}
         self.wait(lambda: len(self.pids()) == self.workers)
 
     def reload(self):

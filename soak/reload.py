@@ -83,16 +83,18 @@ class Reloads:
         traffic = Traffic(every, self.port, seed=1)
         traffic.start()
         stuck, begin = [], time.monotonic()
+        first = self.used()
         for number in range(1, self.reloads + 1):
             if not await self.reload():
                 stuck.append(number)
+                break
             if number == self.warm:
                 first = self.used()
         last = self.used()
         seconds = time.monotonic() - begin
         await traffic.stop()
         return {
-            "requests": traffic.requests, "retries": traffic.retries, "stuck": stuck, "seconds": round(seconds, 1),
+            "requests": traffic.requests, "right": traffic.protocols, "retries": traffic.retries, "stuck": stuck, "seconds": round(seconds, 1),
             "unexplained": [reason for _, reason in traffic.unexplained],
             "master": [first[0], last[0]], "workers": [first[1], last[1]],
         }

@@ -23,6 +23,8 @@ class Traffic:
         self.random = random.Random(seed)
         self.weights = [kind.weight for kind in every]
         self.outcomes = {kind.name: Counter() for kind in every}
+        # How many answers were right, by protocol.
+        self.protocols = Counter()
         # (time, reason) of each that is not explained.
         self.unexplained = []
         self.clients = []
@@ -66,6 +68,7 @@ class Traffic:
             if outcome == "lost":
                 outcome = "killed" if self.explain(begin, time.monotonic()) else "wrong"
             self.outcomes[kind.name][outcome] += 1
+            self.protocols[one.protocol.__name__] += outcome == "right"
             if outcome in ("wrong", "hung"):
                 self.unexplained.append((time.time(), f"{kind.name}, {one.protocol.__name__}"
                                          f"{', fresh' if alone else ''}: {reason}"))

@@ -61,7 +61,7 @@ __DATA__
 --- log_level: warn
 --- http_config eval: $::directives->{http}
 --- config eval
-"location /t { return 204; }\n$::directives->{server}"
+"http2 on; location /t { return 204; }\n$::directives->{server}"
 --- user_files eval
 [['version.wasm', ::file_of('headers')]]
 --- init
@@ -72,7 +72,7 @@ my $result = main::python('reload.py', JSON::PP::encode_json({
 Test::More::diag("$result->{requests} requests in $result->{seconds} s, $result->{retries} of them asked again");
 Test::More::is_deeply($result->{unexplained}, [], 'every answer is right');
 Test::More::is_deeply($result->{stuck}, [], 'every configuration is taken, and the old workers go');
-Test::More::cmp_ok($result->{requests}, '>', 1000, 'there was load');
+Test::More::cmp_ok($result->{right}{$_}, '>', 1000, "there was load: $_") for qw(Http1 Http2);
 main::check_usage($_, @{$result->{$_}}) for qw(master workers);
 --- timeout: 20
 --- request
