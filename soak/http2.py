@@ -11,6 +11,8 @@ import h2.exceptions
 from message import Answer, Left, Lost
 
 NO_ERROR, CANCEL, REFUSED = 0, 8, 7
+# The type of its frame.
+GOAWAY = 7
 # The event loop keeps no tasks itself.
 READERS = set()
 
@@ -135,10 +137,14 @@ class Http2:
             if len(self.rest) < size:
                 return
             frame, self.rest = self.rest[:size], self.rest[size:]
+            if frame[3] != GOAWAY:
+                yield from self.h2.receive_data(frame)
+                continue
+            # This library drops what it was to send, too.
+            self.flush()
             state = self.h2.state_machine.state
             yield from self.h2.receive_data(frame)
-            if frame[3] == 7:
-                self.h2.state_machine.state = state
+            self.h2.state_machine.state = state
 
     def take(self, event):
         if isinstance(event, h2.events.ConnectionTerminated):

@@ -230,6 +230,7 @@ def directives(env, names=None):
     """For `http` and for `server`; of all kinds, or of these."""
     http = [f"wasm_module {name} {env.filters}/{guest}.wasm;" for name, guest in MODULES.items()]
     http += [f"wasm_module version {env.guest or env.filters + '/headers.wasm'};",
+             'proxy_http_version 1.1; proxy_set_header Connection "";',
              f"upstream up {{ server 127.0.0.1:{env.faults}; keepalive 16; }}"]
     server = [location("tick", [("tick", {"configure": [["set_tick", 100]], "tick": [call("/status/204", "up")]})], TEXT)]
     version = ("version", {"response": {"set": {"x-version": str(env.version)}}})

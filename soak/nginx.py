@@ -26,8 +26,6 @@ http {{
     fastcgi_temp_path {work}/fastcgi;
     uwsgi_temp_path {work}/uwsgi;
     scgi_temp_path {work}/scgi;
-    proxy_http_version 1.1;
-    proxy_set_header Connection "";
     {http}
     server {{
         listen 127.0.0.1:{port} backlog=1024;

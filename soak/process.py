@@ -46,7 +46,7 @@ def kind_of(link):
                        ("anon_inode:", "epoll"), ("pipe:", "pipe")):
         if target.startswith(mark):
             return kind
-    return "file"
+    return "temporary" if target.endswith(" (deleted)") else "file"
 
 
 def children(pid):

@@ -20,7 +20,7 @@ import kinds
 import process
 from client import Client
 from http1 import Http1
-from message import Lost, Request
+from message import Request
 from traffic import Traffic
 
 PATIENCE = 30
@@ -46,28 +46,26 @@ class Reloads:
         replace(self.conf, text.encode())
 
     async def reload(self):
-        """False when the new configuration does not serve, or an old worker does not go."""
+        """Ends when it serves, and the old workers are gone; else says what is amiss."""
         before = set(process.children(self.pid))
         self.change()
         os.kill(self.pid, signal.SIGHUP)
         one = Client(Http1, self.port)
 
-        async def done():
+        async def amiss():
             pids = set(process.children(self.pid))
             if len(pids) != self.workers or pids & before:
-                return False
-            try:
-                answer = await one.ask(Request("/plain"), fresh=True)
-            except (Lost, OSError):
-                return False
-            return answer.headers.get("x-version") == [str(self.version)]
+                return f"workers {pids}, {pids & before} of them old"
+            answer = await one.ask(Request("/plain"), fresh=True)
+            version = answer.headers.get("x-version")
+            return None if version == [str(self.version)] else f"configuration {version}, not {self.version}"
 
         end = time.monotonic() + PATIENCE
-        while not await done():
+        while reason := await amiss():
             if time.monotonic() > end:
-                return False
+                return reason
             await asyncio.sleep(0.02)
-        return True
+        return None
 
     def used(self):
         def shown(usages):
@@ -85,8 +83,8 @@ class Reloads:
         stuck, begin = [], time.monotonic()
         first = self.used()
         for number in range(1, self.reloads + 1):
-            if not await self.reload():
-                stuck.append(number)
+            if reason := await self.reload():
+                stuck.append(f"reload {number}: {reason}")
                 break
             if number == self.warm:
                 first = self.used()
