@@ -107,10 +107,17 @@ def sized(rng, path, wrong=lambda size: expect(body=pattern(size))):
     return Request(f"/{path}/size/{size}"), wrong(size)
 
 
-def upload(rng):
-    size = rng.choice((1, 100, 5000, 40_000))
-    body = bytes(rng.choices(b"abcxyz", k=size))
+def upload(path, changed):
+    """A body; its upstream sees `changed(body)`."""
+    def make(rng):
+        size = rng.choice((1, 100, 5000, 40_000))
+        body = bytes(rng.choices(b"abcxyz", k=size))
+        return Request(f"/{path}/echo", "POST", body=body), uploaded(changed(body))
 
+    return make
+
+
+def uploaded(body):
     def wrong(answer):
         try:
             seen = json.loads(answer.body)["body"].encode() if answer.status == 200 else None
@@ -118,9 +125,9 @@ def upload(rng):
             return str(error)
         if seen is None:
             return f"status {answer.status}"
-        return None if seen == body.upper() else f"upstream saw {len(seen)} bytes, {seen[:40]!r}, not {body[:40]!r}"
+        return None if seen == body else f"upstream saw {len(seen)} bytes, {seen[:40]!r}, not {body[:40]!r}"
 
-    return Request("/upload/echo", "POST", body=body), wrong
+    return wrong
 
 
 def leaving(path, upto, **more):
@@ -140,6 +147,7 @@ def metrics_page(answer):
 OK, FAILED = expect(x_call="200 hello", body=b"text"), expect(x_call="failed", body=b"text")
 NOBODY = "127.0.0.1:1"
 TEXT = "return 200 text;"
+MARKED = [("headers", {"response": {"set": {"x-f": "1"}}})]
 
 
 def kinds(env):
@@ -148,7 +156,7 @@ def kinds(env):
     h = lambda configuration: [("h", configuration)]
     mark = lambda name, module="h": (module, {"response_headers": [["add_header", "response", f"x-{name}", name]]})
     return [
-        Kind("plain", 20, [("headers", {"response": {"set": {"x-f": "1"}}})], TEXT, get("/plain", expect(body=b"text", x_f="1"))),
+        Kind("plain", 20, MARKED, TEXT, get("/plain", expect(body=b"text", x_f="1"))),
         Kind("local", 6, h({"request_headers": [["local_response", 403, [["x-l", "1"]], "no"]]}), TEXT,
              get("/local", expect(403, b"no", x_l="1"))),
         Kind("chain", 10, [mark("one"), mark("two"), mark("three", "other")], f"{up};",
@@ -157,7 +165,7 @@ def kinds(env):
              lambda rng: sized(rng, "download", lambda size: expect(body=pattern(size).upper()))),
         Kind("replace", 5, [("body_rewrite", {"find": "def", "replace": "_"})], f"{up};",
              lambda rng: sized(rng, "replace", lambda size: expect(body=pattern(size).replace(b"def", b"_")))),
-        Kind("upload", 10, [("body_stream", {"direction": "request"})], f"{up};", upload),
+        Kind("upload", 10, [("body_stream", {"direction": "request"})], f"{up};", upload("upload", bytes.upper)),
         Kind("redirect", 4, [mark("one")], "error_page 404 =200 /plain; return 404;",
              get("/redirect", expect(body=b"text", x_f="1"))),
         Kind("subrequest", 4, [mark("one")], f"auth_request /plain; {TEXT}", get("/subrequest", expect(body=b"text", x_one="one"))),
@@ -195,7 +203,7 @@ def kinds(env):
 
 def trapping(up):
     """Traps cost their own request; others in the same instance end with it."""
-    ends = expect(503)
+    ends, goes_on = expect(503), expect(body=b"text", x_f="1")
     trap = lambda callback: [("trap", {callback: [["abort"]]})]
     return [
         Kind("trap", 2, trap("request_headers"), TEXT, get("/trap", ends)),
@@ -206,6 +214,16 @@ def trapping(up):
         Kind("trap-log", 1, trap("log"), TEXT, get("/trap-log", either(expect(body=b"text"), ends))),
         Kind("beside-traps", 6, [("trap", request_call("/delay/0.05", "up"))], TEXT,
              get("/beside-traps", either(expect(x_call="200 late", body=b"text"), ends))),
+        Kind("loop", 1, [("loop", {"request_headers": [["spin"]]})], TEXT, get("/loop", ends)),
+        Kind("memory", 1, [("small", {"request_headers": [["allocate", 8]]})], TEXT, get("/memory", ends)),
+        # These filters are skipped, and the others are not.
+        Kind("open", 2, [("open", {"request_headers": [["abort"]]}), *MARKED], TEXT, get("/open", goes_on)),
+        Kind("open-response", 1, [*MARKED, ("open", {"response_headers": [["abort"]]})], TEXT, get("/open-response", goes_on)),
+        Kind("open-loop", 1, [("open", {"request_headers": [["spin"]]}), *MARKED], TEXT, get("/open-loop", goes_on)),
+        Kind("open-body", 1, [("open", {"request_body": [["abort"]]}), *MARKED], f"{up};", upload("open-body", bytes)),
+        Kind("beside-open", 3, [("open", request_call("/delay/0.05", "up")), *MARKED], TEXT, get("/beside-open", goes_on)),
+        Kind("too-large", 1, [("body_rewrite", {"find": "def", "replace": "_"})], f"wasm_buffer_size 64k; {up};",
+             get("/too-large/size/200000", expect(502))),
     ]
 
 
@@ -221,14 +239,16 @@ COUNT = {
                                                                for part in (f" {name}=", {"add": [{"var": name}, 0]}))]}]],
 }
 
+# Of `wasm_module`.
+PARAMETERS = {"loop": "cpu_time=50ms", "small": "memory=4m", "open": "on_failure=open cpu_time=50ms"}
 MODULES = {"count": "hostcalls", "h": "hostcalls", "other": "hostcalls", "trap": "hostcalls", "headers": "headers",
            "body_stream": "body_stream", "body_rewrite": "body_rewrite", "counter": "shared_counter",
-           "queue": "queue_log", "tick": "hostcalls"}
+           "queue": "queue_log", "tick": "hostcalls", "loop": "hostcalls", "small": "hostcalls", "open": "hostcalls"}
 
 
 def directives(env, names=None):
     """For `http` and for `server`; of all kinds, or of these."""
-    http = [f"wasm_module {name} {env.filters}/{guest}.wasm;" for name, guest in MODULES.items()]
+    http = [f"wasm_module {name} {env.filters}/{guest}.wasm {PARAMETERS.get(name, '')};" for name, guest in MODULES.items()]
     http += [f"wasm_module version {env.guest or env.filters + '/headers.wasm'};",
              'proxy_http_version 1.1; proxy_set_header Connection "";',
              f"upstream up {{ server 127.0.0.1:{env.faults}; keepalive 16; }}"]

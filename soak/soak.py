@@ -19,7 +19,7 @@ from traffic import Traffic, table
 # part of what it was and so many; descriptors and mappings.
 BOUNDS = {"part": 0.05, "rss": 8192, "descriptors": 24, "maps": 32}
 # Seconds.
-RELOAD, KILL, SAMPLE = 4, 9, 1
+RELOAD, KILL, SAMPLE = 2, 5, 1
 REHEARSALS = 10
 # Of a phase, before it is measured.
 WARM = 0.25
