@@ -4,6 +4,8 @@ import re
 
 LINE = re.compile(r"^\S+ \S+ \[(\w+)\] (\d+)#\d+: (?:\*\d+ )?(.*)$")
 ENDED = re.compile(r"worker process (\d+) exited on signal 9$")
+# What the next process says about one that was killed in the midst of a change.
+DIED = "[wasm] a process died while it changed the shared memory zone"
 ENDS = re.compile(r"\[wasm\] count: lifetime ends: created=(\d+) done=(\d+) logged=(\d+) deleted=(\d+)")
 BEGINS = "[wasm] count: lifetime begins"
 # At the most so many lines are shown.
@@ -11,11 +13,11 @@ SHOWN = 10
 
 
 class Log:
-    """`lives`: the workers, without the `readers` of the configuration. `created`: contexts in those that were not killed. `reasons`: what should not
-    be in the log."""
+    """`lives`: the workers, without the `readers` of the configuration. `created`: contexts in those that were not killed. `torn`: how often
+    shared memory was made anew behind a kill. `reasons`: what should not be in the log."""
 
     def __init__(self, path, killed, readers):
-        self.created, self.reasons = 0, []
+        self.created, self.torn, self.reasons = 0, 0, []
         self.lives, ends, others = set(), {}, []
         with open(path, encoding="utf-8", errors="replace") as file:
             for line in file:
@@ -27,7 +29,8 @@ class Log:
                     ends[pid] = [int(count) for count in ended.groups()]
                 elif level in ("alert", "emerg", "crit") or "panicked" in text:
                     gone = ENDED.match(text)
-                    if not (gone and int(gone[1]) in killed):
+                    self.torn += text.startswith(DIED)
+                    if not (killed and text.startswith(DIED) or gone and int(gone[1]) in killed):
                         others.append(line.rstrip()[:300])
         self.reasons += others[:SHOWN]
         if len(others) > SHOWN:

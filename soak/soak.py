@@ -114,7 +114,8 @@ class Soak:
         seen = log.Log(self.nginx.log, killed, self.nginx.readers)
         print(table(traffic))
         print(f"\n{traffic.requests} requests ({', '.join(f'{n} {name}' for name, n in traffic.protocols.items())} right), "
-              f"{traffic.retries} asked again, {self.reloads} reloads, {len(self.kills)} kills, "
+              f"{traffic.retries} asked again, {self.reloads} reloads, {len(self.kills)} kills ({seen.torn} "
+              f"of them in the midst of a change to shared memory), "
               f"{len(seen.lives)} workers, {seen.created} contexts in those that were not killed\n")
         reasons += [f"{time.strftime('%H:%M:%S', time.localtime(when))} {reason}" for when, reason in traffic.unexplained[:20]]
         if len(traffic.unexplained) > 20:
