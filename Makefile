@@ -6,6 +6,11 @@
 #   make conformance         the same guests and requests on Envoy and on this nginx, compared
 #   make install PREFIX=dir  a tree that runs on its own
 #   make lint                formatting and clippy
+#   make audit               licences, sources and yanked releases of all Rust packages; their advisories
+#                            where ADVISORIES=dir is a checkout of RustSec's advisory-db
+#   make fuzz [TIME=60] [TARGET=map]
+#                            each fuzz target for so many seconds
+#   make asan [FILES=t/…]    t/ with nginx and the module under AddressSanitizer
 #   make filters             the sample guests, target/filters/*.wasm
 #   make nginx, make module  the nginx to run in, and the module alone
 #   make smoke-debian        the module in Debian's own nginx, built by nginx's ./configure
@@ -43,7 +48,7 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test conformance install lint filters nginx module smoke-debian configure-test clean
+.PHONY: all run test conformance install lint filters nginx module smoke-debian configure-test audit clean
 .PHONY: setup-build setup-test setup-conformance samples
 .DEFAULT_GOAL := all
 
@@ -112,6 +117,10 @@ lint: nginx
 	cargo fmt --manifest-path filters/Cargo.toml --all --check
 	cargo clippy --manifest-path filters/Cargo.toml --workspace --locked --target wasm32-wasip1 \
 		--release --target-dir "$(TARGET)/filters-build" -- -D warnings
+
+audit:
+	@scripts/audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)") \
+		Cargo.toml fuzz/Cargo.toml filters/Cargo.toml scripts/nginx-src/Cargo.toml
 
 smoke-debian: module samples
 	@scripts/smoke-debian "$(FILTERS)"
