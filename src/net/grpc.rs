@@ -3,6 +3,7 @@
 
 pub mod channel;
 mod status;
+mod messages;
 mod wire;
 
 use std::cell::RefCell;
@@ -20,7 +21,8 @@ use proxy_wasm_host::{GrpcCall, GrpcEvent, Status};
 
 use self::channel::{Channel, Channels};
 use self::status::Ending;
-use self::wire::{Broken, Head, Messages};
+use self::messages::{Broken, Messages};
+use self::wire::Head;
 use super::body::Feed;
 use super::error::Error;
 use super::http::{pairs, response_pairs};

@@ -26,6 +26,9 @@ mod engine;
 mod error;
 mod exports;
 mod foreign;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hostcalls;
 mod memory;
 mod nothing;
