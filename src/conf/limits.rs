@@ -71,6 +71,19 @@ pub fn largest_stack() -> usize {
     most.min(MOST_STACK) & !1023
 }
 
+/// The default, too, has to fit.
+pub fn check_stack(stack: usize) -> Result<(), String> {
+    let most = largest_stack();
+    match stack <= most {
+        true => Ok(()),
+        false => Err(format!(
+            "stack={} does not fit, this process can have {} (see ulimit -s)",
+            Size(stack),
+            Size(most)
+        )),
+    }
+}
+
 /// Most bytes of a guest's stack, whatever the system allows: Wasmtime's own bound.
 const MOST_STACK: usize = 2 << 20;
 

@@ -1,11 +1,13 @@
 //! `wasm_module name file [parameter=value] …;`
 
+use std::cell::OnceCell;
 use std::ffi::{c_char, c_void};
 use std::fmt::Write;
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use proxy_wasm_host::{Program, sha256};
 
+use super::limits::check_stack;
 use super::parameters::Parameters;
 use super::{CONF_ERROR, CONF_OK, MainConf, ModuleConf, arguments, full_name, read_file};
 use crate::nginx::log::{Place, conf_error};
@@ -53,6 +55,8 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
         unsafe { parameters.take(cf, parameter) }
             .map_err(|error| format!("wasm module \"{name}\": {error}"))?;
     }
+    check_stack(parameters.vm.limits.stack)
+        .map_err(|error| format!("wasm module \"{name}\": {error}"))?;
 
     // SAFETY: by the contract.
     let (path, bytes) = unsafe {
@@ -74,6 +78,7 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
         program,
         vm: parameters.vm,
         limits: parameters.limits,
+        log_rate: OnceCell::new(),
         on_failure: parameters.on_failure,
         isolation: parameters.isolation,
         // SAFETY: by the contract.

@@ -2,9 +2,11 @@
 
 use proxy_wasm_host::CallResponse;
 
-/// How a trap's line begins, and the reason that it is counted under. The lines are Wasmtime's
-/// (`wasmtime::Trap`), those behind them the host functions' that end a guest.
-const TRAPS: [(&str, &str); 17] = [
+/// How a trap's line begins, and the reason that it is counted under. The first is the limit of
+/// time's (`wasm_runtime`), the next lines are Wasmtime's (`wasmtime::Trap`), those behind them the
+/// host functions' that end a guest.
+const TRAPS: [(&str, &str); 18] = [
+    ("over cpu_time=", "cpu_limit"),
     ("wasm trap: wasm `unreachable` instruction", "unreachable"),
     (
         "wasm trap: out of bounds memory access",
@@ -27,8 +29,23 @@ const TRAPS: [(&str, &str); 17] = [
     ("forcing trap when growing memory", "memory_limit"),
 ];
 
+/// What stands before a trap of the guest's allocator, which a host function has called.
+const IN_ALLOCATOR: &str = "in the guest's allocator: ";
+
+/// How a trap's line ends when the guest has asked for more than it may have, and gave up.
+const REFUSALS: [(&str, &str); 2] = [
+    (" of memory, memory=", "memory_limit"),
+    (" table elements, table=", "table_limit"),
+];
+
 /// What a trap is counted under.
 pub fn trap(line: &str) -> &'static str {
+    let line = line.strip_prefix(IN_ALLOCATOR).unwrap_or(line);
+    if let Some((_, refusal)) = line.rsplit_once(" (asked for ")
+        && let Some((_, reason)) = REFUSALS.iter().find(|(text, _)| refusal.contains(text))
+    {
+        return reason;
+    }
     let known = TRAPS.iter().find(|(start, _)| line.starts_with(start));
     known.map_or("other", |(_, reason)| reason)
 }

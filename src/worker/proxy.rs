@@ -5,10 +5,14 @@ use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use proxy_wasm_host::{CallId, ContextId, GrpcCall, HttpCall, LogLevel, MetricType, Proxy, Status};
+use ngx::ffi::NGX_MAX_ERROR_STR;
+use proxy_wasm_host::{
+    CallError, CallId, ContextId, GrpcCall, HttpCall, LogLevel, MetricType, Proxy, Status,
+};
 
 use super::foreign::{self, Caller};
 use super::instance::{Instance, Process, SharedVm};
+use super::log_rate::LogRate;
 use super::outbound::Outbound;
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
@@ -17,6 +21,9 @@ use crate::nginx::log::{Level, Log, printable};
 use crate::shm::Shared;
 use crate::shm::queues::Listener;
 
+/// nginx cuts a line of its log here, in bytes.
+const MAX_LINE: usize = NGX_MAX_ERROR_STR as usize;
+
 /// What nginx offers to an instance outside of requests.
 pub struct NginxProxy {
     pub(super) name: Rc<str>,
@@ -24,6 +31,7 @@ pub struct NginxProxy {
     pub(super) ticks: Rc<RefCell<Vec<(ContextId, u32)>>>,
     /// The instance that this stands in, once it has been started.
     pub(super) link: Link,
+    pub(super) log_rate: Rc<LogRate>,
     /// `None`: the zone has no room for the module.
     pub(super) metrics: Option<Rc<ModuleMetrics>>,
     conf: *const MainConf,
@@ -62,7 +70,13 @@ impl NginxProxy {
         log: Log,
         link: Link,
     ) -> NginxProxy {
-        let name: Rc<str> = conf.modules[module].name.as_str().into();
+        let module_conf = &conf.modules[module];
+        let name: Rc<str> = module_conf.name.as_str().into();
+        let new_rate = || LogRate::new(process, module_conf.limits.log_rate, name.clone(), log);
+        let log_rate = match process {
+            Process::Worker => module_conf.log_rate.get_or_init(new_rate).clone(),
+            Process::Check => new_rate(),
+        };
         let host = match process {
             Process::Worker => conf.metrics().cloned(),
             Process::Check => {
@@ -83,6 +97,7 @@ impl NginxProxy {
         NginxProxy {
             name,
             outbound,
+            log_rate,
             metrics,
             log,
             ticks: Rc::default(),
@@ -154,10 +169,19 @@ impl Proxy for NginxProxy {
     }
 
     fn log(&self, stream: Option<&Stream>, level: LogLevel, message: &[u8]) {
-        self.log_of(stream).write(
-            nginx_level(level),
-            format_args!("[wasm] {}: {}", self.name, printable(message)),
-        );
+        let log = self.log_of(stream);
+        if log.enabled(nginx_level(level)) && self.log_rate.allows_line() {
+            let message = message.get(..MAX_LINE).unwrap_or(message);
+            log.write(
+                nginx_level(level),
+                format_args!("[wasm] {}: {}", self.name, printable(message)),
+            );
+        }
+    }
+
+    fn callback_failed(&self, error: &CallError) {
+        self.log
+            .write(Level::Crit, format_args!("[wasm] {}: {error}", self.name));
     }
 
     fn log_level(&self) -> LogLevel {
@@ -180,7 +204,11 @@ impl Proxy for NginxProxy {
     }
 
     fn set_tick_period(&self, root: ContextId, period: u32) -> Result<(), Status> {
-        self.ticks.borrow_mut().push((root, period));
+        let mut ticks = self.ticks.borrow_mut();
+        match ticks.iter_mut().find(|(known, _)| *known == root) {
+            Some((_, asked)) => *asked = period,
+            None => ticks.push((root, period)),
+        }
         Ok(())
     }
 

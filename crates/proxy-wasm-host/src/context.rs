@@ -18,6 +18,25 @@ pub(crate) struct Context<S> {
     pub phase: Phase,
 }
 
+impl<S> Context<S> {
+    /// A new root context.
+    pub fn root(plugin: Rc<PluginConfig>) -> Context<S> {
+        Context {
+            plugin,
+            root: None,
+            stream: None,
+            kind: Kind::Root,
+            phase: Phase::Live,
+        }
+    }
+}
+
+/// The root contexts of a VM at some time.
+pub(crate) struct Roots {
+    contexts: Vec<(ContextId, Rc<PluginConfig>)>,
+    last: ContextId,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Root,
@@ -52,6 +71,17 @@ impl<S> Contexts<S> {
             last: 0,
             streams: 0,
         }
+    }
+
+    /// Root contexts alone.
+    pub fn of_roots(roots: &Roots) -> Contexts<S> {
+        let mut contexts = Contexts::new();
+        contexts.last = roots.last;
+        contexts.table.reserve(roots.contexts.len() + 1);
+        for (id, plugin) in &roots.contexts {
+            contexts.table.insert(*id, Context::root(plugin.clone()));
+        }
+        contexts
     }
 
     pub fn insert(&mut self, context: Context<S>) -> ContextId {
@@ -91,6 +121,18 @@ impl<S> Contexts<S> {
     /// Number of stream contexts, including those that wait for `proxy_done`.
     pub fn streams(&self) -> usize {
         self.streams
+    }
+
+    /// The root contexts that are there, and the last id.
+    pub fn roots(&self) -> Roots {
+        let roots = self.table.iter();
+        Roots {
+            contexts: roots
+                .filter(|(_, context)| context.kind == Kind::Root && context.phase == Phase::Live)
+                .map(|(id, context)| (*id, context.plugin.clone()))
+                .collect(),
+            last: self.last,
+        }
     }
 
     /// Ids of one kind, oldest first unless ids have wrapped.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::abi::{BufferType, LogLevel, MapType, MetricType, Status, StreamType};
 use crate::calls::{CallId, GrpcCall, HttpCall};
+use crate::error::CallError;
 use crate::vm::ContextId;
 
 /// A response that the guest sends instead of the upstream's.
@@ -113,6 +114,14 @@ pub trait Proxy: 'static {
 
     /// Writes one message; it need not be UTF-8. `stream` is `None` outside of stream contexts.
     fn log(&self, stream: Option<&Self::Stream>, level: LogLevel, message: &[u8]);
+
+    /// A callback has failed that nobody has asked for: what `proxy_done` has made due, or the end of
+    /// a context in [`Vm::shutdown`](crate::Vm::shutdown).
+    fn callback_failed(&self, error: &CallError) {
+        if self.log_enabled(None, LogLevel::Error) {
+            self.log(None, LogLevel::Error, error.to_string().as_bytes());
+        }
+    }
 
     /// The least level that is written, for `proxy_get_log_level`.
     fn log_level(&self) -> LogLevel;

@@ -92,14 +92,16 @@ impl Clock {
 
     fn run(&self, tick: Duration) {
         while !self.ends.load(Ordering::Relaxed) {
-            let active = self.entered.swap(false, Ordering::Relaxed);
-            if !active && !self.inside.load(Ordering::Relaxed) {
-                self.park();
-                continue;
-            }
+            self.entered.store(false, Ordering::Relaxed);
             thread::sleep(tick);
             let engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
             engines.iter().for_each(Engine::increment_epoch);
+            drop(engines);
+            // A guest that was entered as the flag still stood has said so long ago: a whole tick is
+            // between the two looks, or one that loops could be missed, and the thread park.
+            if !self.entered.load(Ordering::Relaxed) && !self.inside.load(Ordering::Relaxed) {
+                self.park();
+            }
         }
     }
 
