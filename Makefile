@@ -8,9 +8,8 @@
 #   make lint                formatting and clippy
 #   make audit               licences, sources and yanked releases of all Rust packages; their advisories
 #                            where ADVISORIES=dir is a checkout of RustSec's advisory-db
-#   make fuzz [TIME=60] [TARGET=map]
-#                            each fuzz target for so many seconds
-#   make asan [FILES=t/…]    t/ with nginx and the module under AddressSanitizer
+#   make fuzz [TIME=60] [FUZZ=map]
+#                            each fuzz target (or some) for so many seconds
 #   make filters             the sample guests, target/filters/*.wasm
 #   make nginx, make module  the nginx to run in, and the module alone
 #   make smoke-debian        the module in Debian's own nginx, built by nginx's ./configure
@@ -48,7 +47,7 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test conformance install lint filters nginx module smoke-debian configure-test audit clean
+.PHONY: all run test conformance install lint filters nginx module smoke-debian configure-test audit fuzz clean
 .PHONY: setup-build setup-test setup-conformance samples
 .DEFAULT_GOAL := all
 
@@ -121,6 +120,10 @@ lint: nginx
 audit:
 	@scripts/audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)") \
 		Cargo.toml fuzz/Cargo.toml filters/Cargo.toml scripts/nginx-src/Cargo.toml
+
+TIME ?= 60
+fuzz: setup-build
+	@scripts/fuzz $(TIME) $(FUZZ)
 
 smoke-debian: module samples
 	@scripts/smoke-debian "$(FILTERS)"

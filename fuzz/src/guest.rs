@@ -59,7 +59,9 @@ pub fn wat(abi: &str) -> String {
     for function in WASI {
         fields += &import(WASI_MODULES[0], function, function.0);
     }
-    fields += &format!("(memory (export \"memory\") {PAGES} 8) (func (export \"proxy_abi_version_{abi}\"))");
+    fields += &format!(
+        "(memory (export \"memory\") {PAGES} 8) (func (export \"proxy_abi_version_{abi}\"))"
+    );
     let mut names = String::new();
     let mut count = 0;
     for (name, params, result) in imports() {

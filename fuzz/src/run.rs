@@ -224,14 +224,17 @@ fn stream(which: u8, fickle: bool) -> MockStream {
     if which & 1 == 0 {
         stream = stream
             .map(
-                MapType::HttpRequestHeaders,
+                MapType::RequestHeaders,
                 &[(":method", "GET"), (":path", "/"), ("x-name", "value")],
             )
-            .map(MapType::HttpResponseHeaders, &[(":status", "200"), ("x-name", "")])
-            .map(MapType::HttpRequestTrailers, &[("t", "1")])
-            .map(MapType::HttpResponseTrailers, &[])
-            .buffer(BufferType::HttpRequestBody, b"the request")
-            .buffer(BufferType::HttpResponseBody, b"body")
+            .map(
+                MapType::ResponseHeaders,
+                &[(":status", "200"), ("x-name", "")],
+            )
+            .map(MapType::RequestTrailers, &[("t", "1")])
+            .map(MapType::ResponseTrailers, &[])
+            .buffer(BufferType::RequestBody, b"the request")
+            .buffer(BufferType::ResponseBody, b"body")
             .with_property("request.path", b"/");
     }
     match fickle {

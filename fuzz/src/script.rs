@@ -77,6 +77,7 @@ impl Script {
         };
         let mut records = 0;
         while let Some(item) = reader.byte() {
+            let full = script.steps.len() == MAX_STEPS;
             let step = script.steps.last_mut()?;
             match item {
                 0..0x80 | 0xe0..0xf0 if records == MAX_RECORDS => break,
@@ -84,7 +85,7 @@ impl Script {
                     records += 1;
                     step.call(item.into(), &mut reader, texts)?;
                 }
-                0x80..0xe0 if script.steps.len() == MAX_STEPS => break,
+                0x80..0xe0 if full => break,
                 0x80..0xe0 => {
                     let event = Event::read(item - 0x80, &mut reader)?;
                     script.steps.push(Step::new(event));
@@ -147,7 +148,8 @@ impl Step {
     fn record(&mut self, number: u32, arguments: &[u64]) {
         let end = self.records.len() + RECORD as usize;
         self.records.extend(u64::from(number).to_le_bytes());
-        self.records.extend(arguments.iter().flat_map(|a| a.to_le_bytes()));
+        self.records
+            .extend(arguments.iter().flat_map(|a| a.to_le_bytes()));
         self.records.resize(end, 0);
     }
 

@@ -10,7 +10,11 @@ fn texts() -> Vec<Vec<u8>> {
     let map = |pairs: &[(&[u8], &[u8])]| {
         serialize_map(|visit| pairs.iter().for_each(|(key, value)| visit(key, value)))
     };
-    let request: &[(&[u8], &[u8])] = &[(b":method", b"GET"), (b":path", b"/"), (b":authority", b"a")];
+    let request: &[(&[u8], &[u8])] = &[
+        (b":method", b"GET"),
+        (b":path", b"/"),
+        (b":authority", b"a"),
+    ];
     let mut texts: Vec<Vec<u8>> = [
         &b""[..],
         b"a text\n",
@@ -57,12 +61,21 @@ fn texts() -> Vec<Vec<u8>> {
     .map(|text| text.to_vec())
     .collect();
     texts.push(map(request));
-    texts.push(map(&[(b"x-name", b"value"), (b"x-name", b""), (b"", b"\r\n\0")]));
+    texts.push(map(&[
+        (b"x-name", b"value"),
+        (b"x-name", b""),
+        (b"", b"\r\n\0"),
+    ]));
     let mut cut = map(request);
     cut.truncate(20);
     texts.push(cut);
     // An iovec list of two, the second out of range.
-    texts.push([1024_u32, 4, 0xffff_fff0, 32].iter().flat_map(|n| n.to_le_bytes()).collect());
+    texts.push(
+        [1024_u32, 4, 0xffff_fff0, 32]
+            .iter()
+            .flat_map(|n| n.to_le_bytes())
+            .collect(),
+    );
     texts
 }
 

@@ -2,8 +2,8 @@
 //! in Envoy (`source/common/grpc/async_client_impl.cc`).
 
 pub mod channel;
-mod status;
 mod messages;
+mod status;
 mod wire;
 
 use std::cell::RefCell;
@@ -20,8 +20,8 @@ use hyper::body::Incoming;
 use proxy_wasm_host::{GrpcCall, GrpcEvent, Status};
 
 use self::channel::{Channel, Channels};
-use self::status::Ending;
 use self::messages::{Broken, Messages};
+use self::status::Ending;
 use self::wire::Head;
 use super::body::Feed;
 use super::error::Error;

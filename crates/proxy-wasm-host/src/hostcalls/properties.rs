@@ -22,7 +22,10 @@ pub(crate) const MAX_SEGMENTS: usize = 16;
 
 /// Calls `f` with the segments of a path that joins them by `\0`. One `\0` at the end, which some
 /// guests send, is none.
-pub(crate) fn with_path<R>(path: &[u8], f: impl FnOnce(&[&[u8]]) -> Result<R, Status>) -> Result<R, Status> {
+pub(crate) fn with_path<R>(
+    path: &[u8],
+    f: impl FnOnce(&[&[u8]]) -> Result<R, Status>,
+) -> Result<R, Status> {
     let path = path.strip_suffix(&[0]).unwrap_or(path);
     if path.is_empty() {
         return Err(Status::NotFound);
