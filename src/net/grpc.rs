@@ -2,6 +2,7 @@
 //! in Envoy (`source/common/grpc/async_client_impl.cc`).
 
 pub mod channel;
+mod messages;
 mod status;
 mod wire;
 
@@ -19,8 +20,9 @@ use hyper::body::Incoming;
 use proxy_wasm_host::{GrpcCall, GrpcEvent, Status};
 
 use self::channel::{Channel, Channels};
+use self::messages::{Broken, Messages};
 use self::status::Ending;
-use self::wire::{Broken, Head, Messages};
+use self::wire::Head;
 use super::body::Feed;
 use super::error::Error;
 use super::http::{pairs, response_pairs};
