@@ -215,6 +215,7 @@ fn recursion_ends_with_the_stack() {
         reason.starts_with("wasm trap: call stack exhausted in down < down < "),
         "{reason}"
     );
+    assert!(reason.ends_with(" (stack=64k)"), "{reason}");
     assert!(reason.len() < 1000, "{reason}");
-    deep(1 << 20);
+    assert!(deep(1 << 20).ends_with(" (stack=1m)"));
 }
