@@ -38,7 +38,7 @@ pub unsafe extern "C" fn wasm_pause_timeout(
 
 /// # Safety
 /// The arguments are those that nginx passed to the directive's handler.
-unsafe fn set(
+pub(super) unsafe fn set(
     cf: *mut ngx_conf_t,
     conf: *mut c_void,
     read: impl FnOnce(*mut ngx_conf_t, &mut LocConf) -> Result<(), String>,

@@ -98,6 +98,7 @@ fn merge(
     }
     child.phase = child.phase.or(parent.phase);
     child.pause_timeout = child.pause_timeout.or(parent.pause_timeout);
+    child.buffer_size = child.buffer_size.or(parent.buffer_size);
     Ok(())
 }
 
@@ -150,7 +151,8 @@ impl LocConf {
             .iter()
             .map(|filter| {
                 let id = main.filter(filter)?;
-                Ok((id, main.callbacks(id)))
+                let module = main.module_of(id);
+                Ok((id, module.program.callbacks(), module.on_failure))
             })
             .collect::<Result<Vec<_>, Mistake>>()?;
         self.chain = Some(Chain::new(filters));

@@ -1,5 +1,6 @@
 //! The module's configuration: nginx's directives as plain values.
 
+mod buffers;
 pub mod call;
 mod check;
 mod commands;
@@ -20,8 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ngx::ffi::{ngx_conf_full_name, ngx_conf_t, ngx_str_t};
-use proxy_wasm_host::{Callbacks, Engine, Limits, Program, VmConfig};
+use proxy_wasm_host::{Engine, Limits, Program, VmConfig};
 
+pub use buffers::BufferSize;
 pub use check::check;
 pub use commands::COMMANDS;
 pub use limits::InstanceLimits;
@@ -74,7 +76,6 @@ pub struct ModuleConf {
     pub limits: InstanceLimits,
     /// What this process's guests write to the log.
     pub log_rate: OnceCell<Rc<LogRate>>,
-    #[allow(dead_code)]
     pub on_failure: OnFailure,
     #[allow(dead_code)]
     pub isolation: Isolation,
@@ -97,6 +98,7 @@ pub struct LocConf {
     phase: Option<Phase>,
     /// In milliseconds.
     pause_timeout: Option<usize>,
+    buffer_size: Option<BufferSize>,
     chain: Option<Rc<Chain>>,
     if_has_filters: bool,
     /// The level's own `wasm_call_…` directives.
@@ -170,16 +172,14 @@ impl MainConf {
         Ok(self.engine.get_or_init(|| engine))
     }
 
+    fn module_of(&self, filter: usize) -> &ModuleConf {
+        &self.modules[self.filters[filter].module]
+    }
+
     /// The shortest `cpu_time=` of the modules.
     pub fn shortest_cpu_time(&self) -> Duration {
         let times = self.modules.iter().map(|module| module.vm.limits.cpu_time);
         times.min().unwrap_or(Limits::default().cpu_time)
-    }
-
-    fn callbacks(&self, filter: usize) -> Callbacks {
-        self.modules[self.filters[filter].module]
-            .program
-            .callbacks()
     }
 }
 
@@ -206,6 +206,11 @@ impl LocConf {
     /// The longest pause of a filter, in milliseconds.
     pub fn pause_timeout(&self) -> usize {
         self.pause_timeout.unwrap_or(60_000)
+    }
+
+    /// How much filters may hold back and write.
+    pub fn buffer_size(&self) -> BufferSize {
+        self.buffer_size.unwrap_or_default()
     }
 
     /// Has an `if` in this location filters of its own? Which filters a request gets is known

@@ -103,6 +103,19 @@ impl Body {
         }
     }
 
+    /// Is some of it in a temporary file of a filter's?
+    pub fn is_spooled(&self) -> bool {
+        let spooled = |s: &Segment| matches!(s, Segment::Spooled { .. });
+        self.segments.iter().any(spooled)
+    }
+
+    /// Its length when [start, start + len), cut to the end, is replaced by so many bytes.
+    pub fn len_with(&self, start: usize, len: usize, new: usize) -> usize {
+        let start = start.min(self.len);
+        let end = start.saturating_add(len).min(self.len);
+        (self.len - (end - start)).saturating_add(new)
+    }
+
     /// Passes the parts that make up [start, start + len), cut to the end, to `found`.
     pub fn read(
         &self,

@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use proxy_wasm_host::Callbacks;
 
+use crate::conf::OnFailure;
+
 /// Number of a distinct (module, configuration) pair among those of a configuration: one root
 /// context in each worker.
 pub type FilterId = usize;
@@ -20,6 +22,8 @@ pub enum Phase {
 pub struct Chain {
     pub filters: Vec<FilterId>,
     pub callbacks: Vec<Callbacks>,
+    /// What becomes of a request when a filter fails.
+    pub on_failure: Vec<OnFailure>,
     /// Does any filter see request bodies?
     pub request_body: bool,
     /// Does any filter see response bodies or trailers?
@@ -27,9 +31,12 @@ pub struct Chain {
 }
 
 impl Chain {
-    pub fn new(filters: Vec<(FilterId, Callbacks)>) -> Rc<Chain> {
-        let (filters, callbacks): (Vec<_>, Vec<_>) = filters.into_iter().unzip();
+    pub fn new(filters: Vec<(FilterId, Callbacks, OnFailure)>) -> Rc<Chain> {
+        let on_failure = filters.iter().map(|(_, _, policy)| *policy).collect();
+        let (filters, callbacks): (Vec<_>, Vec<_>) =
+            filters.into_iter().map(|(id, seen, _)| (id, seen)).unzip();
         Rc::new(Chain {
+            on_failure,
             request_body: callbacks.iter().any(|c| c.request_body()),
             response_body: callbacks
                 .iter()

@@ -1,25 +1,29 @@
 //! What the module keeps for one request: the contexts of its filters, and how far it is.
 
+mod body;
+mod bounds;
+mod filter;
 mod pause;
 mod store;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
+use ngx::ffi::{NGX_HTTP_BAD_GATEWAY, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE};
 use proxy_wasm_host::{Action, CallError, ContextId};
 
-use super::body::Body;
 use super::chain::Chain;
 use super::filter_state::FilterState;
+use super::headers::request::Own;
 use super::local::LocalReply;
 use super::response::Response;
-use super::spool::Spool;
 use super::stream::Stream;
 use super::wake::Wake;
-use crate::conf::{LocConf, MainConf};
-use crate::nginx::log::Level;
+use crate::conf::{LocConf, MainConf, OnFailure};
 use crate::nginx::request::Request;
-use crate::worker::{SharedVm, WorkerVm};
+use crate::worker::WorkerVm;
+pub use bounds::LINE;
+pub use filter::{Filter, Half};
 use store::attach;
 pub use store::{all, detach, find};
 
@@ -30,37 +34,21 @@ pub enum Direction {
     Response,
 }
 
-/// One filter of the chain in this request.
-pub struct Filter {
-    pub vm: SharedVm,
-    pub id: ContextId,
-    pub request: Half,
-    pub response: Half,
-}
-
-impl Filter {
-    pub fn half(&self, direction: Direction) -> &Half {
-        match direction {
-            Direction::Request => &self.request,
-            Direction::Response => &self.response,
+impl Direction {
+    pub fn name(self) -> &'static str {
+        match self {
+            Direction::Request => "request",
+            Direction::Response => "response",
         }
     }
-}
 
-/// A filter's state in one direction.
-#[derive(Default)]
-pub struct Half {
-    /// The piece that its body callback sees, or that it holds back.
-    pub body: RefCell<Option<Body>>,
-    /// Held back by `Pause`; the value says whether the held piece ends the body.
-    pub held: Cell<Option<bool>>,
-    /// What has passed the filters before this one while its header callback, or one behind it,
-    /// is still to be made; the value says whether it ends the body.
-    waiting: RefCell<Option<(Body, bool)>>,
-    /// `continue_stream` was called.
-    pub resume: Cell<bool>,
-    /// Where a large piece is held.
-    spool: Spool,
+    /// The status for one that is over `wasm_buffer_size`.
+    pub fn over_limit(self) -> u32 {
+        match self {
+            Direction::Request => NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+            Direction::Response => NGX_HTTP_BAD_GATEWAY,
+        }
+    }
 }
 
 /// Why a request cannot go on through its filters.
@@ -75,6 +63,8 @@ pub enum Stop {
     CutOff,
     /// A filter paused for longer than `wasm_pause_timeout`.
     TimedOut,
+    /// More than `wasm_buffer_size` of the request's or the response's.
+    OverLimit(Direction),
 }
 
 /// How far the request callbacks are.
@@ -106,16 +96,23 @@ pub struct Context {
     pub body_read: Cell<Option<bool>>,
     /// The request's header map, method or path was changed.
     pub request_changed: Cell<bool>,
+    /// Where the request's lines are then.
+    pub lines: Own,
     pub response: Response,
     pub reply: RefCell<Option<LocalReply>>,
     pub close: Cell<bool>,
     /// A pause took too long.
     pub timed_out: Cell<bool>,
+    /// A filter is over `wasm_buffer_size`, with what belongs to this direction.
+    pub over: Cell<Option<Direction>>,
+    /// What guests have written and read so far.
+    bounds: bounds::Bounds,
     /// A callback of one of the filters is running.
     running: Cell<bool>,
     /// The filters' instances tell this context when they fail.
     watching: Cell<bool>,
-    /// A filter failed: no callback but the last ones is made any more.
+    /// A filter without which the request must not go on failed: no callback but the last ones is
+    /// made any more.
     pub failed: Cell<bool>,
     /// The last callbacks are being made.
     pub ending: Cell<bool>,
@@ -130,10 +127,9 @@ pub struct Context {
 }
 
 impl Context {
-    /// Makes a context in every filter's instance. `None` when an instance cannot be had or
-    /// fails; the log says why, and the request must fail.
+    /// Makes a context in every filter's instance. `None` when one without which the request must
+    /// not go on cannot be had or fails; the log says why.
     pub fn create(request: Request, chain: &Rc<Chain>, conf: &MainConf) -> Option<Rc<Context>> {
-        let worker = conf.worker()?;
         let context = Rc::new(Context {
             request: Cell::new(Some(request)),
             chain: chain.clone(),
@@ -142,10 +138,13 @@ impl Context {
             reached: Cell::new(0),
             body_read: Cell::new(None),
             request_changed: Cell::new(false),
+            lines: Own::default(),
             response: Response::default(),
             reply: RefCell::new(None),
             close: Cell::new(false),
             timed_out: Cell::new(false),
+            over: Cell::new(None),
+            bounds: bounds::Bounds::default(),
             running: Cell::new(false),
             watching: Cell::new(false),
             failed: Cell::new(false),
@@ -158,23 +157,22 @@ impl Context {
         });
         attach(request, &context)?;
         let mut filters = Vec::with_capacity(chain.filters.len());
-        for (index, &filter) in chain.filters.iter().enumerate() {
-            let Some((vm, root)) = worker.filter(filter, request.log()) else {
-                break;
-            };
-            let stream = Stream::new(context.clone(), index);
-            match vm.call(|vm| vm.create_stream(root, stream)) {
-                Ok(id) => filters.push(Filter {
-                    vm,
-                    id,
-                    request: Half::default(),
-                    response: Half::default(),
-                }),
-                Err(error) => {
-                    report(request, &vm, &error);
-                    break;
+        for (index, &id) in chain.filters.iter().enumerate() {
+            let instance = conf.worker().and_then(|worker| {
+                let (vm, root) = worker.filter(id, request.log())?;
+                let stream = Stream::new(context.clone(), index);
+                match vm.call(|vm| vm.create_stream(root, stream)) {
+                    Ok(id) => Some((vm, id)),
+                    Err(error) => {
+                        filter::report(request, &vm, &error, chain.on_failure[index]);
+                        None
+                    }
                 }
+            });
+            if instance.is_none() && chain.on_failure[index] == OnFailure::Closed {
+                break;
             }
+            filters.push(Filter::new(instance));
         }
         let complete = filters.len() == chain.filters.len();
         // Set once, here.
@@ -238,22 +236,24 @@ impl Context {
         let Some(filter) = self.filters().get(index) else {
             return Ok(true);
         };
+        let Some((vm, id)) = filter.instance() else {
+            return Ok(true);
+        };
         let half = filter.half(direction);
         half.resume.set(false);
         self.running.set(true);
-        let result = filter.vm.call(|vm| call(vm, filter.id));
+        let result = vm.call(|vm| call(vm, id));
         self.running.set(false);
-        if let Err(error) = &result
-            && let Some(request) = self.request()
-        {
-            report(request, &filter.vm, error);
-        }
-        let Ok(action) = result else {
-            self.failed.set(true);
-            return Err(Stop::Failed);
+        let action = match result {
+            Ok(action) => action,
+            Err(error) => {
+                self.filter_failed(index, &error);
+                Action::Continue
+            }
         };
+        // As in Envoy, what a filter that is skipped from now on has asked for still holds.
         self.check_stop()?;
-        let go_on = action == Action::Continue || half.resume.replace(false);
+        let go_on = action == Action::Continue || filter.goes_on(direction);
         if !go_on {
             self.wake.limit(self);
         }
@@ -264,6 +264,9 @@ impl Context {
     pub fn check_stop(&self) -> Result<(), Stop> {
         if self.failed.get() {
             return Err(Stop::Failed);
+        }
+        if let Some(direction) = self.over.get() {
+            return Err(Stop::OverLimit(direction));
         }
         if self.reply.borrow().is_some() {
             return Err(Stop::LocalReply);
@@ -277,83 +280,6 @@ impl Context {
         Ok(())
     }
 
-    /// Passes a piece of a body through the filters from `place` on, as far as they may see it.
-    /// `None`: a filter holds it.
-    pub fn pass_body(
-        self: &Rc<Self>,
-        direction: Direction,
-        mut place: usize,
-        mut piece: Body,
-        end: bool,
-    ) -> Result<Option<Body>, Stop> {
-        while place < self.limit(direction) {
-            let index = self.index(direction, place);
-            place += 1;
-            let callbacks = self.chain.callbacks[index];
-            let wanted = match direction {
-                Direction::Request => callbacks.request_body(),
-                Direction::Response => callbacks.response_body(),
-            };
-            if !wanted {
-                continue;
-            }
-            let half = self.filters()[index].half(direction);
-            if half.held.take().is_some()
-                && let Some(mut held) = half.body.take()
-            {
-                held.append(piece).map_err(|_| self.io_failure())?;
-                piece = held;
-            }
-            let size = piece.len();
-            half.body.replace(Some(piece));
-            let go_on = self.callback(direction, index, |vm, id| match direction {
-                Direction::Request => vm.on_request_body(id, size, end),
-                Direction::Response => vm.on_response_body(id, size, end),
-            });
-            piece = half.body.take().unwrap_or_default();
-            if !go_on? {
-                let request = self.request().ok_or(Stop::Failed)?;
-                piece
-                    .own()
-                    .and_then(|()| piece.spool(|bytes| half.spool.write(request, bytes)))
-                    .map_err(|_| self.io_failure())?;
-                half.body.replace(Some(piece));
-                half.held.set(Some(end));
-                self.watch_instances();
-                return Ok(None);
-            }
-        }
-        Ok(Some(piece))
-    }
-
-    /// A piece that a filter held back and now lets go, with the place behind that filter and
-    /// whether it ends the body.
-    pub fn released(&self, direction: Direction) -> Option<(usize, Body, bool)> {
-        for place in 0..self.count(direction) {
-            let half = self.filters()[self.index(direction, place)].half(direction);
-            if let Some(end) = half.held.get()
-                && half.resume.replace(false)
-            {
-                half.held.set(None);
-                return Some((place + 1, half.body.take().unwrap_or_default(), end));
-            }
-        }
-        None
-    }
-
-    /// Notes that a file of nginx's could not be read.
-    pub fn io_failure(&self) -> Stop {
-        if let Some(request) = self.request() {
-            let error = std::io::Error::last_os_error();
-            request.log().write(
-                Level::Crit,
-                format_args!("[wasm] cannot read or buffer a body: {error}"),
-            );
-        }
-        self.failed.set(true);
-        Stop::Failed
-    }
-
     /// Makes the last callbacks in all filters' contexts: done, log, delete. Later calls do
     /// nothing.
     pub fn end(&self) {
@@ -362,22 +288,9 @@ impl Context {
         };
         self.ending.set(true);
         for filter in self.filters() {
-            if let Err(error) = filter.vm.call(|vm| vm.finish(filter.id, true)) {
-                report(request, &filter.vm, &error);
-            }
+            filter.finish(|vm, error| filter::report(request, vm, error, OnFailure::Open));
         }
         self.wake.cancel();
         self.request.set(None);
     }
-}
-
-/// One line about a failed callback, unless an earlier one has told why the instance is dead.
-fn report(request: Request, vm: &SharedVm, error: &CallError) {
-    let level = match error {
-        CallError::Trap { .. } => Level::Error,
-        _ => Level::Info,
-    };
-    request
-        .log()
-        .write(level, format_args!("[wasm] {}: {error}", vm.name()));
 }

@@ -5,12 +5,15 @@
 //! filters go on, and until nginx has written its logs. Subrequests read what their main request
 //! has, and write their own.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t};
 
-use super::context::{Context, all};
+use proxy_wasm_host::Status;
+
+use super::context::{Context, LINE, all};
+use crate::conf::LocConf;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, pool};
 
@@ -25,6 +28,8 @@ pub const VARIABLE: &[u8] = b"wasm_property_";
 pub struct FilterState {
     owner: Request,
     values: RefCell<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// Bytes of them, and of their names.
+    size: Cell<usize>,
 }
 
 impl FilterState {
@@ -34,16 +39,29 @@ impl FilterState {
             Rc::new(FilterState {
                 owner: request,
                 values: RefCell::default(),
+                size: Cell::new(0),
             })
         })
     }
 
-    fn set(&self, name: Vec<u8>, value: &[u8]) {
+    /// `false`: there would be more than `limit` bytes of values then.
+    fn set(&self, name: Vec<u8>, value: &[u8], limit: usize) -> bool {
         let mut values = self.values.borrow_mut();
-        match values.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = value.to_vec(),
+        let known = values.iter().position(|(known, _)| *known == name);
+        let kept = match known {
+            Some(index) => self.size.get() - values[index].1.len(),
+            None => self.size.get() + name.len() + LINE,
+        };
+        let size = kept.saturating_add(value.len());
+        if size > limit {
+            return false;
+        }
+        self.size.set(size);
+        match known {
+            Some(index) => values[index].1 = value.to_vec(),
             None => values.push((name, value.to_vec())),
         }
+        true
     }
 
     fn get(&self, wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
@@ -68,16 +86,33 @@ fn lookup(request: Request, wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
     })
 }
 
-/// Stores a value by its name (`set_envoy_filter_state`).
-pub fn set(context: &Context, request: Request, name: &[u8], value: &[u8]) {
+/// Stores a value by its name (`set_envoy_filter_state`) for the filter at a place of the chain.
+/// `InternalFailure`: the request's values are as many as they may be.
+pub fn set(
+    context: &Context,
+    index: usize,
+    request: Request,
+    name: &[u8],
+    value: &[u8],
+) -> Result<(), Status> {
     let state = context.state.get_or_init(|| FilterState::of(request));
-    state.set(name.to_vec(), value);
+    let limit = LocConf::of(request).buffer_size().headers;
+    match state.set(name.to_vec(), value, limit) {
+        true => Ok(()),
+        false => Err(context.headers_over(index, context.direction())),
+    }
 }
 
 /// Stores a property that is none of the proxy's (`set_property`).
-pub fn set_property(context: &Context, request: Request, path: &[&[u8]], value: &[u8]) {
+pub fn set_property(
+    context: &Context,
+    index: usize,
+    request: Request,
+    path: &[&[u8]],
+    value: &[u8],
+) -> Result<(), Status> {
     let name = [OF_PROPERTIES, &path.join(&b'.')].concat();
-    set(context, request, &name, value);
+    set(context, index, request, &name, value)
 }
 
 /// A property that is none of the proxy's: what `set_property` stored at this path, or a value by

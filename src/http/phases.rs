@@ -93,12 +93,11 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
             RequestStage::Headers(index) => run_headers(context, request, index)?,
             RequestStage::HeadersPaused(index) => {
                 context.check_stop()?;
-                if !context.filters()[index].request.resume.get()
-                    && context.body_read.get() == Some(true)
-                {
+                let filter = &context.filters()[index];
+                if !filter.may_go_on(Direction::Request) && context.body_read.get() == Some(true) {
                     run_body(context, request)?;
                 }
-                match context.filters()[index].request.resume.replace(false) {
+                match filter.goes_on(Direction::Request) {
                     true => {
                         if context.body_read.get() != Some(false) {
                             stop_waiting(request);
@@ -246,11 +245,13 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
             }
             body.write(request, piece, end)
                 .map_err(|_| context.io_failure())?;
+            context.check_grown(request, body.grown())?;
         }
     }
     if body.install(request).map_err(|_| context.io_failure())? {
         context.request_changed.set(true);
-        headers::set_body_length(request, body.length()).map_err(|_| Stop::Failed)?;
+        headers::set_body_length(request, &context.lines, body.length())
+            .map_err(|_| Stop::Failed)?;
     }
     context.body.replace(Some(body));
     Ok(true)
@@ -259,13 +260,13 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
 /// The filters have seen all of the request.
 fn finish(context: &Context, request: Request) {
     if context.request_changed.get() {
-        keep_body_length(request);
+        keep_body_length(context, request);
         variable::forget_request_values(request);
     }
 }
 
 /// A body that no filter has changed keeps its length, whatever became of its line.
-fn keep_body_length(request: Request) {
+fn keep_body_length(context: &Context, request: Request) {
     // SAFETY: the request is live.
     let length = unsafe { (*request.as_ptr()).headers_in.content_length_n };
     let mut line = None;
@@ -277,11 +278,11 @@ fn keep_body_length(request: Request) {
         let had_line = line.is_some() || length > 0;
         // A line that cannot be kept is left as the filter set it.
         let _ = match had_line {
-            true => headers::replace(request, b"content-length", &text),
+            true => headers::replace(request, &context.lines, b"content-length", &text),
             false => Ok(()),
         };
     } else if length < 0 && line.is_some() {
-        let _ = headers::remove(request, b"content-length");
+        let _ = headers::remove(request, &context.lines, b"content-length");
     }
 }
 
@@ -314,7 +315,9 @@ fn stop_waiting(request: Request) {
 fn stopped(context: &Context, request: Request, stop: Stop) -> ngx_int_t {
     context.stage.set(RequestStage::Done);
     context.timed_out.set(false);
+    context.over.set(None);
     context.wake.unlimit();
+    context.drop_body(Direction::Request);
     let rc = match stop {
         Stop::LocalReply => match context.reply.take() {
             Some(reply) => reply.respond(request),
@@ -328,6 +331,7 @@ fn stopped(context: &Context, request: Request, stop: Stop) -> ngx_int_t {
             NGX_HTTP_CLOSE as ngx_int_t
         }
         Stop::TimedOut => NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t,
+        Stop::OverLimit(direction) => direction.over_limit() as ngx_int_t,
         Stop::Failed | Stop::CutOff => NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
     };
     // The access phase would take some of these results for a verdict.

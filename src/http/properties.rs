@@ -17,13 +17,18 @@ use crate::nginx::{OK, borrowed_str, variable};
 /// durations (ns) as 8 bytes, booleans as one, header maps in the ABI's serialized form.
 pub fn get(
     context: &Context,
+    index: usize,
     request: Request,
     path: &[&[u8]],
     out: &mut Vec<u8>,
 ) -> Result<(), Status> {
     let value = match path {
         [b"nginx", name @ ..] if !name.is_empty() => {
-            variable::get(request, &name.join(&b'.')).map(Value::from)
+            let value = variable::get(request, &name.join(&b'.'));
+            if let Some(value) = value {
+                context.has_read(index, request, value.len())?;
+            }
+            value.map(Value::from)
         }
         [b"request", b"headers", name] => first(|found| request_headers::get(request, name, found)),
         [
@@ -61,6 +66,7 @@ pub fn get(
 /// Sets an nginx variable that may be set, or stores a value for this request's filters.
 pub fn set(
     context: &Context,
+    index: usize,
     request: Request,
     path: &[&[u8]],
     value: &[u8],
@@ -68,16 +74,15 @@ pub fn set(
     match path {
         [] => Err(Status::BadArgument),
         [b"nginx", name @ ..] if !name.is_empty() => {
-            variable::set(request, &name.join(&b'.'), value).map_err(|error| match error {
-                variable::SetError::Unknown => Status::NotFound,
-                variable::SetError::ReadOnly => Status::BadArgument,
-                variable::SetError::NoMemory => Status::InternalFailure,
+            context.write(index, context.direction(), value.len(), |request| {
+                variable::set(request, &name.join(&b'.'), value).map_err(|error| match error {
+                    variable::SetError::Unknown => Status::NotFound,
+                    variable::SetError::ReadOnly => Status::BadArgument,
+                    variable::SetError::NoMemory => Status::InternalFailure,
+                })
             })
         }
-        _ => {
-            filter_state::set_property(context, request, path, value);
-            Ok(())
-        }
+        _ => filter_state::set_property(context, index, request, path, value),
     }
 }
 

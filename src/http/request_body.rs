@@ -25,6 +25,8 @@ pub struct Rewriter {
     at: (usize, usize),
     output: Output,
     length: u64,
+    /// Bytes of the source that have been passed on.
+    taken: u64,
     /// All of the source has been passed on.
     read: bool,
     /// The end has come out of the filters.
@@ -40,6 +42,7 @@ impl Rewriter {
             at: (0, 0),
             output: Output::Same(0),
             length: 0,
+            taken: 0,
             read: false,
             ended: false,
         }
@@ -77,6 +80,7 @@ impl Rewriter {
             self.read = rest == offset;
         }
         self.at = (index, offset);
+        self.taken += piece.len() as u64;
         Some((piece, self.read))
     }
 
@@ -204,5 +208,10 @@ impl Rewriter {
 
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// By how much the filters have made the body longer so far.
+    pub fn grown(&self) -> u64 {
+        self.length.saturating_sub(self.taken)
     }
 }

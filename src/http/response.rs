@@ -126,6 +126,12 @@ impl Response {
         self.trailers.get().is_some()
     }
 
+    /// Has all that was made of it gone out? The request is live.
+    pub fn is_sent(&self) -> bool {
+        // SAFETY: by the contract.
+        unsafe { self.output.borrow().busy() == 0 }
+    }
+
     /// Have the filters got all of the body that has come so far, and not its end?
     pub fn waits_for_input(&self) -> bool {
         matches!(self.stage.get(), Stage::HeadersHeld | Stage::Sent)
@@ -220,7 +226,7 @@ fn pass(context: &Rc<Context>, request: Request) -> ngx_int_t {
     let response = &context.response;
     if let Stage::HeadersPaused(place) = response.stage.get() {
         let index = context.index(Direction::Response, place);
-        if context.filters()[index].response.resume.replace(false) {
+        if context.filters()[index].goes_on(Direction::Response) {
             response.stage.set(Stage::Headers);
             let rc = run_headers(context, request, place + 1);
             if rc > OK && response.stage.get() == Stage::Sent {
@@ -296,10 +302,12 @@ fn is_cut_off(context: &Context, request: Request) -> bool {
 /// `postpone_output` bytes until more come, so there has to be room beyond that.
 fn is_full(context: &Context, request: Request) -> bool {
     // SAFETY: the request and its configuration are live.
-    unsafe {
+    let (busy, postponed) = unsafe {
         let postponed = (*request.core_loc_conf()).postpone_output;
-        context.response.output.borrow().busy() > postponed + 2 * WINDOW
-    }
+        (context.response.output.borrow().busy(), postponed)
+    };
+    // A filter's temporary file can be used again when all that lies in it has been sent.
+    busy > postponed + 2 * WINDOW || (busy > 0 && context.files_are_full(request))
 }
 
 /// Passes one piece through the filters and on. `None`: there is none.
@@ -307,7 +315,7 @@ fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, St
     context.check_stop()?;
     if let Some(place) = context.response.trailers.get() {
         let index = context.index(Direction::Response, place);
-        if context.filters()[index].response.resume.replace(false) {
+        if context.filters()[index].goes_on(Direction::Response) {
             context.response.trailers.set(None);
             return run_trailers(context, request, place, true).map(Some);
         }

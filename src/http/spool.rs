@@ -44,6 +44,26 @@ impl Spool {
         self.0.get()
     }
 
+    /// Bytes of the file, those that nobody needs any more included.
+    pub fn len(&self) -> u64 {
+        // SAFETY: the file is in the live request's pool.
+        unsafe { self.0.get().as_ref().map_or(0, |file| file.offset as u64) }
+    }
+
+    /// Nobody needs what is in the file. Cut off rather than written over: what nginx has passed to the
+    /// kernel by `sendfile` may not have left it.
+    pub fn rewind(&self) {
+        // SAFETY: as above; the file is open once there is something in it.
+        unsafe {
+            if let Some(file) = self.0.get().as_mut()
+                && file.offset > 0
+                && libc::ftruncate(file.file.fd, 0) == 0
+            {
+                file.offset = 0;
+            }
+        }
+    }
+
     fn open(&self, request: Request) -> Result<*mut ngx_temp_file_t, Status> {
         if self.0.get().is_null() {
             // SAFETY: the request is live.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use proxy_wasm_host::{BufferType, HttpStream, LocalResponse, MapType, Status, StreamType};
 
-use super::context::{Context, Direction, Half};
+use super::context::{Context, Direction, Half, LINE};
 use super::filter_state;
 use super::headers::{request, response};
 use super::local::LocalReply;
@@ -54,10 +54,12 @@ impl Stream {
         }
     }
 
-    /// Applies a change of a map; header lines of the request are derived values elsewhere.
+    /// Applies a change of a map, of so many bytes; header lines of the request are derived values
+    /// elsewhere.
     fn change(
         &self,
         map: MapType,
+        bytes: usize,
         on_request: impl FnOnce(Request) -> Result<(), Status>,
         on_response: impl FnOnce(Request) -> Result<(), Status>,
         on_trailers: impl FnOnce(Request) -> Result<(), Status>,
@@ -65,12 +67,27 @@ impl Stream {
         match map {
             MapType::RequestHeaders => {
                 self.context.request_changed.set(true);
-                on_request(self.live()?)
+                self.write(Direction::Request, bytes, on_request)
             }
-            MapType::ResponseHeaders => on_response(self.responding()?),
-            MapType::ResponseTrailers => on_trailers(self.responding()?),
+            MapType::ResponseHeaders | MapType::ResponseTrailers => {
+                self.responding()?;
+                let trailers = map == MapType::ResponseTrailers;
+                self.write(Direction::Response, bytes, |request| match trailers {
+                    true => on_trailers(request),
+                    false => on_response(request),
+                })
+            }
             _ => Err(Status::BadArgument),
         }
+    }
+
+    fn write(
+        &self,
+        direction: Direction,
+        bytes: usize,
+        write: impl FnOnce(Request) -> Result<(), Status>,
+    ) -> Result<(), Status> {
+        self.context.write(self.index, direction, bytes, write)
     }
 }
 
@@ -106,7 +123,8 @@ impl HttpStream for Stream {
     fn map_add(&self, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
         self.change(
             map,
-            |r| request::add(r, key, value),
+            line(key, value),
+            |r| request::add(r, &self.context.lines, key, value),
             |r| response::add(r, key, value),
             |r| response::trailers::add(r, key, value),
         )
@@ -115,7 +133,8 @@ impl HttpStream for Stream {
     fn map_replace(&self, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
         self.change(
             map,
-            |r| request::replace(r, key, value),
+            line(key, value),
+            |r| request::replace(r, &self.context.lines, key, value),
             |r| response::replace(r, key, value),
             |r| response::trailers::replace(r, key, value),
         )
@@ -124,7 +143,8 @@ impl HttpStream for Stream {
     fn map_remove(&self, map: MapType, key: &[u8]) -> Result<(), Status> {
         self.change(
             map,
-            |r| request::remove(r, key),
+            0,
+            |r| request::remove(r, &self.context.lines, key),
             |r| response::remove(r, key),
             |r| response::trailers::remove(r, key),
         )
@@ -133,7 +153,8 @@ impl HttpStream for Stream {
     fn map_set_pairs(&self, map: MapType, pairs: &[(&[u8], &[u8])]) -> Result<(), Status> {
         self.change(
             map,
-            |r| request::set_pairs(r, pairs),
+            lines(pairs),
+            |r| request::set_pairs(r, &self.context.lines, pairs),
             |r| response::set_pairs(r, pairs),
             |r| response::trailers::set_pairs(r, pairs),
         )
@@ -165,19 +186,25 @@ impl HttpStream for Stream {
         data: &[u8],
     ) -> Result<(), Status> {
         let mut body = self.body(buffer)?.body.borrow_mut();
-        body.as_mut()
-            .ok_or(Status::NotFound)?
-            .replace(start, len, data)
+        let body = body.as_mut().ok_or(Status::NotFound)?;
+        let direction = match buffer {
+            BufferType::RequestBody => Direction::Request,
+            _ => Direction::Response,
+        };
+        let made = body.len_with(start, len, data.len());
+        self.context
+            .check_made(self.index, direction, body.len(), made)?;
+        body.replace(start, len, data)
     }
 
     fn property(&self, path: &[&[u8]], out: &mut Vec<u8>) -> Result<(), Status> {
         let request = self.request().ok_or(Status::NotFound)?;
-        properties::get(&self.context, request, path, out)
+        properties::get(&self.context, self.index, request, path, out)
     }
 
     fn set_property(&self, path: &[&[u8]], value: &[u8]) -> Result<(), Status> {
         let request = self.request().ok_or(Status::NotFound)?;
-        properties::set(&self.context, request, path, value)
+        properties::set(&self.context, self.index, request, path, value)
     }
 
     fn continue_stream(&self, stream: StreamType) -> Result<(), Status> {
@@ -211,8 +238,7 @@ impl HttpStream for Stream {
     }
 
     fn set_filter_state(&self, name: &[u8], value: &[u8]) -> Result<(), Status> {
-        filter_state::set(&self.context, self.live()?, name, value);
-        Ok(())
+        filter_state::set(&self.context, self.index, self.live()?, name, value)
     }
 
     fn send_local_response(&self, response: &LocalResponse<'_>) -> Result<(), Status> {
@@ -220,6 +246,9 @@ impl HttpStream for Stream {
         if self.context.ending.get() || !(200..=999).contains(&response.status) {
             return Err(Status::BadArgument);
         }
+        let (context, direction) = (&self.context, Direction::Response);
+        context.check_made(self.index, direction, 0, response.body.len())?;
+        context.write(self.index, direction, lines(response.headers), |_| Ok(()))?;
         // As in Envoy, the first response is the one that counts.
         let mut reply = self.context.reply.borrow_mut();
         if reply.is_none() {
@@ -229,4 +258,13 @@ impl HttpStream for Stream {
         self.context.stop_asked();
         Ok(())
     }
+}
+
+/// What a line takes at least.
+fn line(name: &[u8], value: &[u8]) -> usize {
+    name.len() + value.len() + LINE
+}
+
+fn lines(pairs: &[(&[u8], &[u8])]) -> usize {
+    pairs.iter().map(|(name, value)| line(name, value)).sum()
 }

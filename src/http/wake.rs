@@ -5,7 +5,7 @@ use std::cell::UnsafeCell;
 
 use ngx::ffi::{
     ngx_add_timer, ngx_del_timer, ngx_delete_posted_event, ngx_event_handler_pt, ngx_event_t,
-    ngx_http_finalize_request, ngx_http_output_filter, ngx_http_run_posted_requests,
+    ngx_http_finalize_request, ngx_http_output_filter, ngx_http_run_posted_requests, ngx_int_t,
     ngx_post_event, ngx_posted_events,
 };
 
@@ -184,7 +184,7 @@ fn interrupt(context: &Context, request: Request) -> bool {
     // SAFETY: the request is live; finalizing is the last thing done with it.
     unsafe {
         let r = request.as_ptr();
-        if context.reply.borrow().is_some() {
+        if context.reply.borrow().is_some() && context.over.get().is_none() {
             // Without an upstream there is nothing that could be taken back: the response is
             // replaced when it comes.
             if request.waits_for_upstream()
@@ -192,6 +192,12 @@ fn interrupt(context: &Context, request: Request) -> bool {
                 && let Some(reply) = context.reply.take()
             {
                 ngx_http_finalize_request(r, reply.respond(request));
+                return true;
+            }
+        } else if let Some(direction) = context.over.get() {
+            if request.waits_for_upstream() && request.drop_upstream() {
+                context.over.set(None);
+                ngx_http_finalize_request(r, direction.over_limit() as ngx_int_t);
                 return true;
             }
         } else if context.close.get() {

@@ -1,10 +1,24 @@
 //! Memory and clean-ups of nginx's pools.
 
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ngx::ffi::{
     ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_cleanup_t, ngx_pool_t, ngx_str_t,
 };
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes that the module has taken from pools so far, for the difference between two calls; it wraps.
+pub fn allocated() -> usize {
+    ALLOCATED.load(Ordering::Relaxed)
+}
+
+/// Notes that so many bytes were taken from a pool.
+pub fn count(bytes: usize) {
+    // nginx has one thread, so nothing is lost.
+    ALLOCATED.store(allocated().wrapping_add(bytes), Ordering::Relaxed);
+}
 
 /// Copies `bytes` into the pool; `None` when memory is out. A NUL behind them is not counted:
 /// nginx parses some header values up to it.
@@ -14,6 +28,7 @@ use ngx::ffi::{
 pub unsafe fn copy(pool: *mut ngx_pool_t, bytes: &[u8]) -> Option<ngx_str_t> {
     // SAFETY: the allocation holds `bytes.len()` bytes and the NUL, and is new, so it overlaps
     // nothing.
+    count(bytes.len() + 1);
     unsafe {
         let data: *mut u8 = ngx_pnalloc(pool, bytes.len() + 1).cast();
         if data.is_null() {

@@ -61,6 +61,7 @@ pub unsafe fn push(
         let Some(line) = make(pool, key, value) else {
             return std::ptr::null_mut();
         };
+        pool::count(size_of::<ngx_table_elt_t>());
         let place: *mut ngx_table_elt_t = ngx_list_push(list).cast();
         if !place.is_null() {
             place.write(line);
@@ -106,7 +107,9 @@ pub unsafe fn rebuild(
     pool: *mut ngx_pool_t,
     lines: &[ngx_table_elt_t],
 ) -> bool {
-    let room = lines.len() + 16;
+    // Grows by a part of itself, so that adding one by one does not take the square of the memory.
+    let room = lines.len() + lines.len() / 2 + 16;
+    pool::count(room * size_of::<ngx_table_elt_t>());
     // SAFETY: the new part holds `room` lines, of which the first are written here.
     unsafe {
         let elements: *mut ngx_table_elt_t =

@@ -124,6 +124,7 @@ unsafe fn parse(request: Request) -> bool {
         (*r).uri.len = length(path_end, (*r).uri_start);
         (*r).exten = ngx_str_t::empty();
         if (*r).complex_uri() != 0 || (*r).quoted_uri() != 0 {
+            pool::count((*r).uri.len + 1);
             (*r).uri.data = ngx::ffi::ngx_pnalloc(request.pool(), (*r).uri.len + 1).cast();
             if (*r).uri.data.is_null() {
                 return false;

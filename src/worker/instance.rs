@@ -79,7 +79,7 @@ impl SharedVm {
     }
 
     /// May it still be called? A callback that runs may.
-    pub(super) fn is_alive(&self) -> bool {
+    pub fn is_alive(&self) -> bool {
         self.0.vm.try_borrow().map_or(true, |vm| !vm.poisoned())
     }
 

@@ -4,13 +4,12 @@
 mod foreign;
 mod instance;
 mod log_rate;
+mod module;
 mod outbound;
 mod proxy;
 mod tick;
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use ngx::ffi::ngx_log_t;
 use proxy_wasm_host::{ContextId, Engine, Ticker};
@@ -22,21 +21,13 @@ use crate::conf::MainConf;
 use crate::http::chain::FilterId;
 use crate::nginx::log::{Level, Log};
 use crate::shm;
-
-/// How long a module that failed to start is left alone.
-const RETRY: Duration = Duration::from_secs(1);
-
-/// A module in a worker.
-struct Module {
-    instance: RefCell<Option<SharedVm>>,
-    retry_at: Cell<Option<Instant>>,
-}
+use module::Module;
 
 /// The runtime of one worker process, for one configuration.
 pub struct Worker {
     engine: Engine,
     log: Log,
-    modules: Vec<Module>,
+    modules: Vec<Rc<Module>>,
     conf: *const MainConf,
     /// Ends guests that run for too long.
     _ticker: Ticker,
@@ -44,7 +35,7 @@ pub struct Worker {
 
 impl Worker {
     /// Makes the engine and starts all modules that have filters. A module that does not start
-    /// is reported and tried again when a request needs it.
+    /// is reported and tried again after a while.
     ///
     /// # Safety
     /// `conf` owns the worker that is made here, so it outlives it; `log` is the cycle's.
@@ -73,19 +64,15 @@ impl Worker {
         let worker = Worker {
             engine,
             log,
-            modules: conf
-                .modules
-                .iter()
-                .map(|_| Module {
-                    instance: RefCell::new(None),
-                    retry_at: Cell::new(None),
-                })
+            modules: (0..conf.modules.len())
+                // SAFETY: by the contract.
+                .map(|index| unsafe { Module::new(conf, index, log) })
                 .collect(),
             conf,
             _ticker: ticker,
         };
-        for filter in 0..conf.filters.len() {
-            worker.filter(filter, log);
+        for filter in &conf.filters {
+            worker.instance(filter.module, log);
         }
         Some(worker)
     }
@@ -95,8 +82,8 @@ impl Worker {
         unsafe { &*self.conf }
     }
 
-    /// The instance and the root context of a filter. `None` when its module does not start; the
-    /// reason goes to `log`.
+    /// The instance and the root context of a filter. `None` when none is to be had: the log has
+    /// the reason, and the request is subject to the module's `on_failure=`.
     pub fn filter(&self, filter: FilterId, log: Log) -> Option<(SharedVm, ContextId)> {
         let index = self.conf().filters.get(filter)?.module;
         let vm = self.instance(index, log)?;
@@ -107,30 +94,45 @@ impl Worker {
     /// The module's instance: the one that runs, or a new one when that has trapped.
     fn instance(&self, index: usize, log: Log) -> Option<SharedVm> {
         let module = self.modules.get(index)?;
-        if let Some(vm) = module.instance.borrow().as_ref()
-            && vm.is_alive()
-        {
-            return Some(vm.clone());
+        if let Some(vm) = module.running() {
+            return Some(vm);
         }
-        module.instance.replace(None);
-        let conf = self.conf().modules.get(index)?;
-        if module.retry_at.get().is_some_and(|at| Instant::now() < at) {
+        if module.waits() {
+            let name = &self.conf().modules.get(index)?.name;
             log.write(
-                Level::Error,
-                format_args!("[wasm] {}: did not start a moment ago", conf.name),
+                Level::Info,
+                format_args!("[wasm] {name}: did not start a moment ago"),
             );
             return None;
         }
+        self.start_module(module, log)
+    }
+
+    /// Starts a module that no request has asked for, unless it runs.
+    fn restart(&self, index: usize) {
+        if let Some(module) = self.modules.get(index)
+            && module.running().is_none()
+        {
+            self.start_module(module, self.log);
+        }
+    }
+
+    fn start_module(&self, module: &Rc<Module>, log: Log) -> Option<SharedVm> {
+        let index = module.index;
+        let conf = self.conf().modules.get(index)?;
+        module.forget();
         match start(Process::Worker, &self.engine, self.conf(), index, self.log) {
             Ok(vm) => {
                 vm.set_timers();
-                module.retry_at.set(None);
-                module.instance.replace(Some(vm.clone()));
+                module.started(&vm);
                 Some(vm)
             }
             Err((_, error)) => {
-                module.retry_at.set(Some(Instant::now() + RETRY));
-                log.write(Level::Error, format_args!("[wasm] {}: {error}", conf.name));
+                let after = module.did_not_start().as_secs();
+                log.write(
+                    Level::Error,
+                    format_args!("[wasm] {}: {error}; tried again in {after} s", conf.name),
+                );
                 None
             }
         }
@@ -139,7 +141,7 @@ impl Worker {
     /// The worker exits: the root contexts end.
     pub fn shutdown(&self) {
         for module in &self.modules {
-            if let Some(vm) = module.instance.take() {
+            if let Some(vm) = module.end() {
                 vm.shutdown();
             }
         }

@@ -18,6 +18,25 @@ pub(crate) struct Context<S> {
     pub phase: Phase,
 }
 
+impl<S> Context<S> {
+    /// A new root context.
+    pub fn root(plugin: Rc<PluginConfig>) -> Context<S> {
+        Context {
+            plugin,
+            root: None,
+            stream: None,
+            kind: Kind::Root,
+            phase: Phase::Live,
+        }
+    }
+}
+
+/// The root contexts of a VM at some time.
+pub(crate) struct Roots {
+    contexts: Vec<(ContextId, Rc<PluginConfig>)>,
+    last: ContextId,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Root,
@@ -86,6 +105,17 @@ impl<S> Contexts<S> {
         true
     }
 
+    /// Root contexts alone.
+    pub fn of_roots(roots: &Roots) -> Contexts<S> {
+        let mut contexts = Contexts::new();
+        contexts.last = roots.last;
+        contexts.table.reserve(roots.contexts.len() + 1);
+        for (id, plugin) in &roots.contexts {
+            contexts.table.insert(*id, Context::root(plugin.clone()));
+        }
+        contexts
+    }
+
     pub fn insert(&mut self, context: Context<S>) -> ContextId {
         loop {
             self.last = self.last.wrapping_add(1);
@@ -122,6 +152,18 @@ impl<S> Contexts<S> {
     /// Number of stream contexts, including those that wait for `proxy_done`.
     pub fn streams(&self) -> usize {
         self.streams
+    }
+
+    /// The root contexts that are there, and the last id.
+    pub fn roots(&self) -> Roots {
+        let roots = self.table.iter();
+        Roots {
+            contexts: roots
+                .filter(|(_, context)| context.kind == Kind::Root && context.phase == Phase::Live)
+                .map(|(id, context)| (*id, context.plugin.clone()))
+                .collect(),
+            last: self.last,
+        }
     }
 
     /// Ids of one kind, oldest first unless ids have wrapped.
@@ -193,7 +235,7 @@ mod tests {
     #[test]
     fn so_many_may_wait_for_proxy_done() {
         let mut contexts = Contexts::new();
-        let mut add = |contexts: &mut Contexts<()>| {
+        let add = |contexts: &mut Contexts<()>| {
             let id = contexts.insert(context(Kind::Stream));
             (id, contexts.await_done(id, true))
         };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use wasm_runtime::wasmtime::{self, InstancePre, Linker};
-use wasm_runtime::{Error, Ticker, one_line};
+use wasm_runtime::{Error, Limits, Ticker, one_line};
 
 use crate::error::LoadError;
 use crate::hostcalls;
@@ -40,6 +40,16 @@ impl Engine {
     /// See [`wasm_runtime::Engine::start_ticker`].
     pub fn start_ticker(&self, shortest: Duration) -> Result<Ticker, LoadError> {
         Ok(self.runtime.start_ticker(shortest)?)
+    }
+
+    /// The runtime for instances of a program.
+    pub(crate) fn runtime_of(
+        &self,
+        program: &Program,
+        limits: &Limits,
+    ) -> Result<wasm_runtime::Engine, LoadError> {
+        let snapshots = program.inner.initial.is_some();
+        Ok(self.runtime.variant(limits.stack, snapshots)?)
     }
 
     /// Loads and links a program, or finds it linked already.

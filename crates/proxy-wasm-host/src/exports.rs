@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use wasm_runtime::wasmtime::{
-    ExternType, FuncType, Instance, Module, Store, TypedFunc, WasmParams, WasmResults,
+    ExternType, Func, FuncType, Instance, Module, ModuleExport, Store, TypedFunc, WasmParams,
+    WasmResults,
 };
 
 use crate::abi::AbiVersion;
@@ -225,43 +226,65 @@ pub(crate) struct Exports {
 
 impl Exports {
     /// Looks up the functions of an instance of a checked module.
-    pub fn of<T: 'static>(instance: &Instance, store: &mut Store<T>) -> Exports {
-        let mut headers = |name| {
-            let with = function(instance, store, name).map(HeadersFn::WithEnd);
-            with.or_else(|| function(instance, store, name).map(HeadersFn::WithoutEnd))
-        };
-        let request_headers = headers("proxy_on_request_headers");
-        let response_headers = headers("proxy_on_response_headers");
-        Exports {
-            context_create: function(instance, store, "proxy_on_context_create"),
-            vm_start: function(instance, store, "proxy_on_vm_start"),
-            configure: function(instance, store, "proxy_on_configure"),
-            tick: function(instance, store, "proxy_on_tick"),
-            queue_ready: function(instance, store, "proxy_on_queue_ready"),
-            request_headers,
-            request_body: function(instance, store, "proxy_on_request_body"),
-            request_trailers: function(instance, store, "proxy_on_request_trailers"),
-            response_headers,
-            response_body: function(instance, store, "proxy_on_response_body"),
-            response_trailers: function(instance, store, "proxy_on_response_trailers"),
-            http_call_response: function(instance, store, "proxy_on_http_call_response"),
-            grpc_initial_metadata: function(
-                instance,
-                store,
-                "proxy_on_grpc_receive_initial_metadata",
-            ),
-            grpc_receive: function(instance, store, "proxy_on_grpc_receive"),
-            grpc_trailing_metadata: function(
-                instance,
-                store,
-                "proxy_on_grpc_receive_trailing_metadata",
-            ),
-            grpc_close: function(instance, store, "proxy_on_grpc_close"),
-            foreign_function: function(instance, store, "proxy_on_foreign_function"),
-            done: function(instance, store, "proxy_on_done"),
-            log: function(instance, store, "proxy_on_log"),
-            delete: function(instance, store, "proxy_on_delete"),
+    pub fn of<T: 'static>(
+        store: &mut Store<T>,
+        mut find: impl FnMut(&mut Store<T>, &'static str) -> Option<Func>,
+    ) -> Exports {
+        macro_rules! find {
+            ($name:literal) => {
+                find(store, $name).and_then(|function| function.typed(&*store).ok())
+            };
         }
+        macro_rules! headers {
+            ($name:literal) => {
+                find!($name)
+                    .map(HeadersFn::WithEnd)
+                    .or_else(|| find!($name).map(HeadersFn::WithoutEnd))
+            };
+        }
+        Exports {
+            context_create: find!("proxy_on_context_create"),
+            vm_start: find!("proxy_on_vm_start"),
+            configure: find!("proxy_on_configure"),
+            tick: find!("proxy_on_tick"),
+            queue_ready: find!("proxy_on_queue_ready"),
+            request_headers: headers!("proxy_on_request_headers"),
+            request_body: find!("proxy_on_request_body"),
+            request_trailers: find!("proxy_on_request_trailers"),
+            response_headers: headers!("proxy_on_response_headers"),
+            response_body: find!("proxy_on_response_body"),
+            response_trailers: find!("proxy_on_response_trailers"),
+            http_call_response: find!("proxy_on_http_call_response"),
+            grpc_initial_metadata: find!("proxy_on_grpc_receive_initial_metadata"),
+            grpc_receive: find!("proxy_on_grpc_receive"),
+            grpc_trailing_metadata: find!("proxy_on_grpc_receive_trailing_metadata"),
+            grpc_close: find!("proxy_on_grpc_close"),
+            foreign_function: find!("proxy_on_foreign_function"),
+            done: find!("proxy_on_done"),
+            log: find!("proxy_on_log"),
+            delete: find!("proxy_on_delete"),
+        }
+    }
+}
+
+/// Where a module has its callbacks, for instances that are made in a hurry.
+pub(crate) struct Places(Vec<(&'static str, ModuleExport)>);
+
+impl Places {
+    pub fn of(module: &Module) -> Places {
+        let names = CALLBACKS.iter().map(|(name, ..)| *name);
+        Places(
+            names
+                .filter_map(|name| Some((name, module.get_export_index(name)?)))
+                .collect(),
+        )
+    }
+
+    pub fn exports<T: 'static>(&self, store: &mut Store<T>, instance: &Instance) -> Exports {
+        Exports::of(store, |store, wanted| {
+            let (_, place) = self.0.iter().find(|(name, _)| *name == wanted)?;
+            instance.get_module_export(store, place)?.into_func()
+        })
     }
 }
 

@@ -9,6 +9,9 @@
 //!    [`Vm::on_http_call_response`] and [`Vm::on_grpc`]. They are of a root context, but act on any
 //!    stream, whose context the guest sets.
 //!
+//! Streams that must not share a guest's state have a VM each: [`Vm::snapshot`] after the root contexts were made, then
+//! [`Snapshot::start`], which runs no code of the guest's.
+//!
 //! While a callback runs, the guest's calls arrive at the stream's and the proxy's trait methods.
 //! They must only record what resumes, ends or replaces a stream; the callback's caller acts on it
 //! afterwards.
@@ -44,5 +47,5 @@ pub use engine::Engine;
 pub use error::{CallError, LoadError, StartError};
 pub use program::Program;
 pub use traits::{HttpStream, LocalResponse, Proxy};
-pub use vm::{ContextId, PluginConfig, Vm, VmConfig};
+pub use vm::{ContextId, PluginConfig, Snapshot, Vm, VmConfig};
 pub use wasm_runtime::{CompileCounts, Limits, Ticker, compile_counts, sha256};

@@ -1,9 +1,10 @@
 //! A compiled and checked Proxy-Wasm module.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use wasm_runtime::wasmtime::{ExternType, Linker, Module, Store};
-use wasm_runtime::{Artifact, Guard, Limits};
+use wasm_runtime::{Artifact, Guard, Initial, Limits};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
@@ -26,6 +27,8 @@ pub(crate) struct Inner {
     pub artifact: Artifact,
     abi: AbiVersion,
     callbacks: Callbacks,
+    /// Its instances can be started from snapshots.
+    pub initial: Option<Initial>,
 }
 
 impl Program {
@@ -35,7 +38,21 @@ impl Program {
     ///
     /// Bytes that some live program was compiled from are not compiled again.
     pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Program, LoadError> {
-        let artifact = engine.runtime.compile(bytes)?;
+        Program::check(engine, engine.runtime.compile(bytes)?, None)
+    }
+
+    /// The same for a module whose instances are to be started from a [`Snapshot`](crate::Snapshot) of another
+    /// one. Modules that change their tables are refused.
+    pub fn compile_for_snapshots(engine: &Engine, bytes: &[u8]) -> Result<Program, LoadError> {
+        let (artifact, initial) = engine.runtime.compile_for_snapshots(bytes)?;
+        Program::check(engine, artifact, Some(initial))
+    }
+
+    fn check(
+        engine: &Engine,
+        artifact: Artifact,
+        initial: Option<Initial>,
+    ) -> Result<Program, LoadError> {
         let module = engine.runtime.load(&artifact)?;
         // What is no Proxy-Wasm module at all should not be told about its imports.
         let (abi, callbacks) = exports::check(&module)?;
@@ -45,6 +62,7 @@ impl Program {
                 artifact,
                 abi,
                 callbacks,
+                initial,
             }),
         })
     }
@@ -58,11 +76,6 @@ impl Program {
     pub fn callbacks(&self) -> Callbacks {
         self.inner.callbacks
     }
-
-    /// SHA-256 of the bytes given to [`Program::compile`].
-    pub fn sha256(&self) -> &[u8; 32] {
-        self.inner.artifact.sha256()
-    }
 }
 
 /// Compares a module's imports with what is defined for every guest.
@@ -72,7 +85,8 @@ fn check_imports(engine: &Engine, module: &Module) -> Result<(), LoadError> {
     hostcalls::define::<NoProxy>(&mut linker)
         .map_err(|e| wasm_runtime::Error::Engine(wasm_runtime::one_line(&e)))?;
     let guard = Guard::new(&engine.runtime, Limits::default());
-    let state = State::new(NoProxy, AbiVersion::V0_2_1, VmConfig::default(), guard);
+    let config = Rc::new(VmConfig::default());
+    let state = State::new(NoProxy, AbiVersion::V0_2_1, config, guard);
     let mut store = Store::new(runtime, state);
 
     let mut unknown = Vec::new();

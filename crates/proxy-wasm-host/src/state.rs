@@ -17,7 +17,7 @@ use crate::vm::{ContextId, PluginConfig, VmConfig};
 pub(crate) struct State<P: Proxy> {
     pub proxy: P,
     pub abi: AbiVersion,
-    pub config: VmConfig,
+    pub config: Rc<VmConfig>,
     pub contexts: Contexts<P::Stream>,
     /// The context that host functions act on: that of the callback, or what the guest has set
     /// with `proxy_set_effective_context`. `None` outside of callbacks and in entry points.
@@ -73,7 +73,7 @@ impl<S: Clone> Current<S> {
 }
 
 impl<P: Proxy> State<P> {
-    pub fn new(proxy: P, abi: AbiVersion, config: VmConfig, guard: Guard) -> State<P> {
+    pub fn new(proxy: P, abi: AbiVersion, config: Rc<VmConfig>, guard: Guard) -> State<P> {
         State {
             proxy,
             abi,

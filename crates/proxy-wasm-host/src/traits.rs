@@ -118,8 +118,8 @@ pub trait Proxy: 'static {
     /// A callback has failed that nobody has asked for: what `proxy_done` has made due, or the end of
     /// a context in [`Vm::shutdown`](crate::Vm::shutdown).
     fn callback_failed(&self, error: &CallError) {
-        if self.log_enabled(None, LogLevel::Critical) {
-            self.log(None, LogLevel::Critical, error.to_string().as_bytes());
+        if self.log_enabled(None, LogLevel::Error) {
+            self.log(None, LogLevel::Error, error.to_string().as_bytes());
         }
     }
 

@@ -2,24 +2,26 @@
 
 mod calls;
 mod entry;
+mod snapshot;
 mod streams;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wasm_runtime::wasmtime::Store;
+use wasm_runtime::wasmtime::Instance;
 use wasm_runtime::{Guard, Limits};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
-use crate::context::{Context, Kind, Phase};
+use crate::context::{Context, Kind};
 use crate::engine::Engine;
-use crate::error::{CallError, LoadError, StartError};
+use crate::error::{CallError, StartError};
 use crate::exports::Exports;
 use crate::program::Program;
 use crate::state::State;
 use crate::traits::Proxy;
 use entry::{Guest, reason};
+pub use snapshot::Snapshot;
 
 /// Number of a context within its VM; never 0, and not used again while the context is there.
 pub type ContextId = u32;
@@ -53,6 +55,7 @@ pub struct PluginConfig {
 /// method answers [`CallError::Poisoned`], and the VM is to be dropped.
 pub struct Vm<P: Proxy> {
     guest: Guest<P>,
+    instance: Instance,
     exports: Exports,
     program: Program,
 }
@@ -67,24 +70,25 @@ impl<P: Proxy> Vm<P> {
         proxy: P,
         config: VmConfig,
     ) -> Result<Vm<P>, StartError> {
-        let runtime = engine.runtime.with_stack(config.limits.stack);
-        let runtime = runtime.map_err(LoadError::from)?;
+        let runtime = engine.runtime_of(program, &config.limits)?;
         let instance_pre = engine.link(&runtime, program)?;
-        let guard = Guard::new(&runtime, config.limits);
-        let state = State::new(proxy, program.abi(), config, guard);
-        let mut store = Store::new(runtime.wasmtime(), state);
-        Guard::attach(&mut store, State::guard);
+        let mut store = entry::store(&runtime, program, proxy, Rc::new(config));
         let instance = Guard::call(&mut store, State::guard, |store| {
-            instance_pre.instantiate(store)
+            let instance = instance_pre.instantiate(&mut *store)?;
+            store.data_mut().memory = instance.get_memory(&mut *store, "memory");
+            if let Some(initial) = &program.inner.initial {
+                initial.start(store, &instance)?;
+            }
+            Ok(instance)
         });
         let instance =
             instance.map_err(|error| StartError::Instantiate(reason(store.data(), &error)))?;
-        store.data_mut().memory = instance.get_memory(&mut store, "memory");
         entry::start(&instance, &mut store)?;
 
         Ok(Vm {
-            exports: Exports::of(&instance, &mut store),
+            exports: Exports::of(&mut store, |store, name| instance.get_func(store, name)),
             guest: Guest::new(store),
+            instance,
             program: program.clone(),
         })
     }
@@ -95,13 +99,8 @@ impl<P: Proxy> Vm<P> {
     pub fn create_root(&mut self, config: PluginConfig) -> Result<ContextId, StartError> {
         self.guest.check()?;
         let configuration_len = config.configuration.len() as u32;
-        let id = self.state().contexts.insert(Context {
-            plugin: Rc::new(config),
-            root: None,
-            stream: None,
-            kind: Kind::Root,
-            phase: Phase::Live,
-        });
+        let context = Context::root(Rc::new(config));
+        let id = self.state().contexts.insert(context);
         let result = self.configure_root(id, configuration_len);
         if result.is_err() {
             self.state().remove_context(id);

@@ -11,6 +11,9 @@ use wasmtime::{Config, Module, WasmBacktraceDetails};
 use crate::artifact::{self, Artifact, sha256};
 use crate::error::{Error, one_line, push_words};
 use crate::limits::Limits;
+use crate::memory::Memories;
+use crate::rewrite::rewrite;
+use crate::snapshot::Initial;
 use crate::ticker::{Clock, TICK, Ticker};
 
 /// The WebAssembly runtime of one process. Clone = refcount.
@@ -24,11 +27,20 @@ pub struct Engine {
     family: Arc<Family>,
 }
 
-/// The engines that a process has, one for each size of stack.
+/// The engines that a process has.
 #[derive(Default)]
 struct Family {
     clock: Arc<Clock>,
-    engines: Mutex<Vec<(usize, wasmtime::Engine, LoadedModules)>>,
+    engines: Mutex<Vec<(Kind, wasmtime::Engine, LoadedModules)>>,
+}
+
+/// What engines of a process differ in. Artifacts fit them all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    /// Bytes of a guest's stack.
+    stack: usize,
+    /// Memories can start from a [`Snapshot`](crate::Snapshot).
+    snapshots: bool,
 }
 
 type LoadedModules = Arc<Mutex<HashMap<[u8; 32], Loaded>>>;
@@ -41,29 +53,40 @@ struct Loaded {
 
 impl Engine {
     pub fn new() -> Result<Engine, Error> {
-        let family = Arc::new(Family::default());
-        Engine::of(&family, Limits::default().stack)
+        Engine::of(
+            &Arc::default(),
+            Kind {
+                stack: Limits::default().stack,
+                snapshots: false,
+            },
+        )
     }
 
-    /// The engine of the same process whose guests have a stack of so many bytes.
-    pub fn with_stack(&self, stack: usize) -> Result<Engine, Error> {
-        Engine::of(&self.family, stack)
+    /// The engine of the same process whose guests have a stack of so many bytes, and whose instances can be
+    /// started from snapshots if so wanted.
+    pub fn variant(&self, stack: usize, snapshots: bool) -> Result<Engine, Error> {
+        Engine::of(&self.family, Kind { stack, snapshots })
     }
 
-    fn of(family: &Arc<Family>, stack: usize) -> Result<Engine, Error> {
+    fn of(family: &Arc<Family>, kind: Kind) -> Result<Engine, Error> {
         let mut engines = family
             .engines
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let known = engines.iter().find(|(size, ..)| *size == stack);
+        let known = engines.iter().find(|(other, ..)| *other == kind);
         let (inner, loaded) = match known {
             Some((_, inner, loaded)) => (inner.clone(), loaded.clone()),
             None => {
-                let inner = wasmtime::Engine::new(config().max_wasm_stack(stack))
-                    .map_err(|e| Error::Engine(one_line(&e)))?;
+                let mut config = config();
+                config.max_wasm_stack(kind.stack);
+                if kind.snapshots {
+                    config.with_host_memory(Arc::new(Memories));
+                }
+                let inner =
+                    wasmtime::Engine::new(&config).map_err(|e| Error::Engine(one_line(&e)))?;
                 family.clock.add(&inner);
                 let loaded = LoadedModules::default();
-                engines.push((stack, inner.clone(), loaded.clone()));
+                engines.push((kind, inner.clone(), loaded.clone()));
                 (inner, loaded)
             }
         };
@@ -100,14 +123,35 @@ impl Engine {
         if let Some(artifact) = Artifact::find(&sha256) {
             return Ok(artifact);
         }
+        let binary = self.valid(bytes)?;
+        self.compile_binary(sha256, &binary)
+    }
+
+    /// The same for a module whose instances are to be started from snapshots.
+    pub fn compile_for_snapshots(&self, bytes: &[u8]) -> Result<(Artifact, Initial), Error> {
+        let rewritten = rewrite(&self.valid(bytes)?)?;
+        let initial = Initial {
+            data: rewritten.data.into(),
+        };
+        let sha256 = sha256(&rewritten.binary);
+        let artifact = match Artifact::find(&sha256) {
+            Some(artifact) => artifact,
+            None => self.compile_binary(sha256, &rewritten.binary)?,
+        };
+        Ok((artifact, initial))
+    }
+
+    /// The binary format of a module that is valid.
+    fn valid<'a>(&self, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, Error> {
         let binary = binary(bytes)?;
         // Apart from compiling, so that a broken module is told from a failing compiler.
         Module::validate(&self.inner, &binary).map_err(|e| invalid(&e, &binary))?;
-        let code = self
-            .inner
-            .precompile_module(&binary)
-            .map_err(|e| Error::Compile(one_line(&e)))?;
-        Artifact::store(sha256, &code)
+        Ok(binary)
+    }
+
+    fn compile_binary(&self, sha256: [u8; 32], binary: &[u8]) -> Result<Artifact, Error> {
+        let code = self.inner.precompile_module(binary);
+        Artifact::store(sha256, &code.map_err(|e| Error::Compile(one_line(&e)))?)
     }
 
     /// The artifact's module in this process; maps it at the first call only.

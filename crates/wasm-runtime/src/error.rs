@@ -19,6 +19,8 @@ pub enum Error {
     Compile(String),
     /// The compiled code cannot be stored or mapped.
     Artifact(String),
+    /// Instances cannot be started from a snapshot.
+    Snapshot(String),
     /// The runtime cannot be set up on this machine.
     Engine(String),
 }
@@ -38,6 +40,9 @@ impl fmt::Display for Error {
             }
             Error::Compile(reason) => write!(f, "compilation failed: {reason}"),
             Error::Artifact(reason) => write!(f, "compiled code cannot be mapped: {reason}"),
+            Error::Snapshot(reason) => {
+                write!(f, "cannot have an instance for each request: {reason}")
+            }
             Error::Engine(reason) => write!(f, "WebAssembly runtime cannot start: {reason}"),
         }
     }

@@ -10,6 +10,9 @@ mod engine;
 mod error;
 mod guard;
 mod limits;
+mod memory;
+mod rewrite;
+mod snapshot;
 mod ticker;
 mod trap;
 
@@ -18,6 +21,7 @@ pub use engine::Engine;
 pub use error::{Error, one_line};
 pub use guard::Guard;
 pub use limits::Limits;
+pub use snapshot::{Initial, Snapshot};
 pub use ticker::Ticker;
 pub use trap::trap_reason;
 /// The runtime itself, for whoever defines host functions.

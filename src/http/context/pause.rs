@@ -40,7 +40,8 @@ impl Context {
             None => piece.own().map(|()| *waiting = Some((piece, end))),
         };
         drop(waiting);
-        kept.map_err(|_| self.io_failure())
+        kept.map_err(|_| self.io_failure())?;
+        self.check_held(direction, index, 0)
     }
 
     /// Waits as much before the paused filter as may?
@@ -79,15 +80,6 @@ impl Context {
                 filter.response.held.get() == Some(true)
                     || waiting.as_ref().is_some_and(|(_, end)| *end)
             })
-    }
-
-    /// Forgets what filters hold of the response's body.
-    pub fn drop_response_body(&self) {
-        for filter in self.filters() {
-            filter.response.held.set(None);
-            filter.response.body.take();
-            filter.response.waiting.take();
-        }
     }
 
     /// A pause may end now; a callback that is still running is seen to when it returns.
@@ -131,10 +123,7 @@ impl Context {
             return false;
         };
         self.timed_out.set(true);
-        let name = self
-            .filters()
-            .get(index)
-            .map_or("", |filter| filter.vm.name());
+        let name = self.filters().get(index).map_or("", |filter| filter.name());
         request.log().write(
             Level::Error,
             format_args!(
@@ -181,10 +170,15 @@ impl Context {
     pub fn watch_instances(self: &Rc<Self>) {
         if !self.watching.replace(true) {
             let waiter: Rc<dyn Waiter> = self.clone();
-            for (index, filter) in self.filters().iter().enumerate() {
-                let watched = |earlier: &Filter| earlier.vm.is(&filter.vm);
-                if !self.filters()[..index].iter().any(watched) {
-                    filter.vm.watch(Rc::downgrade(&waiter));
+            let all = self.filters();
+            for (index, vm) in all
+                .iter()
+                .enumerate()
+                .filter_map(|(i, f)| Some((i, f.vm()?)))
+            {
+                let watched = |earlier: &Filter| earlier.vm().is_some_and(|e| e.is(vm));
+                if !all[..index].iter().any(watched) {
+                    vm.watch(Rc::downgrade(&waiter));
                 }
             }
         }
@@ -193,10 +187,9 @@ impl Context {
 
 impl Waiter for Context {
     fn instance_failed(&self) {
-        // A request that goes on finds out by its next callback.
+        // A request that goes on finds out by its next callback; of one that is running now, its caller.
         let paused = self.request_is_paused() || self.response_is_paused();
-        if self.request().is_some() && paused {
-            self.failed.set(true);
+        if self.request().is_some() && paused && !self.running.get() && self.skip_dead() {
             self.wake.post(self);
         }
     }

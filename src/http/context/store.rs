@@ -33,8 +33,7 @@ unsafe extern "C" fn release(data: *mut c_void) {
         if context.request.take().is_some() {
             context.wake.cancel();
             for filter in context.filters() {
-                // Nothing can be logged for the request any more.
-                let _ = filter.vm.call(|vm| vm.finish(filter.id, false));
+                filter.finish_without_log();
             }
         }
     });

@@ -1,5 +1,7 @@
 //! The request header map: `r->headers_in` and the request line.
 
+use std::cell::Cell;
+use std::ffi::c_void;
 use std::mem::offset_of;
 
 use ngx::ffi::{
@@ -70,49 +72,48 @@ fn pseudo(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool {
     true
 }
 
+/// Where the lines of a request are once a filter has changed them: memory that nothing else has lines
+/// in.
+pub struct Own(Cell<*const c_void>);
+
+impl Default for Own {
+    fn default() -> Own {
+        Own(Cell::new(std::ptr::null()))
+    }
+}
+
 /// Appends a line; a pseudo-header and `host` are set.
-pub fn add(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status> {
+pub fn add(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<(), Status> {
     if is_request_line(name) {
-        return set_request_line(request, name, value);
+        return set_request_line(request, own, name, value);
     }
     check_line(name, value)?;
-    let mut lines = Lines::of(request);
-    lines.push(request, name, value)?;
-    lines.store(request)
+    append(request, own, name, value)
 }
 
 /// Leaves one line of this name, with this value.
-pub fn replace(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status> {
+pub fn replace(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<(), Status> {
     if is_request_line(name) {
-        return set_request_line(request, name, value);
+        return set_request_line(request, own, name, value);
     }
     check_line(name, value)?;
-    let mut lines = Lines::of(request);
-    lines.remove_from(name, 1);
-    match lines.find(name) {
-        Some(line) => {
-            // SAFETY: the pool is the live request's.
-            line.value = unsafe { pool::copy(request.pool(), value) }.ok_or(NO_MEMORY)?;
-        }
-        None => lines.push(request, name, value)?,
-    }
-    lines.store(request)
+    set(request, own, name, name, value)
 }
 
 /// Drops all lines of this name. Pseudo-headers cannot be missing, and stay.
-pub fn remove(request: Request, name: &[u8]) -> Result<(), Status> {
+pub fn remove(request: Request, own: &Own, name: &[u8]) -> Result<(), Status> {
     if name.first() == Some(&b':') {
         return Ok(());
     }
     let mut lines = Lines::of(request);
     match lines.remove_from(name, 0) {
-        true => lines.store(request),
+        true => lines.store(request, own),
         false => Ok(()),
     }
 }
 
 /// Replaces the whole map; pseudo-headers that are not among the pairs keep their values.
-pub fn set_pairs(request: Request, pairs: &[(&[u8], &[u8])]) -> Result<(), Status> {
+pub fn set_pairs(request: Request, own: &Own, pairs: &[(&[u8], &[u8])]) -> Result<(), Status> {
     for (name, value) in pairs {
         match is_request_line(name) {
             true => check_request_line(name, value)?,
@@ -126,31 +127,31 @@ pub fn set_pairs(request: Request, pairs: &[(&[u8], &[u8])]) -> Result<(), Statu
         .filter(|(name, _)| is_request_line(name))
         .partition(|(name, _)| name.eq_ignore_ascii_case(b":path"));
     for (name, value) in target {
-        set_request_line(request, name, value)?;
+        set_request_line(request, own, name, value)?;
     }
     let mut lines = Lines::of(request);
     lines.0.retain(|line| is_named(line, b"host"));
     for (name, value) in pairs.iter().filter(|(name, _)| !is_request_line(name)) {
         lines.push(request, name, value)?;
     }
-    lines.store(request)?;
+    lines.store(request, own)?;
     for (name, value) in others {
-        set_request_line(request, name, value)?;
+        set_request_line(request, own, name, value)?;
     }
     Ok(())
 }
 
 /// Sets the body's length, after a filter has changed the body or the `content-length` line, so
 /// that what is proxied is framed right.
-pub fn set_body_length(request: Request, length: u64) -> Result<(), Status> {
+pub fn set_body_length(request: Request, own: &Own, length: u64) -> Result<(), Status> {
     let text = length.to_string();
-    replace(request, b"content-length", text.as_bytes())?;
+    replace(request, own, b"content-length", text.as_bytes())?;
     // SAFETY: the request is live; the body is complete, so no chunk is left to decode.
     unsafe {
         (*request.as_ptr()).headers_in.content_length_n = length as _;
         (*request.as_ptr()).headers_in.set_chunked(0);
     }
-    remove(request, b"transfer-encoding")
+    remove(request, own, b"transfer-encoding")
 }
 
 fn is_request_line(name: &[u8]) -> bool {
@@ -181,10 +182,10 @@ fn is_method(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().all(allowed)
 }
 
-fn set_request_line(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status> {
+fn set_request_line(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<(), Status> {
     check_request_line(name, value)?;
     match name.to_ascii_lowercase().as_slice() {
-        b":authority" | b"host" => set_authority(request, value),
+        b":authority" | b"host" => set_authority(request, own, value),
         b":path" => match uri::set_target(request, value) {
             true => Ok(()),
             false => Err(Status::BadArgument),
@@ -199,17 +200,8 @@ fn set_request_line(request: Request, name: &[u8], value: &[u8]) -> Result<(), S
 
 /// Sets the Host line and `$host` (which has neither port nor upper case); the server block that
 /// was chosen by the old one stays.
-fn set_authority(request: Request, value: &[u8]) -> Result<(), Status> {
-    let mut lines = Lines::of(request);
-    lines.remove_from(b"host", 1);
-    match lines.find(b"host") {
-        Some(line) => {
-            // SAFETY: the pool is the live request's.
-            line.value = unsafe { pool::copy(request.pool(), value) }.ok_or(NO_MEMORY)?;
-        }
-        None => lines.push(request, b"Host", value)?,
-    }
-    lines.store(request)?;
+fn set_authority(request: Request, own: &Own, value: &[u8]) -> Result<(), Status> {
+    set(request, own, b"host", b"Host", value)?;
     let end = match value.iter().rposition(|&b| b == b':') {
         Some(colon) if !value[colon..].contains(&b']') => colon,
         _ => value.len(),
@@ -267,8 +259,60 @@ fn is_named(line: &ngx_table_elt_t, name: &[u8]) -> bool {
     line.key.as_bytes().eq_ignore_ascii_case(name)
 }
 
-/// The lines, to be changed and stored as a new list. A changed list is always a new one: nginx
-/// passes over no switched-off line when it proxies, and a subrequest shares its parent's lines.
+/// Leaves one line of this name; `new` is how the name is written if there was none.
+fn set(request: Request, own: &Own, name: &[u8], new: &[u8], value: &[u8]) -> Result<(), Status> {
+    // SAFETY: the list is the live request's.
+    let any = unsafe { table::iter(list(request)).any(|line| is_named(&*line, name)) };
+    if !any {
+        return append(request, own, new, value);
+    }
+    let mut lines = Lines::of(request);
+    lines.remove_from(name, 1);
+    if let Some(line) = lines.find(name) {
+        // SAFETY: the pool is the live request's.
+        line.value = unsafe { pool::copy(request.pool(), value) }.ok_or(NO_MEMORY)?;
+    }
+    lines.store(request, own)
+}
+
+/// Adds a line behind the others: where they are, if nobody else has lines there.
+fn append(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<(), Status> {
+    // SAFETY: the list is the live request's, and its one part has room for one more; a subrequest
+    // that shares the lines counts its own.
+    unsafe {
+        let list = list(request);
+        let part = &raw mut (*list).part;
+        let alone = (*part).elts.cast_const() == own.0.get() && (*part).next.is_null();
+        if alone && (*part).nelts < (*list).nalloc {
+            let line = table::make(request.pool(), name, value).ok_or(NO_MEMORY)?;
+            let place = (*part).elts.cast::<ngx_table_elt_t>().add((*part).nelts);
+            place.write(line);
+            (*part).nelts += 1;
+            let headers = &raw mut (*request.as_ptr()).headers_in;
+            point(request, headers, place);
+            forget_user(headers);
+            return Ok(());
+        }
+    }
+    let mut lines = Lines::of(request);
+    lines.push(request, name, value)?;
+    lines.store(request, own)
+}
+
+/// Has nginx decode the Authorization line again when it is asked for.
+///
+/// # Safety
+/// `headers` is the live request's.
+unsafe fn forget_user(headers: *mut ngx_http_headers_in_t) {
+    // SAFETY: by the contract.
+    unsafe {
+        (*headers).user = ngx_str_t::empty();
+        (*headers).passwd = ngx_str_t::empty();
+    }
+}
+
+/// The lines, to be changed and stored as a new list. A list that is changed, other than by adding to
+/// it, is always a new one: nginx passes over no switched-off line when it proxies, and a subrequest shares its parent's lines.
 struct Lines(Vec<ngx_table_elt_t>);
 
 impl Lines {
@@ -301,12 +345,13 @@ impl Lines {
     }
 
     /// Makes these the request's lines, and points nginx's fields for known headers at them.
-    fn store(self, request: Request) -> Result<(), Status> {
+    fn store(self, request: Request, own: &Own) -> Result<(), Status> {
         // SAFETY: the list and the pool are the live request's; the fields are renewed below.
         unsafe {
             if !table::rebuild(list(request), request.pool(), &self.0) {
                 return Err(NO_MEMORY);
             }
+            own.0.set((*list(request)).part.elts);
             let headers = &raw mut (*request.as_ptr()).headers_in;
             for (_, offset) in KNOWN {
                 *field(headers, *offset) = std::ptr::null_mut();
@@ -316,9 +361,7 @@ impl Lines {
             for line in table::iter(list(request)) {
                 point(request, headers, line);
             }
-            // Decoded again from the new Authorization line when it is asked for.
-            (*headers).user = ngx_str_t::empty();
-            (*headers).passwd = ngx_str_t::empty();
+            forget_user(headers);
         }
         Ok(())
     }

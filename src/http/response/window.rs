@@ -2,7 +2,7 @@
 
 use super::{WINDOW, set_buffered};
 use crate::http::body::Body;
-use crate::http::context::Context;
+use crate::http::context::{Context, Direction};
 use crate::nginx::buf;
 use crate::nginx::request::Request;
 
@@ -132,5 +132,5 @@ pub fn drop_queue(context: &Context, request: Request) {
             buf::consume(buf);
         }
     }
-    context.drop_response_body();
+    context.drop_body(Direction::Response);
 }

@@ -46,9 +46,10 @@ const MAX_DECLARED: usize = 1024;
 const MAX_NAME: usize = 1024;
 
 /// What `declare_property` has declared in a VM, per root context.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Declared(Vec<Declaration>);
 
+#[derive(Clone)]
 struct Declaration {
     root: ContextId,
     name: Vec<u8>,

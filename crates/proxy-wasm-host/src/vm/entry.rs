@@ -1,16 +1,32 @@
 //! Every entry into the guest.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use wasm_runtime::wasmtime::{Error, Instance, Store, TypedFunc, WasmParams, WasmResults};
 use wasm_runtime::{Guard, trap_reason};
 
-use super::{ContextId, Vm};
+use super::{ContextId, Vm, VmConfig};
 use crate::context::Phase;
 use crate::error::CallError;
 use crate::exports::{Exports, function};
+use crate::program::Program;
 use crate::state::{Current, State};
 use crate::traits::Proxy;
+
+/// A store for an instance, with its limits.
+pub(super) fn store<P: Proxy>(
+    runtime: &wasm_runtime::Engine,
+    program: &Program,
+    proxy: P,
+    config: Rc<VmConfig>,
+) -> Store<State<P>> {
+    let guard = Guard::new(runtime, config.limits);
+    let state = State::new(proxy, program.abi(), config, guard);
+    let mut store = Store::new(runtime.wasmtime(), state);
+    Guard::attach(&mut store, State::guard);
+    store
+}
 
 /// Runs the entry points: `_initialize`, else `_start`; then `main` where it is exported, unless `_start`
 /// has run it.

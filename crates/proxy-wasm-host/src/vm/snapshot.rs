@@ -1,0 +1,82 @@
+//! VMs that start with the state of another one.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use wasm_runtime::wasmtime::InstancePre;
+
+use super::entry::{self, Guest, reason};
+use super::{Vm, VmConfig};
+use crate::context::{Contexts, Roots};
+use crate::engine::Engine;
+use crate::error::{LoadError, StartError};
+use crate::exports::Places;
+use crate::foreign::Declared;
+use crate::program::Program;
+use crate::state::State;
+use crate::traits::Proxy;
+
+/// The state of a VM: the guest's memory and globals, its root contexts, and what they have declared.
+///
+/// What the VM has going with the rest of the world, its calls, ticks and queues, is its own.
+pub struct Snapshot<P: Proxy> {
+    state: wasm_runtime::Snapshot,
+    instance_pre: InstancePre<State<P>>,
+    runtime: wasm_runtime::Engine,
+    program: Program,
+    places: Places,
+    config: Rc<VmConfig>,
+    roots: Roots,
+    declared: Declared,
+    started: Instant,
+}
+
+impl<P: Proxy> Vm<P> {
+    /// Takes the state of a VM whose program was [compiled for it](Program::compile_for_snapshots). `engine` is the one
+    /// that it was started with.
+    pub fn snapshot(&mut self, engine: &Engine) -> Result<Snapshot<P>, StartError> {
+        self.guest.check()?;
+        let program = self.program.clone();
+        let store = &mut self.guest.store;
+        let runtime = engine.runtime_of(&program, &store.data().config.limits)?;
+        let instance_pre = engine.link(&runtime, &program)?;
+        let module = instance_pre.module();
+        let state =
+            wasm_runtime::Snapshot::take(store, &self.instance, module).map_err(LoadError::from)?;
+        let places = Places::of(module);
+        let data = store.data();
+        Ok(Snapshot {
+            state,
+            places,
+            config: data.config.clone(),
+            roots: data.contexts.roots(),
+            declared: data.declared.clone(),
+            started: data.started,
+            instance_pre,
+            runtime,
+            program,
+        })
+    }
+}
+
+impl<P: Proxy> Snapshot<P> {
+    /// Makes a VM with this state. No code of the guest's runs.
+    pub fn start(&self, proxy: P) -> Result<Vm<P>, StartError> {
+        let mut store = entry::store(&self.runtime, &self.program, proxy, self.config.clone());
+        let state = store.data_mut();
+        state.contexts = Contexts::of_roots(&self.roots);
+        state.declared = self.declared.clone();
+        state.started = self.started;
+        let instance = self
+            .state
+            .instantiate(&self.instance_pre, &mut store)
+            .map_err(|error| StartError::Instantiate(reason(store.data(), &error)))?;
+        store.data_mut().memory = instance.get_memory(&mut store, "memory");
+        Ok(Vm {
+            exports: self.places.exports(&mut store, &instance),
+            guest: Guest::new(store),
+            instance,
+            program: self.program.clone(),
+        })
+    }
+}

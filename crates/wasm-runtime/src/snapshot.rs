@@ -1,0 +1,77 @@
+//! The state of an instance, for others to start with.
+
+use std::sync::Arc;
+
+use wasmtime::{Extern, Instance, InstancePre, Module, ModuleExport, Result, Store, Trap, Val};
+
+use crate::error::Error;
+use crate::memory::{Image, with_image};
+use crate::rewrite::{PREFIX, START, Segment};
+
+/// What a module that was rewritten for snapshots does when an instance starts.
+#[derive(Clone)]
+pub struct Initial {
+    pub(crate) data: Arc<[Segment]>,
+}
+
+impl Initial {
+    /// What the instance that a snapshot is taken of does first: its data is written, and its start function runs.
+    pub fn start<T: 'static>(&self, store: &mut Store<T>, instance: &Instance) -> Result<()> {
+        if let Some(memory) = instance.get_memory(&mut *store, "memory") {
+            for segment in self.data.iter() {
+                memory
+                    .write(&mut *store, segment.address as usize, &segment.bytes)
+                    .map_err(|_| Trap::MemoryOutOfBounds)?;
+            }
+        }
+        match instance.get_func(&mut *store, START) {
+            Some(start) => start.typed::<(), ()>(&*store)?.call(store, ()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The state of an instance: its memory and its globals.
+pub struct Snapshot {
+    image: Arc<Image>,
+    globals: Vec<(ModuleExport, Val)>,
+}
+
+impl Snapshot {
+    /// Takes the state of an instance of a rewritten module.
+    pub fn take<T>(
+        store: &mut Store<T>,
+        instance: &Instance,
+        module: &Module,
+    ) -> Result<Snapshot, Error> {
+        let memory = instance.get_memory(&mut *store, "memory");
+        let memory = memory.map_or(&[][..], |memory| memory.data(&*store));
+        let image = Image::new(memory).map_err(Error::Snapshot)?;
+        let mut globals = Vec::new();
+        for export in module.exports().filter(|e| e.name().starts_with(PREFIX)) {
+            let index = module.get_export_index(export.name());
+            if let Some(index) = index
+                && let Some(Extern::Global(global)) =
+                    instance.get_module_export(&mut *store, &index)
+            {
+                globals.push((index, global.get(&mut *store)));
+            }
+        }
+        Ok(Snapshot { image, globals })
+    }
+
+    /// Makes an instance of the same module with this state, without running any of its code.
+    pub fn instantiate<T: 'static>(
+        &self,
+        pre: &InstancePre<T>,
+        store: &mut Store<T>,
+    ) -> Result<Instance> {
+        let instance = with_image(&self.image, || pre.instantiate(&mut *store))?;
+        for (index, value) in &self.globals {
+            if let Some(Extern::Global(global)) = instance.get_module_export(&mut *store, index) {
+                global.set(&mut *store, *value)?;
+            }
+        }
+        Ok(instance)
+    }
+}

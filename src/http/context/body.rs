@@ -1,0 +1,133 @@
+//! Bodies through the filters, piece by piece.
+
+use std::rc::Rc;
+
+use super::{Context, Direction, Filter, Stop};
+use crate::conf::LocConf;
+use crate::http::body::Body;
+use crate::nginx::log::Level;
+use crate::nginx::request::Request;
+
+impl Context {
+    /// Passes a piece of a body through the filters from `place` on, as far as they may see it.
+    /// `None`: a filter holds it.
+    pub fn pass_body(
+        self: &Rc<Self>,
+        direction: Direction,
+        mut place: usize,
+        mut piece: Body,
+        end: bool,
+    ) -> Result<Option<Body>, Stop> {
+        while place < self.limit(direction) {
+            let index = self.index(direction, place);
+            place += 1;
+            let callbacks = self.chain.callbacks[index];
+            let wanted = match direction {
+                Direction::Request => callbacks.request_body(),
+                Direction::Response => callbacks.response_body(),
+            };
+            if !wanted {
+                continue;
+            }
+            let half = self.filters()[index].half(direction);
+            if half.held.take().is_some()
+                && let Some(mut held) = half.body.take()
+            {
+                held.append(piece).map_err(|_| self.io_failure())?;
+                piece = held;
+            }
+            let size = piece.len();
+            half.body.replace(Some(piece));
+            let go_on = self.callback(direction, index, |vm, id| match direction {
+                Direction::Request => vm.on_request_body(id, size, end),
+                Direction::Response => vm.on_response_body(id, size, end),
+            });
+            piece = half.body.take().unwrap_or_default();
+            if !go_on? {
+                self.hold(direction, index, piece, end)?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(piece))
+    }
+
+    /// Keeps a piece that a filter holds back, in a file if it is large.
+    fn hold(
+        self: &Rc<Self>,
+        direction: Direction,
+        index: usize,
+        mut piece: Body,
+        end: bool,
+    ) -> Result<(), Stop> {
+        let half = self.filters()[index].half(direction);
+        self.check_held(direction, index, piece.len())?;
+        let request = self.request().ok_or(Stop::Failed)?;
+        if !piece.is_spooled() && self.nothing_is_spooled(direction) {
+            half.spool.rewind();
+        }
+        piece
+            .own()
+            .and_then(|()| piece.spool(|bytes| half.spool.write(request, bytes)))
+            .map_err(|_| self.io_failure())?;
+        half.body.replace(Some(piece));
+        half.held.set(Some(end));
+        self.watch_instances();
+        Ok(())
+    }
+
+    /// Is there nothing on its way that may lie in a filter's temporary file?
+    fn nothing_is_spooled(&self, direction: Direction) -> bool {
+        let holds_none = |filter: &Filter| {
+            let half = filter.half(direction);
+            half.held.get().is_none() && half.waiting.borrow().is_none()
+        };
+        // What was rewritten of a request's body is a copy.
+        let sent = direction == Direction::Request || self.response.is_sent();
+        sent && self.filters().iter().all(holds_none)
+    }
+
+    /// Have filters written more of the response to temporary files than they may hold back?
+    pub fn files_are_full(&self, request: Request) -> bool {
+        let files = self.filters().iter().map(|f| f.response.spool.len());
+        files.sum::<u64>() > LocConf::of(request).buffer_size().body as u64
+    }
+
+    /// A piece that a filter held back and now lets go, with the place behind that filter and
+    /// whether it ends the body.
+    pub fn released(&self, direction: Direction) -> Option<(usize, Body, bool)> {
+        for place in 0..self.count(direction) {
+            let filter = &self.filters()[self.index(direction, place)];
+            let half = filter.half(direction);
+            if let Some(end) = half.held.get()
+                && filter.goes_on(direction)
+            {
+                half.held.set(None);
+                return Some((place + 1, half.body.take().unwrap_or_default(), end));
+            }
+        }
+        None
+    }
+
+    /// Forgets what filters hold of a body.
+    pub fn drop_body(&self, direction: Direction) {
+        for filter in self.filters() {
+            let half = filter.half(direction);
+            half.held.set(None);
+            half.body.take();
+            half.waiting.take();
+        }
+    }
+
+    /// Notes that a file of nginx's could not be read.
+    pub fn io_failure(&self) -> Stop {
+        if let Some(request) = self.request() {
+            let error = std::io::Error::last_os_error();
+            request.log().write(
+                Level::Crit,
+                format_args!("[wasm] cannot read or buffer a body: {error}"),
+            );
+        }
+        self.failed.set(true);
+        Stop::Failed
+    }
+}

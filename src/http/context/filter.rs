@@ -1,0 +1,161 @@
+//! A filter of the chain in one request, and what becomes of the request when it fails.
+
+use std::cell::{Cell, RefCell};
+
+use proxy_wasm_host::{CallError, ContextId};
+
+use super::{Context, Direction};
+use crate::conf::OnFailure;
+use crate::http::body::Body;
+use crate::http::spool::Spool;
+use crate::nginx::log::Level;
+use crate::nginx::request::Request;
+use crate::worker::SharedVm;
+
+/// One filter of the chain in this request.
+pub struct Filter {
+    /// `None`: there was none to be had, and the request goes on without it.
+    instance: Option<(SharedVm, ContextId)>,
+    /// It has failed, and the request goes on without it.
+    skipped: Cell<bool>,
+    pub request: Half,
+    pub response: Half,
+}
+
+/// A filter's state in one direction.
+#[derive(Default)]
+pub struct Half {
+    /// The piece that its body callback sees, or that it holds back.
+    pub body: RefCell<Option<Body>>,
+    /// Held back by `Pause`; the value says whether the held piece ends the body.
+    pub held: Cell<Option<bool>>,
+    /// What has passed the filters before this one while its header callback, or one behind it,
+    /// is still to be made; the value says whether it ends the body.
+    pub waiting: RefCell<Option<(Body, bool)>>,
+    /// `continue_stream` was called.
+    pub resume: Cell<bool>,
+    /// Where a large piece is held.
+    pub spool: Spool,
+}
+
+impl Filter {
+    pub fn new(instance: Option<(SharedVm, ContextId)>) -> Filter {
+        Filter {
+            skipped: Cell::new(instance.is_none()),
+            instance,
+            request: Half::default(),
+            response: Half::default(),
+        }
+    }
+
+    pub fn half(&self, direction: Direction) -> &Half {
+        match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        }
+    }
+
+    /// Where its callbacks are made; `None`: it is skipped.
+    pub fn instance(&self) -> Option<(&SharedVm, ContextId)> {
+        match (&self.instance, self.skipped.get()) {
+            (Some((vm, id)), false) => Some((vm, *id)),
+            _ => None,
+        }
+    }
+
+    /// Its instance, be it that the filter is skipped.
+    pub fn vm(&self) -> Option<&SharedVm> {
+        self.instance.as_ref().map(|(vm, _)| vm)
+    }
+
+    /// The module's name in the configuration.
+    pub fn name(&self) -> &str {
+        self.vm().map_or("", SharedVm::name)
+    }
+
+    /// May what it has paused go on? A filter that is skipped holds nothing.
+    pub fn may_go_on(&self, direction: Direction) -> bool {
+        self.skipped.get() || self.half(direction).resume.get()
+    }
+
+    /// As [`Filter::may_go_on`]; the next pause has to be ended anew.
+    pub fn goes_on(&self, direction: Direction) -> bool {
+        let may = self.may_go_on(direction);
+        self.half(direction).resume.set(false);
+        may
+    }
+
+    /// Makes the last callbacks: done, log, delete.
+    pub fn finish(&self, failed: impl FnOnce(&SharedVm, &CallError)) {
+        if let Some((vm, id)) = &self.instance
+            && let Err(error) = vm.call(|vm| vm.finish(*id, true))
+        {
+            failed(vm, &error);
+        }
+    }
+
+    /// Makes the last callbacks but that of the log, which needs the request.
+    pub fn finish_without_log(&self) {
+        if let Some((vm, id)) = &self.instance {
+            // Nothing can be logged for the request any more.
+            let _ = vm.call(|vm| vm.finish(*id, false));
+        }
+    }
+}
+
+impl Context {
+    /// A callback of this filter has failed.
+    pub fn filter_failed(&self, index: usize, error: &CallError) {
+        let Some(filter) = self.filters().get(index) else {
+            return;
+        };
+        if let (Some(request), Some(vm)) = (self.request(), filter.vm()) {
+            report(request, vm, error, self.chain.on_failure[index]);
+        }
+        self.give_up(index);
+        if !self.failed.get() && self.skip_dead() {
+            self.wake_if_paused();
+        }
+    }
+
+    /// The request goes on without this filter, or not at all.
+    fn give_up(&self, index: usize) {
+        match self.chain.on_failure[index] {
+            OnFailure::Open => self.filters()[index].skipped.set(true),
+            OnFailure::Closed => self.failed.set(true),
+        }
+    }
+
+    /// Gives up the filters whose instances have failed; were there any?
+    pub fn skip_dead(&self) -> bool {
+        let mut any = false;
+        for (index, filter) in self.filters().iter().enumerate() {
+            if let (Some(request), Some((vm, _))) = (self.request(), filter.instance())
+                && !vm.is_alive()
+            {
+                report(
+                    request,
+                    vm,
+                    &CallError::Poisoned,
+                    self.chain.on_failure[index],
+                );
+                self.give_up(index);
+                any = true;
+            }
+        }
+        any
+    }
+}
+
+/// One line about a failed callback. That an earlier one has failed, for which there is a line already,
+/// is worth one where it costs the request.
+pub fn report(request: Request, vm: &SharedVm, error: &CallError, policy: OnFailure) {
+    let trapped = matches!(error, CallError::Trap { .. });
+    let level = match trapped || policy == OnFailure::Closed {
+        true => Level::Error,
+        false => Level::Info,
+    };
+    request
+        .log()
+        .write(level, format_args!("[wasm] {}: {error}", vm.name()));
+}
