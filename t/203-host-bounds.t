@@ -14,7 +14,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: requests of calls, with their bodies: 256m for an instance; what has ended does not count
+=== TEST 1: requests of calls, with their bodies: 256m for a module in a worker; what has ended does not count
 It answers with how many of nine calls with bodies of 32m it could make.
 --- http_config
     wasm_module m ../html/m.wat;

@@ -37,7 +37,7 @@ use call::{CallConf, CallDirectives};
 
 use crate::http::chain::{Chain, Phase};
 use crate::metrics::Host;
-use crate::net::{Channels, Top};
+use crate::net::{Budget, Channels, Top};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool};
@@ -77,6 +77,8 @@ pub struct ModuleConf {
     pub program: Program,
     pub vm: VmConfig,
     pub limits: InstanceLimits,
+    /// What the calls of this process's guests hold.
+    pub calls: Budget,
     /// What this process's guests write to the log.
     pub log_rate: OnceCell<Rc<LogRate>>,
     pub on_failure: OnFailure,

@@ -14,6 +14,9 @@ use super::{causes, text};
 use crate::shm::metric_values::observe;
 use crate::shm::metrics::{Key, Kind, MetricId, Owner, Refused};
 
+/// Histograms by their callbacks.
+type Phases = Vec<(&'static str, Option<MetricId>)>;
+
 /// The metrics of one instance.
 pub struct ModuleMetrics {
     host: Rc<Host>,
@@ -26,7 +29,7 @@ pub struct ModuleMetrics {
     /// Bytes that it counts with.
     bytes: Cell<u64>,
     /// The histograms of its callbacks, found at their first call.
-    phases: Rc<RefCell<Vec<(&'static str, Option<MetricId>)>>>,
+    phases: Rc<RefCell<Phases>>,
 }
 
 impl ModuleMetrics {

@@ -1,15 +1,18 @@
-//! How many bytes the calls of an instance may hold in the host.
+//! How many bytes the calls of a module's guests may hold in a worker.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use proxy_wasm_host::Pairs;
 
-/// Most bytes of the bodies and messages of one instance's calls that wait to be sent, or to be
-/// told, together.
+/// Most bytes of the calls of one module's instances in a worker: what is to be sent and to be told,
+/// and [`CALL`] for each.
 pub const MOST: usize = 256 << 20;
 
-/// What the calls of an instance hold. Clone = refcount.
+/// Bytes that a call takes besides what is in it, roughly: its task and its connection's buffers.
+pub const CALL: usize = 8 << 10;
+
+/// What the calls of a module hold. Clone = refcount.
 #[derive(Clone, Default)]
 pub struct Budget(Rc<Cell<usize>>);
 

@@ -34,7 +34,7 @@ struct Inner {
     module: Rc<str>,
     channels: Channels,
     deliver: Box<dyn Fn(CallId, Event)>,
-    /// What they hold together.
+    /// What they hold, together with those of the module's other instances.
     budget: Budget,
     live: RefCell<HashMap<CallId, Live>>,
 }
@@ -79,17 +79,19 @@ impl Live {
 
 impl Calls {
     /// `deliver` gets what is to be told, from nginx's event loop: never while a guest runs.
-    /// `channels`: the connections of gRPC calls, which instances may share.
+    /// `channels`: the connections of gRPC calls, which instances may share; so do those of a module the
+    /// budget.
     pub fn new(
         module: Rc<str>,
         channels: Channels,
+        budget: Budget,
         deliver: impl Fn(CallId, Event) + 'static,
     ) -> Calls {
         Calls(Rc::new(Inner {
             module,
             channels,
             deliver: Box::new(deliver),
-            budget: Budget::default(),
+            budget,
             live: RefCell::default(),
         }))
     }

@@ -24,7 +24,7 @@ use self::messages::{Broken, Messages};
 use self::status::Ending;
 use self::wire::Head;
 use super::body::Feed;
-use super::budget::{Budget, Share, pairs_len};
+use super::budget::{Budget, CALL, Share, pairs_len};
 use super::error::Error;
 use super::http::{pairs, response_pairs};
 use super::origin::Origin;
@@ -99,7 +99,7 @@ impl Call {
         {
             return Err(Status::BadArgument);
         }
-        let held = call.upstream.len() + call.message.map_or(0, <[u8]>::len);
+        let held = CALL + call.upstream.len() + call.message.map_or(0, <[u8]>::len);
         let share = budget.take(held + pairs_len(call.initial_metadata));
         let share = share.ok_or(Status::InternalFailure)?;
         let deadline = match call.message {

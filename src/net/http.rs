@@ -39,7 +39,7 @@ pub enum Failure {
     HeaderTooLarge,
     /// The body is larger than this limit, in bytes.
     TooLarge(usize),
-    /// The instance's calls hold as much as they may.
+    /// The module's calls hold as much as they may.
     NoRoom,
 }
 

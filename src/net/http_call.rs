@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use proxy_wasm_host::{CallResponse, HttpCall as Asked, Status};
 
-use super::budget::{Budget, Share, pairs_len};
+use super::budget::{Budget, CALL, Share, pairs_len};
 use super::connect::{Outcome, Want, connect};
 use super::error::{Error, Wait};
 use super::http::{Failure, exchange};
@@ -34,7 +34,7 @@ impl HttpCall {
     /// `Err(BadArgument)`: there is no such upstream, or it is no proper request (see
     /// [`Request::new`]). `Err(InternalFailure)`: the budget has no room.
     pub fn new(origin: &Origin, call: &Asked<'_>, budget: &Budget) -> Result<HttpCall, Status> {
-        let held = call.upstream.len() + call.body.len();
+        let held = CALL + call.upstream.len() + call.body.len();
         let held = held + pairs_len(call.headers) + pairs_len(call.trailers);
         Ok(HttpCall {
             _share: budget.take(held).ok_or(Status::InternalFailure)?,

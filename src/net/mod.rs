@@ -29,6 +29,7 @@ mod target;
 mod timer;
 pub mod tls;
 
+pub use budget::Budget;
 pub use calls::{Calls, Event};
 pub use executor::{Task, spawn};
 pub use grpc::channel::Channels;

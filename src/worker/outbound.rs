@@ -9,7 +9,7 @@ use super::proxy::Link;
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
 use crate::metrics::ModuleMetrics;
-use crate::net::{Calls, Channels, Event, Origin};
+use crate::net::{Budget, Calls, Channels, Event, Origin};
 use crate::nginx::log::Log;
 
 /// What an instance in a worker has for its calls; a check makes none.
@@ -29,9 +29,10 @@ impl Outbound {
         log: Log,
         link: Link,
         channels: Channels,
+        budget: Budget,
         metrics: Option<Rc<ModuleMetrics>>,
     ) -> Option<Outbound> {
-        let calls = Calls::new(module, channels, move |id, event| {
+        let calls = Calls::new(module, channels, budget, move |id, event| {
             if let Some(metrics) = &metrics {
                 match &event {
                     Event::Http(response) => metrics.http_call_ended(response),

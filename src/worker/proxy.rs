@@ -93,7 +93,8 @@ impl NginxProxy {
             Process::Check => None,
             Process::Worker => {
                 let (link, metrics) = (link.clone(), metrics.clone());
-                Outbound::new(conf, name.clone(), log, link, channels, metrics)
+                let budget = module_conf.calls.clone();
+                Outbound::new(conf, name.clone(), log, link, channels, budget, metrics)
             }
         };
         NginxProxy {
@@ -124,6 +125,7 @@ impl NginxProxy {
                 self.log,
                 link,
                 channels,
+                self.conf().modules[self.module].calls.clone(),
                 metrics,
             )
         });
