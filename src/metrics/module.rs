@@ -26,8 +26,11 @@ pub struct ModuleMetrics {
     /// Bytes that it counts with.
     bytes: Cell<u64>,
     /// The histograms of its callbacks, found at their first call.
-    phases: Rc<RefCell<Vec<(&'static str, Option<MetricId>)>>>,
+    phases: Rc<RefCell<Vec<Phase>>>,
 }
+
+/// A callback's name and its histogram; `None`: there is no room for it.
+type Phase = (&'static str, Option<MetricId>);
 
 impl ModuleMetrics {
     /// `None`: there is no room for the module in the zone.

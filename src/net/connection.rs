@@ -58,11 +58,8 @@ impl Inner {
             (*(*raw).read).set_error(1);
             (*(*raw).write).set_error(1);
         }
-        for waker in [self.reader.take(), self.writer.take()] {
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
+        let wakers = [self.reader.take(), self.writer.take()];
+        wakers.into_iter().flatten().for_each(|waker| waker.wake());
     }
 
     /// Lets events come here.
