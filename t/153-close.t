@@ -13,7 +13,7 @@ our $bad = qr/\[alert\]|\[emerg\]|\[crit\]|panicked/;
 our @callbacks = qw(request_headers request_body response_headers response_body);
 
 our $module = <<'_EOC_';
-wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm;
+wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm log_rate=off;
 server {
     listen 127.0.0.1:$TEST_NGINX_PORT_1;
     location / { return 200 upstream; }

@@ -93,7 +93,7 @@ for my $callback (@main::before, @main::behind) {
     my $cut = $callback eq 'response_trailers';
     $cut ? Test::More::unlike($got, qr/\r\n0\r\n/, "$callback: no end")
         : Test::More::is(main::status($got), grep({ $_ eq $callback } @main::behind) ? 200 : 503, "$callback: status");
-    Test::More::unlike(main::text($got), qr/served/, "$callback: nothing of the response") if main::status($got) == 503;
+    Test::More::unlike(main::text($got), qr/served/, "$callback: nothing of the response") if main::status($got) eq 503;
     my @errors = main::wait_for(qr/\[error\] .*/, ++$lines);
     Test::More::like($errors[-1], qr/\[wasm\] closed: proxy_on_$callback trapped: /, "$callback: the line");
     Test::More::is(scalar @errors, $lines, "$callback: one line");

@@ -19,7 +19,7 @@ our @EXPORT = qw(go go_locations logged until_logged module_lines);
 
 # wasm_module lines for instances of the guest hostcalls.
 sub module_lines {
-    return join '', map { "wasm_module $_ \$TEST_NGINX_FILTERS/hostcalls.wasm;\n" } @_;
+    return join '', map { "wasm_module $_ \$TEST_NGINX_FILTERS/hostcalls.wasm log_rate=off;\n" } @_;
 }
 
 # For each module a location /go/NAME, which continues both directions of its contexts, and for each
