@@ -76,12 +76,10 @@ pub struct ModuleConf {
     pub name: String,
     pub program: Program,
     pub vm: VmConfig,
-    #[allow(dead_code)]
     pub limits: InstanceLimits,
     /// What this process's guests write to the log.
     pub log_rate: OnceCell<Rc<LogRate>>,
     pub on_failure: OnFailure,
-    #[allow(dead_code)]
     pub isolation: Isolation,
     place: Place,
 }
@@ -176,7 +174,8 @@ impl MainConf {
         Ok(self.engine.get_or_init(|| engine))
     }
 
-    fn module_of(&self, filter: usize) -> &ModuleConf {
+    /// The module of a filter, by its number.
+    pub fn module_of(&self, filter: usize) -> &ModuleConf {
         &self.modules[self.filters[filter].module]
     }
 

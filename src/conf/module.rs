@@ -10,6 +10,7 @@ use proxy_wasm_host::{Program, sha256};
 use super::cache;
 use super::limits::check_stack;
 use super::parameters::Parameters;
+use super::policy::Isolation;
 use super::{CONF_ERROR, CONF_OK, MainConf, ModuleConf, arguments, full_name, read_file};
 use crate::nginx::log::{Place, conf_error};
 
@@ -76,7 +77,13 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
     }
     let program = conf
         .engine()
-        .and_then(|engine| Program::compile(engine, &bytes).map_err(|error| error.to_string()))
+        .and_then(|engine| {
+            let program = match parameters.isolation {
+                Isolation::Worker => Program::compile(engine, &bytes),
+                Isolation::Request => Program::compile_for_snapshots(engine, &bytes),
+            };
+            program.map_err(|error| error.to_string())
+        })
         .map_err(at);
     // SAFETY: by the contract.
     unsafe { cache::tell(cf, conf, name) };

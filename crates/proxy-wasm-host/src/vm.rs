@@ -182,6 +182,11 @@ impl<P: Proxy> Vm<P> {
         &self.guest.store.data().proxy
     }
 
+    /// Is it to be told of any calls?
+    pub fn has_calls(&self) -> bool {
+        self.guest.store.data().calls.len() > 0
+    }
+
     /// Number of stream contexts, including those that wait for `proxy_done`.
     pub fn context_count(&self) -> usize {
         self.guest.store.data().contexts.streams()
