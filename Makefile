@@ -4,8 +4,13 @@
 #                            another of nginx-conf/
 #   make test                all tests: cargo test, then Test::Nginx over t/
 #   make conformance         the same guests and requests on Envoy and on this nginx, compared
+#   make soak [TIME=600]     so many seconds of mixed traffic, reloads and kills, and what must hold then
 #   make install PREFIX=dir  a tree that runs on its own
 #   make lint                formatting and clippy
+#   make audit               licences, sources and yanked releases of all Rust packages; their advisories
+#                            where ADVISORIES=dir is a checkout of RustSec's advisory-db
+#   make fuzz [TIME=60] [FUZZ=map]
+#                            each fuzz target (or some) for so many seconds
 #   make filters             the sample guests, target/filters/*.wasm
 #   make nginx, make module  the nginx to run in, and the module alone
 #   make smoke-debian        the module in Debian's own nginx, built by nginx's ./configure
@@ -43,7 +48,7 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test conformance install lint filters nginx module smoke-debian configure-test clean
+.PHONY: all run test conformance soak audit fuzz install lint filters nginx module smoke-debian configure-test clean
 .PHONY: setup-build setup-test setup-conformance samples
 .DEFAULT_GOAL := all
 
@@ -90,6 +95,13 @@ conformance: module filters setup-conformance
 		--nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" --filters "$(FILTERS)" \
 		--work "$(TARGET)/conformance" $(CASES)
 
+# SEED: for the same traffic again. KINDS=a,b: of soak/kinds.py, only these.
+TIME ?= 600
+soak: module filters setup-test
+	@"$(TARGET)/python/bin/python" -B soak --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
+		--filters "$(FILTERS)" --work "$(TARGET)/soak" --time "$(TIME)" \
+		$(if $(SEED),--seed "$(SEED)") $(if $(KINDS),--kinds "$(KINDS)")
+
 # The tree for the user is the optimised one, so everything starts over with BUILD=release.
 install:
 ifeq ($(BUILD),release)
@@ -112,6 +124,14 @@ lint: nginx
 	cargo fmt --manifest-path filters/Cargo.toml --all --check
 	cargo clippy --manifest-path filters/Cargo.toml --workspace --locked --target wasm32-wasip1 \
 		--release --target-dir "$(TARGET)/filters-build" -- -D warnings
+
+audit:
+	@scripts/audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)") \
+		Cargo.toml fuzz/Cargo.toml filters/Cargo.toml scripts/nginx-src/Cargo.toml
+
+TIME ?= 60
+fuzz: setup-build
+	@scripts/fuzz $(TIME) $(FUZZ)
 
 smoke-debian: module samples
 	@scripts/smoke-debian "$(FILTERS)"

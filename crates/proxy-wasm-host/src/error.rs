@@ -36,7 +36,7 @@ impl fmt::Display for LoadError {
             LoadError::UnknownImports(names) => write!(
                 f,
                 "imports {}, which this host does not provide",
-                names.join(", ")
+                Name(&names.join(", "))
             ),
             LoadError::ImportType { name, module, host } => write!(
                 f,
@@ -48,7 +48,8 @@ impl fmt::Display for LoadError {
             ),
             LoadError::UnsupportedAbi(marker) => write!(
                 f,
-                "exports {marker}, but this host supports the Proxy-Wasm ABI 0.1.0, 0.2.0 and 0.2.1"
+                "exports {}, but this host supports the Proxy-Wasm ABI 0.1.0, 0.2.0 and 0.2.1",
+                Name(marker)
             ),
             LoadError::NoMemory => f.write_str("exports no memory of the name \"memory\""),
             LoadError::ExportType {
@@ -61,6 +62,22 @@ impl fmt::Display for LoadError {
 }
 
 impl std::error::Error for LoadError {}
+
+/// A name of the guest's choice, which must not break the line.
+struct Name<'a>(&'a str);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                fmt::Write::write_char(f, c)?;
+            }
+        }
+        Ok(())
+    }
+}
 
 impl From<wasm_runtime::Error> for LoadError {
     fn from(error: wasm_runtime::Error) -> LoadError {

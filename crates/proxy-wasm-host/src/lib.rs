@@ -30,6 +30,9 @@ mod engine;
 mod error;
 mod exports;
 mod foreign;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hostcalls;
 mod memory;
 mod nothing;

@@ -178,6 +178,13 @@ impl<P: Proxy> Vm<P> {
         memory.map_or(0, |memory| memory.data_size(store))
     }
 
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn memory_mut(&mut self) -> &mut [u8] {
+        let store = &mut self.guest.store;
+        let memory = store.data().memory;
+        memory.map_or(&mut [], |memory| memory.data_mut(store))
+    }
+
     pub fn proxy(&self) -> &P {
         &self.guest.store.data().proxy
     }

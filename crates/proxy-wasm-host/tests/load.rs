@@ -250,3 +250,21 @@ fn unchanged_bytes_are_the_same_program() {
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     );
 }
+
+#[test]
+fn names_do_not_break_the_line_of_an_error() {
+    let memory = r#"(memory (export "memory") 1)"#;
+    let known = r#"(func (export "proxy_abi_version_0_2_1"))"#;
+    let import = format!(r#"(module (import "env" "a\0a\0db\00é" (func)) {memory} {known})"#);
+    let marker = format!(r#"(module {memory} (func (export "proxy_abi_version_9\0a9")))"#);
+    let engine = Engine::new().unwrap();
+    for (wat, name) in [
+        (import, r"env.a\n\rb\u{0}é,"),
+        (marker, r"proxy_abi_version_9\n9,"),
+    ] {
+        let error = Program::compile(&engine, wat.as_bytes()).err().unwrap();
+        let line = error.to_string();
+        assert!(line.contains(name), "{line}");
+        assert!(!line.contains(char::is_control), "{line:?}");
+    }
+}

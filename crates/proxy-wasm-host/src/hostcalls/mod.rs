@@ -11,7 +11,7 @@ mod http_call;
 mod log_time;
 mod metrics;
 mod misc;
-mod properties;
+pub(crate) mod properties;
 mod queues;
 mod shared_data;
 mod streams;

@@ -19,11 +19,14 @@ pub(super) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
 }
 
 /// No known property has a longer path.
-const MAX_SEGMENTS: usize = 16;
+pub(crate) const MAX_SEGMENTS: usize = 16;
 
 /// Calls `f` with the segments of a path that joins them by `\0`. One `\0` at the end, which some
 /// guests send, is none.
-fn with_path<R>(path: &[u8], f: impl FnOnce(&[&[u8]]) -> Result<R, Status>) -> Result<R, Status> {
+pub(crate) fn with_path<R>(
+    path: &[u8],
+    f: impl FnOnce(&[&[u8]]) -> Result<R, Status>,
+) -> Result<R, Status> {
     let path = path.strip_suffix(&[0]).unwrap_or(path);
     if path.is_empty() {
         return Err(Status::NotFound);

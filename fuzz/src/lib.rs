@@ -1,0 +1,9 @@
+//! What the fuzz targets have in common.
+
+/// The mock proxy of the host crate's own tests.
+#[path = "../../crates/proxy-wasm-host/tests/common/mod.rs"]
+pub mod common;
+pub mod guest;
+pub mod run;
+pub mod script;
+pub mod texts;

@@ -1,0 +1,6 @@
+//! Every host call with any arguments and memory, in every callback, of every kind of context.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| fuzz::run::run(data));
