@@ -4,11 +4,9 @@ use std::ffi::{c_char, c_void};
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 
+use super::zones::IS_DUPLICATE;
 use super::{CONF_ERROR, CONF_OK, MainConf, arguments, run_time_path};
 use crate::nginx::log::{Level, Log, conf_error};
-
-/// What nginx says of a directive that is there already.
-const IS_DUPLICATE: *mut c_char = c"is duplicate".as_ptr().cast_mut();
 
 pub unsafe extern "C" fn wasm_cache(
     cf: *mut ngx_conf_t,

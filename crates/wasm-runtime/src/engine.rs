@@ -139,30 +139,40 @@ impl Engine {
         let sha256 = sha256(bytes);
         match self.find(&sha256) {
             Ok(artifact) => Ok(artifact),
-            Err(miss) => self.compile_binary(sha256, &self.valid(bytes)?, miss),
+            Err(miss) => {
+                let binary = binary(bytes)?;
+                self.validate(&binary)?;
+                self.compile_binary(sha256, &binary, miss)
+            }
         }
     }
 
     /// The same for a module whose instances are to be started from snapshots.
     pub fn compile_for_snapshots(&self, bytes: &[u8]) -> Result<(Artifact, Initial), Error> {
-        let rewritten = rewrite(&self.valid(bytes)?)?;
+        let binary = binary(bytes)?;
+        let rewritten = rewrite(&binary);
+        let rewritten = match rewritten {
+            Ok(rewritten) => rewritten,
+            Err(error) => return Err(self.validate(&binary).err().unwrap_or(error)),
+        };
         let initial = Initial {
             data: rewritten.data.into(),
         };
         let sha256 = sha256(&rewritten.binary);
         let artifact = match self.find(&sha256) {
             Ok(artifact) => artifact,
-            Err(miss) => self.compile_binary(sha256, &rewritten.binary, miss)?,
+            Err(miss) => {
+                // What was compiled already has been valid: validating it takes longer than all the rest.
+                self.validate(&binary)?;
+                self.compile_binary(sha256, &rewritten.binary, miss)?
+            }
         };
         Ok((artifact, initial))
     }
 
-    /// The binary format of a module that is valid.
-    fn valid<'a>(&self, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, Error> {
-        let binary = binary(bytes)?;
-        // Apart from compiling, so that a broken module is told from a failing compiler.
-        Module::validate(&self.inner, &binary).map_err(|e| invalid(&e, &binary))?;
-        Ok(binary)
+    /// Apart from compiling, so that a broken module is told from a failing compiler.
+    fn validate(&self, binary: &[u8]) -> Result<(), Error> {
+        Module::validate(&self.inner, binary).map_err(|e| invalid(&e, binary))
     }
 
     /// What was compiled already, in this process or into the cache.

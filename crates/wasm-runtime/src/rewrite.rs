@@ -29,7 +29,8 @@ pub(crate) struct Segment {
     pub bytes: Vec<u8>,
 }
 
-/// Rewrites a valid module. An error says what stands in the way of a snapshot.
+/// Rewrites a module, which need not be valid; the result is so only if it is. An error says what stands in the way of a
+/// snapshot, or what is broken.
 pub(crate) fn rewrite(binary: &[u8]) -> Result<Rewritten, Error> {
     let mut output = wasm_encoder::Module::new();
     let mut data = Vec::new();
