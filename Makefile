@@ -4,6 +4,7 @@
 #                            another of nginx-conf/
 #   make test                all tests: cargo test, then Test::Nginx over t/
 #   make conformance         the same guests and requests on Envoy and on this nginx, compared
+#   make soak [TIME=600]     so many seconds of mixed traffic, reloads and kills, and what must hold then
 #   make install PREFIX=dir  a tree that runs on its own
 #   make lint                formatting and clippy
 #   make audit               licences, sources and yanked releases of all Rust packages; their advisories
@@ -47,7 +48,7 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test conformance install lint filters nginx module smoke-debian configure-test audit fuzz clean
+.PHONY: all run test conformance soak audit fuzz install lint filters nginx module smoke-debian configure-test clean
 .PHONY: setup-build setup-test setup-conformance samples
 .DEFAULT_GOAL := all
 
@@ -93,6 +94,13 @@ conformance: module filters setup-conformance
 	@python3 conformance --envoy "$(TARGET)/envoy/bin/envoy" --python "$(TARGET)/python/bin/python" \
 		--nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" --filters "$(FILTERS)" \
 		--work "$(TARGET)/conformance" $(CASES)
+
+# SEED: for the same traffic again. KINDS=a,b: of soak/kinds.py, only these.
+TIME ?= 600
+soak: module filters setup-test
+	@"$(TARGET)/python/bin/python" -B soak --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
+		--filters "$(FILTERS)" --work "$(TARGET)/soak" --time "$(TIME)" \
+		$(if $(SEED),--seed "$(SEED)") $(if $(KINDS),--kinds "$(KINDS)")
 
 # The tree for the user is the optimised one, so everything starts over with BUILD=release.
 install:

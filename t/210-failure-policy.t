@@ -382,3 +382,59 @@ GET /t
 [alert]
 [emerg]
 panicked
+
+
+=== TEST 11: a request that waits for one filter while the instance of another one fails
+--- http_config eval: $::modules
+--- config eval
+my $pause = q(wasm_filter other '{"trace":true,"request_headers":[["action","pause"]]}');
+CORE::join('', map { "location /$_/wait { $pause; wasm_filter $_ '{\"response_headers\":[[\"set_header\",\"response\",\"x-late\",\"1\"]]}'; return 200 served; }
+location /$_/trap { wasm_filter $_ '{\"request_headers\":[[\"abort\"]]}'; return 200 served; }\n" } qw(open closed))
+. q(location /go { wasm_filter other '{"request_headers":[["let","n","2"],["repeat",20,[["effective_context",{"var":"n"}],["continue","request"],["let","n",{"add":[{"var":"n"},1]}]]]]}'; return 204; }
+location /t { return 204; })
+--- init
+my %waiting;
+for my $policy (qw(open closed)) {
+    $waiting{$policy} = main::connection();
+    print {$waiting{$policy}} "GET /$policy/wait HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    main::wait_for(qr/GET \/$policy\/wait .*/, 1);
+}
+main::wait_for(qr/other: on_request_headers/, 2);
+main::get("/$_/trap") for qw(open closed);
+Test::More::is(main::status(main::receive($waiting{closed})), 503, 'closed: fails at once');
+Test::More::is(scalar main::matches(qr{\[warn\] .*\[wasm\] closed: not called after an earlier trap.*, request: "GET /closed/wait HTTP}), 1, 'which the log says');
+Test::More::is(main::receive($waiting{open}, undef, 0.2), '', 'open: still waits for the other filter');
+main::get('/go');
+my $got = main::receive($waiting{open});
+Test::More::is(main::text($got), 'served', 'open: goes on');
+Test::More::unlike($got, qr/x-late/, 'without the filter whose instance has gone');
+--- request
+GET /t
+--- error_code: 204
+--- no_error_log
+[alert]
+[emerg]
+panicked
+
+
+=== TEST 12: limits are failures like any other
+--- http_config eval
+$::modules . 'wasm_module slow $TEST_NGINX_FILTERS/hostcalls.wasm cpu_time=30ms on_failure=open; wasm_module big $TEST_NGINX_FILTERS/hostcalls.wasm memory=4m on_failure=open;
+wasm_module slowest $TEST_NGINX_FILTERS/hostcalls.wasm cpu_time=30ms;'
+--- config eval
+"location /slow { wasm_filter slow '{\"request_body\":[[\"spin\"]]}'; $::witness return 200 served; }
+location /slowest { wasm_filter slowest '{\"response_headers\":[[\"spin\"]]}'; return 200 served; }
+location /big { wasm_filter big '{\"response_body\":[[\"allocate\",100]]}'; $::witness return 200 served; }
+location /t { return 204; }"
+--- init
+Test::More::is(main::text(main::get('/slow', "Content-Length: 1\r\n\r\nx")), 'seen served', 'cpu_time=, open');
+Test::More::is(main::text(main::get('/big')), 'seen served', 'memory=, open');
+Test::More::is(main::status(main::get('/slowest')), 503, 'cpu_time=, closed');
+Test::More::is(join(' ', main::matches(qr/\[error\] .*\[wasm\] \K\w+: proxy_on_\w+ trapped/)), 'slow: proxy_on_request_body trapped big: proxy_on_response_body trapped slowest: proxy_on_response_headers trapped', 'the lines');
+--- request
+GET /t
+--- error_code: 204
+--- no_error_log
+[alert]
+[emerg]
+panicked

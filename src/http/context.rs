@@ -21,7 +21,7 @@ use super::stream::Stream;
 use super::wake::Wake;
 use crate::conf::{LocConf, MainConf, OnFailure};
 use crate::nginx::request::Request;
-use crate::worker::WorkerVm;
+use crate::worker::{OwnVms, SharedVm, WorkerVm};
 pub use bounds::LINE;
 pub use filter::{Filter, Half};
 use store::attach;
@@ -156,10 +156,11 @@ impl Context {
             wake: Wake::default(),
         });
         attach(request, &context)?;
+        let mut own = OwnVms::default();
         let mut filters = Vec::with_capacity(chain.filters.len());
         for (index, &id) in chain.filters.iter().enumerate() {
             let instance = conf.worker().and_then(|worker| {
-                let (vm, root) = worker.filter(id, request.log())?;
+                let (vm, root) = worker.filter(id, &mut own, request.log())?;
                 let stream = Stream::new(context.clone(), index);
                 match vm.call(|vm| vm.create_stream(root, stream)) {
                     Ok(id) => Some((vm, id)),
@@ -290,6 +291,10 @@ impl Context {
         for filter in self.filters() {
             filter.finish(|vm, error| filter::report(request, vm, error, OnFailure::Open));
         }
+        self.filters()
+            .iter()
+            .filter_map(Filter::vm)
+            .for_each(SharedVm::request_ended);
         self.wake.cancel();
         self.request.set(None);
     }

@@ -7,6 +7,7 @@ use ngx::ffi::{
 use proxy_wasm_host::{LocalResponse, Status};
 
 use super::headers::{request, response};
+use crate::conf::LocConf;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, pool};
 
@@ -113,7 +114,10 @@ impl LocalReply {
         push(b"content-type", b"application/grpc".to_vec());
         push(b"grpc-status", status.to_string().into_bytes());
         if !self.body.is_empty() {
-            push(b"grpc-message", percent_encode(&self.body));
+            // As large as headers may be, each byte taking three at the most.
+            let most = LocConf::of(request).buffer_size().headers / 3;
+            let message = &self.body[..self.body.len().min(most)];
+            push(b"grpc-message", percent_encode(message));
             self.body.clear();
         }
     }

@@ -7,25 +7,22 @@
 
 mod header;
 mod output;
+mod pass;
 mod stop;
 mod trailers;
 mod window;
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 
 use ngx::ffi::{ngx_buf_t, ngx_chain_add_copy, ngx_chain_t, ngx_int_t};
 
-use super::context::{Context, Direction, Stop, find};
+use super::context::{Context, find};
 use super::next;
 use crate::nginx::request::Request;
-use crate::nginx::{AGAIN, ERROR, OK, buf};
+use crate::nginx::{ERROR, OK, buf};
 use header::run_headers;
-use output::{forward, refused, send, send_piece, send_unchanged_before};
-use stop::stopped;
-use trailers::{has_trailers, run_trailers};
+use pass::{pump, set_buffered};
 pub use window::drop_queue;
-use window::{next_window, used};
 
 /// Bytes of a file that a body callback sees at a time.
 pub const WINDOW: usize = 64 * 1024;
@@ -206,202 +203,5 @@ pub fn body_filter(request: Request, input: *mut ngx_chain_t) -> ngx_int_t {
             }
             pump(&context, request)
         }
-    }
-}
-
-/// Passes what is queued through the filters and on.
-fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
-    let rc = match context.check_stop() {
-        Ok(()) => pass(context, request),
-        Err(stop) => stopped(context, request, stop),
-    };
-    context.check_pause();
-    if context.response_is_paused() {
-        context.wake.settle(context);
-    }
-    rc
-}
-
-fn pass(context: &Rc<Context>, request: Request) -> ngx_int_t {
-    let response = &context.response;
-    if let Stage::HeadersPaused(place) = response.stage.get() {
-        let index = context.index(Direction::Response, place);
-        if context.filters()[index].goes_on(Direction::Response) {
-            response.stage.set(Stage::Headers);
-            let rc = run_headers(context, request, place + 1);
-            if rc > OK && response.stage.get() == Stage::Sent {
-                return refused(context, request, rc);
-            }
-            if rc == ERROR || rc > OK {
-                return rc;
-            }
-        } else if is_cut_off(context, request) {
-            return stopped(context, request, Stop::CutOff);
-        }
-    }
-    if matches!(response.stage.get(), Stage::HeadersPaused(_)) {
-        return pass_to_limit(context, request);
-    }
-    if response.stage.get() == Stage::Discarding {
-        return OK;
-    }
-    let mut rc = OK;
-    let flush = response.stage.get() == Stage::Sent && response.queue.get().is_null();
-    if flush || is_full(context, request) {
-        rc = send(context, request, std::ptr::null_mut());
-    }
-    loop {
-        let done = matches!(response.stage.get(), Stage::Discarding | Stage::Passing);
-        if rc == ERROR || rc > OK || done {
-            return rc;
-        }
-        // Back-pressure: nothing new is made.
-        if is_full(context, request) {
-            break;
-        }
-        rc = match step(context, request) {
-            Ok(None) => break,
-            Ok(Some(result)) => result,
-            Err(stop) => return stopped(context, request, stop),
-        };
-    }
-    let held = context.response_is_paused();
-    let waiting = held || !response.queue.get().is_null() || context.response_waits();
-    if held && response.queue.get().is_null() && is_cut_off(context, request) {
-        return stopped(context, request, Stop::CutOff);
-    }
-    set_buffered(request, waiting);
-    if waiting { AGAIN } else { rc }
-}
-
-/// The header waits for a filter; those that were called before it may see the body.
-fn pass_to_limit(context: &Rc<Context>, request: Request) -> ngx_int_t {
-    while context.limit(Direction::Response) > 0 && !context.limit_is_full(Direction::Response) {
-        match step(context, request) {
-            Ok(None) => break,
-            Ok(Some(_)) => {}
-            Err(stop) => return stopped(context, request, stop),
-        }
-    }
-    set_buffered(request, true);
-    AGAIN
-}
-
-/// Has the upstream failed, so that the end that a filter waits for never comes?
-fn is_cut_off(context: &Context, request: Request) -> bool {
-    // SAFETY: queued buffers are valid.
-    let end_is_queued =
-        || unsafe { buf::iter(context.response.queue.get()).any(|b| buf::ends(b, request)) };
-    request.upstream_has_ended()
-        && !request.is_header_only()
-        && !context.has_response_end()
-        && !end_is_queued()
-}
-
-/// Do the next filters hold as much as they may? nginx's write filter keeps up to
-/// `postpone_output` bytes until more come, so there has to be room beyond that.
-fn is_full(context: &Context, request: Request) -> bool {
-    // SAFETY: the request and its configuration are live.
-    let (busy, postponed) = unsafe {
-        let postponed = (*request.core_loc_conf()).postpone_output;
-        (context.response.output.borrow().busy(), postponed)
-    };
-    // A filter's temporary file can be used again when all that lies in it has been sent.
-    busy > postponed + 2 * WINDOW || (busy > 0 && context.files_are_full(request))
-}
-
-/// Passes one piece through the filters and on. `None`: there is none.
-fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, Stop> {
-    context.check_stop()?;
-    if let Some(place) = context.response.trailers.get() {
-        let index = context.index(Direction::Response, place);
-        if context.filters()[index].goes_on(Direction::Response) {
-            context.response.trailers.set(None);
-            return run_trailers(context, request, place, true).map(Some);
-        }
-    }
-    let limited = context.limit(Direction::Response) < context.count(Direction::Response);
-    let released = context.released(Direction::Response);
-    if let Some((place, piece, end)) = released.or_else(|| context.arrived(Direction::Response)) {
-        return Ok(Some(
-            match context.pass_body(Direction::Response, place, piece, end)? {
-                Some(piece) if limited => {
-                    context.wait_at_limit(Direction::Response, piece, end)?;
-                    OK
-                }
-                Some(piece) => send_piece(context, request, piece, end, true)?,
-                None => OK,
-            },
-        ));
-    }
-    if context.response.trailers_are_paused() {
-        return Ok(None);
-    }
-    let Some(mut window) = next_window(context, request) else {
-        return Ok(None);
-    };
-    let trailers = window.end && has_trailers(context, request);
-    // Trailers wait for all header callbacks.
-    if limited && trailers {
-        return Ok(None);
-    }
-    let body = std::mem::take(&mut window.body);
-    let expected = context.response.expected.get();
-    let left = expected.map(|length| length.saturating_sub(body.len() as u64));
-    context.response.expected.set(left);
-    if body.is_empty() && !window.end {
-        if limited {
-            used(context, request, &window);
-            return Ok(Some(OK));
-        }
-        return Ok(Some(forward(context, request, window)?));
-    }
-    let end = window.end && !trailers;
-    // The end alone, with trailers behind it, is told by their callback.
-    let passed = match trailers && body.is_empty() {
-        true => None,
-        false => context.pass_body(Direction::Response, 0, body, end)?,
-    };
-    let mut rc = match passed {
-        Some(piece) if limited => {
-            context.response.changed.set(true);
-            context.wait_at_limit(Direction::Response, piece, end)?;
-            used(context, request, &window);
-            OK
-        }
-        None if limited => {
-            context.response.changed.set(true);
-            used(context, request, &window);
-            OK
-        }
-        Some(piece) if piece.is_untouched() && !trailers => forward(context, request, window)?,
-        passed => {
-            context.response.changed.set(true);
-            let rc = send_unchanged_before(context, request, &window)?;
-            if rc == ERROR || rc > OK {
-                return Ok(Some(rc));
-            }
-            // Before it is sent: nginx may call the body filter again from within.
-            let piece = passed.map(|mut piece| piece.own().map(|()| piece));
-            used(context, request, &window);
-            match piece {
-                // Trailers may have more to add; the end is sent behind them.
-                Some(Ok(piece)) => send_piece(context, request, piece, end, window.flush)?,
-                Some(Err(_)) => return Err(context.io_failure()),
-                None => rc,
-            }
-        }
-    };
-    if trailers && rc != ERROR && rc <= OK {
-        rc = run_trailers(context, request, 0, false)?;
-    }
-    Ok(Some(rc))
-}
-
-fn set_buffered(request: Request, buffered: bool) {
-    // SAFETY: the request is live.
-    unsafe {
-        let flags = (*request.as_ptr()).buffered() & !BUFFERED;
-        (*request.as_ptr()).set_buffered(flags | if buffered { BUFFERED } else { 0 });
     }
 }

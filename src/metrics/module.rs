@@ -26,7 +26,7 @@ pub struct ModuleMetrics {
     /// Bytes that it counts with.
     bytes: Cell<u64>,
     /// The histograms of its callbacks, found at their first call.
-    phases: RefCell<Vec<(&'static str, Option<MetricId>)>>,
+    phases: Rc<RefCell<Vec<(&'static str, Option<MetricId>)>>>,
 }
 
 impl ModuleMetrics {
@@ -44,13 +44,32 @@ impl ModuleMetrics {
             running: Cell::new(false),
             has_trapped: Cell::new(false),
             bytes: Cell::new(0),
-            phases: RefCell::default(),
+            phases: Rc::default(),
         })
+    }
+
+    /// Those of an instance of one request, of the same module. Its start is not counted, for it runs nothing.
+    pub fn of_request(&self) -> ModuleMetrics {
+        ModuleMetrics {
+            host: self.host.clone(),
+            space: self.space,
+            instances: self.instances,
+            memory: self.memory,
+            running: Cell::new(false),
+            has_trapped: Cell::new(false),
+            bytes: Cell::new(0),
+            phases: self.phases.clone(),
+        }
     }
 
     /// The instance has started, with so many bytes of memory.
     pub fn started(&self, bytes: usize) {
         self.count(STARTS, "");
+        self.runs(bytes);
+    }
+
+    /// It runs, with so many bytes of memory.
+    pub fn runs(&self, bytes: usize) {
         if !self.running.replace(true) {
             self.host.add(self.instances, 1);
         }

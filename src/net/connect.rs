@@ -14,7 +14,7 @@ use ngx::ffi::ngx_connection_t;
 
 use super::address::Address;
 use super::close;
-use super::connection::Connection;
+use super::connection::{Connection, given_up};
 use super::error::Error;
 use super::origin::Origin;
 use super::peer::Peer;
@@ -136,6 +136,11 @@ impl Write for Conn {
 /// A connection to the target, in TLS if that is wanted: an idle one, or a new one to the first
 /// server that can be reached.
 pub async fn connect(origin: &Origin, target: &Target, want: &Want) -> Result<Conn, Error> {
+    if given_up() {
+        return Err(Error::Internal {
+            reason: "the worker is shutting down".into(),
+        });
+    }
     let name = target.to_string();
     if !want.fresh
         && !matches!(target, Target::Upstream(_))

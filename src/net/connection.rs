@@ -37,7 +37,34 @@ struct Inner {
     handshaken: Cell<bool>,
 }
 
+thread_local! {
+    static GIVEN_UP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Is the time of `worker_shutdown_timeout` over? Then nginx has closed what there was, and the
+/// worker exits as soon as nothing keeps it.
+pub fn given_up() -> bool {
+    GIVEN_UP.get()
+}
+
 impl Inner {
+    /// The connection is of no use any more, whoever waits for it is told.
+    fn give_up(&self, raw: *mut ngx_connection_t) {
+        GIVEN_UP.set(true);
+        self.said
+            .replace(Some("worker_shutdown_timeout is over".into()));
+        // SAFETY: a connection that is attached is open, and has its events.
+        unsafe {
+            (*(*raw).read).set_error(1);
+            (*(*raw).write).set_error(1);
+        }
+        for waker in [self.reader.take(), self.writer.take()] {
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
     /// Lets events come here.
     fn listen(&self) {
         // SAFETY: a connection that is attached is open, and has its events.
@@ -167,7 +194,8 @@ impl Connection {
     pub fn poll_writable(&self, context: &mut Context<'_>) -> Poll<()> {
         // SAFETY: an attached connection has its events.
         unsafe {
-            if (*(*self.0.raw.get()).write).ready() != 0 {
+            let event = (*self.0.raw.get()).write;
+            if (*event).ready() != 0 || (*event).error() != 0 {
                 return Poll::Ready(());
             }
         }
@@ -231,6 +259,12 @@ unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
         // SAFETY: nginx passes the connection's own event; so below.
         unsafe {
             let Some(inner) = inner(event) else { return };
+            // nginx has marked every connection when `worker_shutdown_timeout` is over
+            // (ngx_shutdown_timer_handler).
+            let raw: *mut ngx_connection_t = (*event).data.cast();
+            if (*raw).close() != 0 {
+                return inner.give_up(raw);
+            }
             // With level-triggered methods, what nobody waits for must not come again and again.
             if ngx_handle_read_event(event, 0) != OK {
                 (*event).set_error(1);

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 use ngx::ffi::{
     NGX_LOG_ALERT, NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_EMERG, NGX_LOG_ERR, NGX_LOG_INFO,
-    NGX_LOG_WARN, ngx_conf_log_error, ngx_conf_t, ngx_log_error_core, ngx_log_t,
+    NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_conf_log_error, ngx_conf_t, ngx_log_error_core, ngx_log_t,
 };
 
 /// nginx's levels, of those that the module uses.
@@ -17,6 +17,7 @@ pub enum Level {
     Crit = NGX_LOG_CRIT,
     Error = NGX_LOG_ERR,
     Warn = NGX_LOG_WARN,
+    Notice = NGX_LOG_NOTICE,
     Info = NGX_LOG_INFO,
     Debug = NGX_LOG_DEBUG,
 }

@@ -44,6 +44,10 @@ pub struct Questions {
 }
 
 impl Questions {
+    pub fn is_empty(&self) -> bool {
+        self.open.borrow().is_empty()
+    }
+
     /// The instance is not called any more.
     pub fn clear(&self) {
         let open = self.open.take();

@@ -5,9 +5,10 @@ use std::rc::{Rc, Weak};
 
 use proxy_wasm_host::{CallError, ContextId, Engine, PluginConfig, StartError, Vm};
 
+use super::own::{Own, Template};
 use super::proxy::{Link, NginxProxy};
 use super::tick::Timer;
-use crate::conf::MainConf;
+use crate::conf::{Isolation, MainConf};
 use crate::http::chain::FilterId;
 use crate::metrics::ModuleMetrics;
 use crate::nginx::log::{Level, Log};
@@ -25,16 +26,20 @@ pub trait Waiter {
 pub struct SharedVm(pub(super) Rc<Instance>);
 
 pub(super) struct Instance {
-    name: Rc<str>,
-    metrics: Option<Rc<ModuleMetrics>>,
-    vm: RefCell<WorkerVm>,
+    pub(super) name: Rc<str>,
+    pub(super) metrics: Option<Rc<ModuleMetrics>>,
+    pub(super) vm: RefCell<WorkerVm>,
     /// Root contexts, by filter.
-    roots: Vec<(FilterId, ContextId)>,
-    ticks: Rc<RefCell<Vec<(ContextId, u32)>>>,
-    waiters: RefCell<Vec<Weak<dyn Waiter>>>,
+    pub(super) roots: Rc<[(FilterId, ContextId)]>,
+    pub(super) ticks: Rc<RefCell<Vec<(ContextId, u32)>>>,
+    pub(super) waiters: RefCell<Vec<Weak<dyn Waiter>>>,
     /// Boxed, because nginx's tree of timers points at their events.
     #[allow(clippy::vec_box)]
-    timers: RefCell<Vec<Box<Timer>>>,
+    pub(super) timers: RefCell<Vec<Box<Timer>>>,
+    /// What instances of requests' own start from.
+    pub(super) template: Option<Template>,
+    /// It is such an instance.
+    pub(super) own: Option<Own>,
 }
 
 impl SharedVm {
@@ -100,6 +105,7 @@ impl SharedVm {
                 format_args!("[wasm] {}: {error}", self.name()),
             );
         }
+        self.end_lingering();
     }
 
     /// The worker exits: the root contexts end.
@@ -195,6 +201,13 @@ pub fn start(
             .map_err(|error| failed(Some(id), error))?;
         roots.push((id, root));
     }
+    let template = match (process, module_conf.isolation) {
+        (Process::Worker, Isolation::Request) => {
+            let template = Template::new(&mut vm, engine, module_conf.limits.instances);
+            Some(template.map_err(|error| failed(None, error))?)
+        }
+        _ => None,
+    };
     if let Some(metrics) = &metrics {
         metrics.started(vm.memory_bytes());
     }
@@ -202,10 +215,12 @@ pub fn start(
         name,
         metrics,
         vm: RefCell::new(vm),
-        roots,
+        roots: roots.into(),
         ticks,
         waiters: RefCell::default(),
         timers: RefCell::default(),
+        template,
+        own: None,
     });
     link.set(&instance);
     Ok(SharedVm(instance))

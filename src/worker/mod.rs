@@ -6,6 +6,7 @@ mod instance;
 mod log_rate;
 mod module;
 mod outbound;
+mod own;
 mod proxy;
 mod tick;
 
@@ -16,6 +17,7 @@ use proxy_wasm_host::{ContextId, Engine, Ticker};
 
 pub use instance::{Process, SharedVm, Waiter, WorkerVm, start};
 pub use log_rate::LogRate;
+pub use own::OwnVms;
 
 use crate::conf::MainConf;
 use crate::http::chain::FilterId;
@@ -84,9 +86,16 @@ impl Worker {
 
     /// The instance and the root context of a filter. `None` when none is to be had: the log has
     /// the reason, and the request is subject to the module's `on_failure=`.
-    pub fn filter(&self, filter: FilterId, log: Log) -> Option<(SharedVm, ContextId)> {
+    ///
+    /// `own`: the instances that the request has to itself.
+    pub fn filter(
+        &self,
+        filter: FilterId,
+        own: &mut OwnVms,
+        log: Log,
+    ) -> Option<(SharedVm, ContextId)> {
         let index = self.conf().filters.get(filter)?.module;
-        let vm = self.instance(index, log)?;
+        let vm = own.of(index, self.instance(index, log)?, log)?;
         let root = vm.root(filter)?;
         Some((vm, root))
     }
@@ -124,7 +133,16 @@ impl Worker {
         match start(Process::Worker, &self.engine, self.conf(), index, self.log) {
             Ok(vm) => {
                 vm.set_timers();
-                module.started(&vm);
+                let failures = module.started(&vm);
+                if failures > 0 {
+                    let name = &conf.name;
+                    log.write(
+                        Level::Notice,
+                        format_args!(
+                            "[wasm] {name}: started, after {failures} attempts that failed"
+                        ),
+                    );
+                }
                 Some(vm)
             }
             Err((_, error)) => {

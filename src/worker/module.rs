@@ -66,13 +66,13 @@ impl Module {
         self.failures.get() > 0 && self.timer_is_set()
     }
 
-    /// It runs.
-    pub fn started(self: &Rc<Self>, vm: &SharedVm) {
-        self.failures.set(0);
+    /// It runs. After how many attempts that failed?
+    pub fn started(self: &Rc<Self>, vm: &SharedVm) -> u32 {
         self.cancel();
         let module: Rc<dyn Waiter> = self.clone();
         vm.watch(Rc::downgrade(&module) as Weak<dyn Waiter>);
         self.instance.replace(Some(vm.clone()));
+        self.failures.replace(0)
     }
 
     /// It did not start; after how long it is tried again.

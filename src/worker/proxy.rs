@@ -1,6 +1,6 @@
 //! What nginx offers to an instance outside of requests: the trait `Proxy`.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub struct NginxProxy {
     shared: Option<Rc<Shared>>,
     /// Number of the instance among those of its process, for its queues.
     number: u64,
+    /// It has registered a queue.
+    listens: Cell<bool>,
 }
 
 /// Finds an instance again that something outside of it has to call later.
@@ -106,6 +108,38 @@ impl NginxProxy {
             module,
             shared: conf.shared(),
             number: next_number(),
+            listens: Cell::new(false),
+        }
+    }
+
+    /// The same for an instance of one request.
+    pub(super) fn of_request(&self, link: Link) -> NginxProxy {
+        let metrics = self.metrics.as_ref().map(|all| Rc::new(all.of_request()));
+        let outbound = self.outbound.as_ref().and_then(|_| {
+            let (link, metrics) = (link.clone(), metrics.clone());
+            let channels = self.conf().channels().clone();
+            Outbound::new(
+                self.conf(),
+                self.name.clone(),
+                self.log,
+                link,
+                channels,
+                metrics,
+            )
+        });
+        NginxProxy {
+            name: self.name.clone(),
+            outbound,
+            log_rate: self.log_rate.clone(),
+            metrics,
+            log: self.log,
+            ticks: Rc::default(),
+            link,
+            conf: self.conf,
+            module: self.module,
+            shared: self.shared.clone(),
+            number: next_number(),
+            listens: Cell::new(false),
         }
     }
 
@@ -133,6 +167,13 @@ impl NginxProxy {
         }
     }
 
+    /// Has it asked something and not been told yet?
+    pub(super) fn has_questions(&self) -> bool {
+        self.outbound
+            .as_ref()
+            .is_some_and(|outbound| !outbound.questions.is_empty())
+    }
+
     fn shared(&self) -> Result<&Shared, Status> {
         self.shared.as_deref().ok_or(Status::InternalFailure)
     }
@@ -148,7 +189,9 @@ impl NginxProxy {
 
     /// The instance is not called any more: others are told of the messages in its queues.
     pub(super) fn leave_queues(&self) {
-        if let Some(shared) = &self.shared {
+        if self.listens.replace(false)
+            && let Some(shared) = &self.shared
+        {
             shared.queues.forget(self.number);
         }
     }
@@ -181,7 +224,7 @@ impl Proxy for NginxProxy {
 
     fn callback_failed(&self, error: &CallError) {
         self.log
-            .write(Level::Crit, format_args!("[wasm] {}: {error}", self.name));
+            .write(Level::Error, format_args!("[wasm] {}: {error}", self.name));
     }
 
     fn log_level(&self) -> LogLevel {
@@ -285,6 +328,7 @@ impl Proxy for NginxProxy {
             root,
         });
         let queues = &self.shared()?.queues;
+        self.listens.set(true);
         queues.register((self.number, root), listener, self.space(), name, self.log)
     }
 

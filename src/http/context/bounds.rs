@@ -162,7 +162,7 @@ impl Context {
             && let Some(request) = self.request()
         {
             self.over.set(Some(direction));
-            let name = self.filters().get(index).map_or("", |filter| filter.name());
+            let name = self.filter_name(index);
             request
                 .log()
                 .write(Level::Error, format_args!("[wasm] {name}: {what}"));

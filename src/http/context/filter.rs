@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use proxy_wasm_host::{CallError, ContextId};
 
 use super::{Context, Direction};
-use crate::conf::OnFailure;
+use crate::conf::{MainConf, OnFailure};
 use crate::http::body::Body;
 use crate::http::spool::Spool;
 use crate::nginx::log::Level;
@@ -68,11 +68,6 @@ impl Filter {
         self.instance.as_ref().map(|(vm, _)| vm)
     }
 
-    /// The module's name in the configuration.
-    pub fn name(&self) -> &str {
-        self.vm().map_or("", SharedVm::name)
-    }
-
     /// May what it has paused go on? A filter that is skipped holds nothing.
     pub fn may_go_on(&self, direction: Direction) -> bool {
         self.skipped.get() || self.half(direction).resume.get()
@@ -104,6 +99,16 @@ impl Filter {
 }
 
 impl Context {
+    /// The name of a filter's module in the configuration.
+    pub fn filter_name(&self, index: usize) -> &str {
+        let conf = self.request().and_then(MainConf::of);
+        let id = self.chain.filters.get(index).copied();
+        match (conf, id) {
+            (Some(conf), Some(id)) => &conf.module_of(id).name,
+            _ => "",
+        }
+    }
+
     /// A callback of this filter has failed.
     pub fn filter_failed(&self, index: usize, error: &CallError) {
         let Some(filter) = self.filters().get(index) else {
@@ -147,13 +152,13 @@ impl Context {
     }
 }
 
-/// One line about a failed callback. That an earlier one has failed, for which there is a line already,
-/// is worth one where it costs the request.
+/// One line about a failed callback: an error for each trap. That the instance had failed before, for
+/// which there is a line already, is worth a warning where it costs the request.
 pub fn report(request: Request, vm: &SharedVm, error: &CallError, policy: OnFailure) {
-    let trapped = matches!(error, CallError::Trap { .. });
-    let level = match trapped || policy == OnFailure::Closed {
-        true => Level::Error,
-        false => Level::Info,
+    let level = match (error, policy) {
+        (CallError::Trap { .. }, _) => Level::Error,
+        (_, OnFailure::Closed) => Level::Warn,
+        (_, OnFailure::Open) => Level::Info,
     };
     request
         .log()

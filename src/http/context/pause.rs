@@ -123,7 +123,7 @@ impl Context {
             return false;
         };
         self.timed_out.set(true);
-        let name = self.filters().get(index).map_or("", |filter| filter.name());
+        let name = self.filter_name(index);
         request.log().write(
             Level::Error,
             format_args!(

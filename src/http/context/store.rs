@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use ngx::ffi::{ngx_pool_cleanup_t, ngx_pool_t};
 
-use super::Context;
+use super::{Context, Filter};
 use crate::http::response;
 use crate::nginx::pool;
 use crate::nginx::request::Request;
+use crate::worker::SharedVm;
 
 /// Stores the context in the request, to be dropped with its pool.
 pub(super) fn attach(request: Request, context: &Rc<Context>) -> Option<()> {
@@ -35,6 +36,11 @@ unsafe extern "C" fn release(data: *mut c_void) {
             for filter in context.filters() {
                 filter.finish_without_log();
             }
+            context
+                .filters()
+                .iter()
+                .filter_map(Filter::vm)
+                .for_each(SharedVm::request_ended);
         }
     });
 }

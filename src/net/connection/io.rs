@@ -118,6 +118,9 @@ impl Write for Connection {
             if bytes.is_empty() {
                 return Poll::Ready(Ok(0));
             }
+            if (*event).error() != 0 {
+                return Poll::Ready(Err(self.failed("it is broken")));
+            }
             let reading = (*(*raw).read).timer_set() != 0;
             if (*event).ready() != 0
                 && let Some(send) = (*raw).send
