@@ -11,6 +11,7 @@
 #                            where ADVISORIES=dir is a checkout of RustSec's advisory-db
 #   make fuzz [TIME=60] [FUZZ=map]
 #                            each fuzz target (or some) for so many seconds
+#   make asan [FILES=t/…]    t/ with nginx and the module under AddressSanitizer
 #   make filters             the sample guests, target/filters/*.wasm
 #   make nginx, make module  the nginx to run in, and the module alone
 #   make smoke-debian        the module in Debian's own nginx, built by nginx's ./configure
@@ -128,6 +129,10 @@ lint: nginx
 audit:
 	@scripts/audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)") \
 		Cargo.toml fuzz/Cargo.toml filters/Cargo.toml scripts/nginx-src/Cargo.toml
+
+# Its own nginx and its own build of the module, from the dependencies of the other one.
+asan: module filters setup-test
+	@env -u NGINX_SOURCE_DIR -u NGINX_BUILD_DIR WASM_FILTERS="$(FILTERS)" scripts/asan $(FILES)
 
 TIME ?= 60
 fuzz: setup-build
