@@ -52,7 +52,7 @@ pub fn trap(line: &str) -> &'static str {
 
 /// How the line about a failed call begins (property `call.error`; see [`crate::net`]), and the
 /// outcome that the call is counted under.
-const CALLS: [(&str, &str); 10] = [
+const CALLS: [(&str, &str); 11] = [
     ("timed out", "timeout"),
     ("connect()", "connect"),
     ("connection ", "reset"),
@@ -62,6 +62,7 @@ const CALLS: [(&str, &str); 10] = [
     ("malformed response", "malformed"),
     ("response header too large", "too_large"),
     ("response body larger", "too_large"),
+    ("the module's calls hold", "too_large"),
     ("the request has ended", "cancelled"),
 ];
 

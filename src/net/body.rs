@@ -12,6 +12,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
+use super::budget::{Budget, Share};
+
 /// A body that is there as a whole, and the trailers behind it.
 pub struct Payload {
     data: Option<Bytes>,
@@ -56,32 +58,45 @@ impl Body for Payload {
 }
 
 /// The sending half of a gRPC stream: what has been put in and is not yet sent.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Feed(Rc<RefCell<Queue>>);
 
-#[derive(Default)]
 struct Queue {
     frames: VecDeque<Bytes>,
     /// Bytes in `frames`.
     len: usize,
+    /// For those that were pushed.
+    share: Share,
     end: End,
     waker: Option<Waker>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    #[default]
     Open,
     Closed,
     Cancelled,
 }
 
 impl Feed {
-    /// Adds a frame, unless more than `limit` bytes would wait to be sent then, or the half has
-    /// ended.
+    pub fn new(budget: &Budget) -> Feed {
+        Feed(Rc::new(RefCell::new(Queue {
+            frames: VecDeque::new(),
+            len: 0,
+            share: budget.share(),
+            end: End::Open,
+            waker: None,
+        })))
+    }
+
+    /// Adds a frame, unless more than `limit` bytes would wait to be sent then, the budget has no
+    /// room, or the half has ended.
     pub fn push(&self, frame: Bytes, limit: usize) -> Result<(), Full> {
         let mut queue = self.0.borrow_mut();
-        if queue.end != End::Open || queue.len.saturating_add(frame.len()) > limit {
+        if queue.end != End::Open
+            || queue.len.saturating_add(frame.len()) > limit
+            || !queue.share.grow(frame.len())
+        {
             return Err(Full);
         }
         queue.len += frame.len();
@@ -115,6 +130,9 @@ impl Feed {
     pub fn cancel(&self) {
         let mut queue = self.0.borrow_mut();
         queue.end = End::Cancelled;
+        queue.frames.clear();
+        let left = std::mem::take(&mut queue.len);
+        queue.share.shrink(left);
         queue.wake();
     }
 
@@ -150,6 +168,7 @@ impl Body for Feed {
         }
         if let Some(frame) = queue.frames.pop_front() {
             queue.len -= frame.len();
+            queue.share.shrink(frame.len());
             return Poll::Ready(Some(Ok(Frame::data(frame))));
         }
         if queue.end == End::Closed {

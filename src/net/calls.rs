@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 use proxy_wasm_host::{CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall as Asked, Status};
 
 use super::body::Feed;
+use super::budget::Budget;
 use super::executor::{Task, spawn};
 use super::grpc::channel::Channels;
 use super::grpc::{self, CANCELLED, frame};
@@ -33,6 +34,8 @@ struct Inner {
     module: Rc<str>,
     channels: Channels,
     deliver: Box<dyn Fn(CallId, Event)>,
+    /// What they hold together.
+    budget: Budget,
     live: RefCell<HashMap<CallId, Live>>,
 }
 
@@ -86,27 +89,29 @@ impl Calls {
             module,
             channels,
             deliver: Box::new(deliver),
+            budget: Budget::default(),
             live: RefCell::default(),
         }))
     }
 
     /// Starts an HTTP call; for errors see [`HttpCall::new`].
     pub fn http(&self, origin: &Origin, id: CallId, call: &Asked<'_>) -> Result<(), Status> {
-        let call = Rc::new(HttpCall::new(origin, call)?);
+        let call = Rc::new(HttpCall::new(origin, call, &self.0.budget)?);
         self.0.start_http(id, call);
         Ok(())
     }
 
     /// Starts a gRPC call or stream; for errors see [`grpc::Call::new`].
     pub fn grpc(&self, origin: &Origin, id: CallId, call: &GrpcCall<'_>) -> Result<(), Status> {
-        let feed = Feed::default();
+        let budget = &self.0.budget;
+        let feed = Feed::new(budget);
         let sending = Sending {
             feed: feed.clone(),
             is_stream: call.message.is_none(),
             origin: RefCell::new(origin.clone()),
         };
         let upstream = call.upstream.to_vec();
-        let call = grpc::Call::new(origin, call, feed)?;
+        let call = grpc::Call::new(origin, call, feed, budget)?;
         let inner = Rc::downgrade(&self.0);
         let channels = self.0.channels.clone();
         self.0.start(id, Kind::Grpc(sending), async move {
@@ -126,7 +131,7 @@ impl Calls {
 
     /// Sends a message on a gRPC stream, the last one if `end` is set. `Err(NotFound)`: it is not open. `Err(BadArgument)`: it is a call, or its sending
     /// half has ended. `Err(InternalFailure)`: more than `wasm_call_buffer_size` would wait for
-    /// the server.
+    /// the server, or more than all calls together may hold.
     pub fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
         let live = self.0.live.borrow();
         let sending = live.get(&id).and_then(Live::sending);

@@ -24,6 +24,7 @@ use self::messages::{Broken, Messages};
 use self::status::Ending;
 use self::wire::Head;
 use super::body::Feed;
+use super::budget::{Budget, Share, pairs_len};
 use super::error::Error;
 use super::http::{pairs, response_pairs};
 use super::origin::Origin;
@@ -46,6 +47,8 @@ pub struct Call {
     /// The message of a call; a stream has none.
     message: Option<Bytes>,
     feed: Feed,
+    /// For the message and the metadata.
+    _share: Share,
     deadline: Option<Duration>,
     /// Where it waits for a response.
     waits_on: RefCell<Option<Rc<Channel>>>,
@@ -71,8 +74,13 @@ impl Call {
     /// `http://` and `grpc://` are the default.
     ///
     /// `Err(ParseFailure)`: there is no such upstream. `Err(BadArgument)`: what a header cannot
-    /// hold, or a message that is too large.
-    pub fn new(origin: &Origin, call: &GrpcCall<'_>, feed: Feed) -> Result<Call, Status> {
+    /// hold, or a message that is too large. `Err(InternalFailure)`: the budget has no room.
+    pub fn new(
+        origin: &Origin,
+        call: &GrpcCall<'_>,
+        feed: Feed,
+        budget: &Budget,
+    ) -> Result<Call, Status> {
         let (tls, name) = scheme(call.upstream);
         let target = Target::parse(origin, name).ok_or(Status::ParseFailure)?;
         let authority: &[u8] = match name.starts_with(b"unix:") {
@@ -91,6 +99,9 @@ impl Call {
         {
             return Err(Status::BadArgument);
         }
+        let held = call.upstream.len() + call.message.map_or(0, <[u8]>::len);
+        let share = budget.take(held + pairs_len(call.initial_metadata));
+        let share = share.ok_or(Status::InternalFailure)?;
         let deadline = match call.message {
             Some(_) if call.timeout.is_zero() => Some(origin.conf.read_timeout),
             Some(_) => Some(call.timeout),
@@ -104,6 +115,7 @@ impl Call {
             head,
             message: call.message.map(frame).transpose()?,
             feed,
+            _share: share,
             deadline,
             waits_on: RefCell::default(),
         })

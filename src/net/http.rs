@@ -17,6 +17,7 @@ use hyper::rt::{Read, Write};
 use proxy_wasm_host::{CallResponse, OwnedPairs};
 
 use super::body::Payload;
+use super::budget::{self, Budget, Share};
 use super::error::Error;
 use super::lent::{Lender, Lent};
 use super::request::Request;
@@ -38,6 +39,8 @@ pub enum Failure {
     HeaderTooLarge,
     /// The body is larger than this limit, in bytes.
     TooLarge(usize),
+    /// The instance's calls hold as much as they may.
+    NoRoom,
 }
 
 impl fmt::Display for Failure {
@@ -49,6 +52,13 @@ impl fmt::Display for Failure {
             Failure::HeaderTooLarge => f.write_str("response header too large"),
             Failure::TooLarge(limit) => {
                 write!(f, "response body larger than {limit} bytes")
+            }
+            Failure::NoRoom => {
+                write!(
+                    f,
+                    "the module's calls hold more than {}m",
+                    budget::MOST >> 20
+                )
             }
         }
     }
@@ -99,13 +109,13 @@ pub struct Exchange<C> {
     pub answered: bool,
 }
 
-/// Makes a request; `limit`: bytes of the response's body that are taken.
-pub async fn exchange<C>(io: C, request: &Request, limit: usize) -> Exchange<C>
+/// Makes a request; `limit`: bytes of the response's body that are taken, from the budget.
+pub async fn exchange<C>(io: C, request: &Request, limit: usize, budget: &Budget) -> Exchange<C>
 where
     C: Read + Write + Unpin + 'static,
 {
     let lender = Lender::new(io);
-    let (result, persists) = match talk(lender.lend(), request, limit).await {
+    let (result, persists) = match talk(lender.lend(), request, limit, budget).await {
         Ok((response, persists)) => (Ok(response), persists),
         Err(failure) => (Err(failure), false),
     };
@@ -122,6 +132,7 @@ async fn talk<C>(
     io: Lent<C>,
     request: &Request,
     limit: usize,
+    budget: &Budget,
 ) -> Result<(CallResponse, bool), Failure>
 where
     C: Read + Write + Unpin + 'static,
@@ -135,7 +146,7 @@ where
     let response = {
         let mut response = pin!(async {
             let response = sender.send_request(request.message()).await?;
-            read(response, limit).await
+            read(response, limit, budget.share()).await
         });
         // The connection works only while it is polled. What it fails of does not always reach
         // the response: that may only learn that it is over.
@@ -184,7 +195,11 @@ async fn once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T>
 }
 
 /// Reads a response as a whole.
-async fn read(response: Response<Incoming>, limit: usize) -> Result<CallResponse, Failure> {
+async fn read(
+    response: Response<Incoming>,
+    limit: usize,
+    mut share: Share,
+) -> Result<CallResponse, Failure> {
     let (head, mut incoming) = response.into_parts();
     if head.status.is_informational() {
         // Only 101 comes here, and nobody has asked for an upgrade.
@@ -207,6 +222,9 @@ async fn read(response: Response<Incoming>, limit: usize) -> Result<CallResponse
             Ok(data) => {
                 if data.len() > limit - response.body.len() {
                     return Err(Failure::TooLarge(limit));
+                }
+                if !share.grow(data.len()) {
+                    return Err(Failure::NoRoom);
                 }
                 response.body.extend_from_slice(&data);
             }

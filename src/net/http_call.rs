@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use proxy_wasm_host::{CallResponse, HttpCall as Asked, Status};
 
+use super::budget::{Budget, Share, pairs_len};
 use super::connect::{Outcome, Want, connect};
 use super::error::{Error, Wait};
 use super::http::{Failure, exchange};
@@ -24,13 +25,20 @@ pub struct HttpCall {
     deadline: Option<Instant>,
     /// Is there a connection?
     connected: Cell<bool>,
+    budget: Budget,
+    /// For the request.
+    _share: Share,
 }
 
 impl HttpCall {
     /// `Err(BadArgument)`: there is no such upstream, or it is no proper request (see
-    /// [`Request::new`]).
-    pub fn new(origin: &Origin, call: &Asked<'_>) -> Result<HttpCall, Status> {
+    /// [`Request::new`]). `Err(InternalFailure)`: the budget has no room.
+    pub fn new(origin: &Origin, call: &Asked<'_>, budget: &Budget) -> Result<HttpCall, Status> {
+        let held = call.upstream.len() + call.body.len();
+        let held = held + pairs_len(call.headers) + pairs_len(call.trailers);
         Ok(HttpCall {
+            _share: budget.take(held).ok_or(Status::InternalFailure)?,
+            budget: budget.clone(),
             origin: RefCell::new(origin.clone()),
             upstream: call.upstream.to_vec(),
             request: Request::new(call)?,
@@ -97,11 +105,14 @@ impl HttpCall {
             let conn = connect(&origin, &self.target, &want).await?;
             self.connected.set(true);
             let reused = conn.reused();
-            let exchange = exchange(conn, &self.request, origin.conf.buffer_size).await;
+            let exchange =
+                exchange(conn, &self.request, origin.conf.buffer_size, &self.budget).await;
             if let Some(conn) = exchange.io {
                 conn.release(match (&exchange.result, exchange.persists) {
                     (Ok(_), true) => Outcome::KeepAlive,
-                    (Ok(_), false) | (Err(Failure::TooLarge(_)), _) => Outcome::Close,
+                    (Ok(_), false) | (Err(Failure::TooLarge(_) | Failure::NoRoom), _) => {
+                        Outcome::Close
+                    }
                     // It has only been idle for too long.
                     (Err(_), _) if reused && !exchange.answered => Outcome::Close,
                     (Err(_), _) => Outcome::Failed,

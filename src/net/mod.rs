@@ -6,6 +6,7 @@
 
 mod address;
 mod body;
+mod budget;
 pub mod calls;
 mod close;
 mod connect;

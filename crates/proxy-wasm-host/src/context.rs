@@ -62,7 +62,12 @@ pub(crate) struct Contexts<S> {
     table: HashMap<ContextId, Context<S>, BuildHasherDefault<IdHasher>>,
     last: ContextId,
     streams: usize,
+    /// Contexts that wait for `proxy_done`.
+    awaiting: usize,
 }
+
+/// Most contexts of one VM that wait for `proxy_done`.
+pub(crate) const MAX_AWAITING: usize = 10_000;
 
 impl<S> Contexts<S> {
     pub fn new() -> Contexts<S> {
@@ -70,7 +75,34 @@ impl<S> Contexts<S> {
             table: HashMap::default(),
             last: 0,
             streams: 0,
+            awaiting: 0,
         }
+    }
+
+    /// Has a context wait for `proxy_done`, without its stream; `false` when too many do.
+    pub fn await_done(&mut self, id: ContextId, log: bool) -> bool {
+        if self.awaiting >= MAX_AWAITING {
+            return false;
+        }
+        if let Some(context) = self.table.get_mut(&id) {
+            context.stream = None;
+            context.phase = Phase::AwaitsDone { log };
+            self.awaiting += 1;
+        }
+        true
+    }
+
+    /// `proxy_done` of a context; `false` when it does not wait for it.
+    pub fn done(&mut self, id: ContextId) -> bool {
+        let Some(context) = self.table.get_mut(&id) else {
+            return false;
+        };
+        let Phase::AwaitsDone { log } = context.phase else {
+            return false;
+        };
+        context.phase = Phase::Finishing { log };
+        self.awaiting -= 1;
+        true
     }
 
     /// Root contexts alone.
@@ -102,14 +134,13 @@ impl<S> Contexts<S> {
         self.table.get(&id)
     }
 
-    pub fn get_mut(&mut self, id: ContextId) -> Option<&mut Context<S>> {
-        self.table.get_mut(&id)
-    }
-
     pub fn remove(&mut self, id: ContextId) -> Option<Context<S>> {
         let context = self.table.remove(&id)?;
         if context.kind == Kind::Stream {
             self.streams -= 1;
+        }
+        if matches!(context.phase, Phase::AwaitsDone { .. }) {
+            self.awaiting -= 1;
         }
         Some(context)
     }
@@ -199,6 +230,26 @@ mod tests {
         assert_eq!(contexts.insert(context(Kind::Stream)), 3);
         assert_eq!(contexts.streams(), 3);
         assert_eq!(contexts.ids(Kind::Root), [1]);
+    }
+
+    #[test]
+    fn so_many_may_wait_for_proxy_done() {
+        let mut contexts = Contexts::new();
+        let add = |contexts: &mut Contexts<()>| {
+            let id = contexts.insert(context(Kind::Stream));
+            (id, contexts.await_done(id, true))
+        };
+        let ids: Vec<_> = (0..MAX_AWAITING).map(|_| add(&mut contexts)).collect();
+        assert!(ids.iter().all(|(_, waits)| *waits));
+        assert!(!add(&mut contexts).1);
+        // One is done, one goes without.
+        assert!(contexts.done(ids[0].0));
+        assert!(!contexts.done(ids[0].0));
+        assert!(contexts.remove(ids[0].0).is_some());
+        assert!(contexts.remove(ids[1].0).is_some());
+        assert!(add(&mut contexts).1);
+        assert!(add(&mut contexts).1);
+        assert!(!add(&mut contexts).1);
     }
 
     #[test]

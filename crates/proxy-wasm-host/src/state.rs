@@ -9,7 +9,7 @@ use wasm_runtime::wasmtime::{Memory, TypedFunc};
 use crate::abi::{AbiVersion, Status};
 use crate::calls::CallId;
 use crate::capabilities::Denied;
-use crate::context::{Context, Contexts, Phase};
+use crate::context::{Context, Contexts};
 use crate::foreign::Declared;
 use crate::pending::{CallKind, Calls, Incoming};
 use crate::traits::Proxy;
@@ -161,11 +161,9 @@ impl<P: Proxy> State<P> {
     /// `proxy_done` of the current context.
     pub fn done(&mut self) -> Result<(), Status> {
         let id = self.current.as_ref().ok_or(Status::NotFound)?.id;
-        let context = self.contexts.get_mut(id).ok_or(Status::NotFound)?;
-        let Phase::AwaitsDone { log } = context.phase else {
+        if !self.contexts.done(id) {
             return Err(Status::NotFound);
-        };
-        context.phase = Phase::Finishing { log };
+        }
         self.finishing.push(id);
         Ok(())
     }

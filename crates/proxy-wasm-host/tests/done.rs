@@ -145,3 +145,28 @@ fn a_root_context_that_waits_is_told_of_its_calls() {
     finished(&host, false);
     assert_eq!(host.proxy.take_events(), [""; 0]);
 }
+
+#[test]
+fn so_many_may_wait_and_the_others_end_at_once() {
+    const MOST: usize = 10_000;
+    let guest = Guest::new()
+        .callback("on_done", 1, true, "#0")
+        .callback("on_log", 1, false, "(drop (call $proxy_log #2 {log}))")
+        .callback(
+            "on_delete",
+            1,
+            false,
+            "(drop (call $proxy_log #2 {delete}))",
+        );
+    let mut host = Host::start(&guest.wat());
+    for _ in 0..MOST {
+        let id = host.stream(&MockStream::default());
+        host.vm.finish(id, true).unwrap();
+    }
+    assert_eq!(host.vm.context_count(), MOST);
+    assert!(host.logs().is_empty());
+    let id = host.stream(&MockStream::default());
+    host.vm.finish(id, true).unwrap();
+    assert_eq!(host.vm.context_count(), MOST);
+    assert_eq!(statuses(host.logs()).1, ["log", "delete"]);
+}

@@ -42,6 +42,33 @@ fn unknown_functions() {
 }
 
 #[test]
+fn arguments_have_a_limit() {
+    let body = [(16 << 20) + 1, 16 << 20].map(|len| {
+        format!(
+            "(i32.store #16 #0) (i32.store #20 #0)
+             (call $note (call $proxy_call_foreign_function {{mock.fail}} #0 (i32.const {len}) @))"
+        )
+    });
+    let guest = Guest::new()
+        .memory(r#"(memory (export "memory") 300)"#)
+        .request_headers(&body.concat());
+    let (statuses, _) = run_guest(guest, &MockStream::default());
+    assert_eq!(statuses, [BAD_ARGUMENT, SERIALIZATION_FAILURE]);
+}
+
+#[test]
+fn names_of_declared_properties_have_a_limit() {
+    let declare = |name: &[u8]| {
+        let len = [name.len() as u8 & 127 | 128, (name.len() >> 7) as u8];
+        let message = [&[1 << 3 | 2][..], &len, name].concat();
+        call("declare_property", &bytes(&message))
+    };
+    let body = declare(&[b'x'; 1025]) + &declare(&[b'x'; 1024]);
+    let (statuses, _) = run(&body, &MockStream::default());
+    assert_eq!(statuses, [BAD_ARGUMENT, OK]);
+}
+
+#[test]
 fn the_proxy_s_own_functions() {
     let guest = Guest::new().request_headers(
         &[

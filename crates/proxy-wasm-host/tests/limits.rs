@@ -84,6 +84,40 @@ fn time_is_of_each_call_and_not_of_the_instance() {
 }
 
 #[test]
+fn time_is_the_processor_s() {
+    let limited = short();
+    // Waits three times as long as it may run; some ticks come meanwhile.
+    let guest = Guest::new().request_headers(
+        "(drop (call $proxy_call_foreign_function {mock.sleep} {} @)) (loop $on
+             (i32.store #24 (i32.add (i32.load #24) #1)) (br_if $on (i32.lt_u (i32.load #24) #9000)))",
+    );
+    let mut vm = limited.start(&guest).unwrap();
+    let id = vm.create_stream(1, MockStream::default()).unwrap();
+    let started = Instant::now();
+    vm.on_request_headers(id, 0, true).unwrap();
+    assert!(started.elapsed() >= Duration::from_millis(100));
+}
+
+#[test]
+fn a_thread_that_sleeps_is_woken_for_the_next_guest() {
+    let limited = short();
+    let guest = Guest::new().request_headers(LOOP);
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(100));
+        let reason = limited.request(&guest);
+        assert!(reason.starts_with("over cpu_time=30ms in "), "{reason}");
+    }
+}
+
+#[test]
+fn time_holds_with_a_stack_of_another_size() {
+    let mut limited = short();
+    limited.limits.stack = 128 << 10;
+    let reason = limited.request(&Guest::new().request_headers(LOOP));
+    assert!(reason.starts_with("over cpu_time=30ms in "), "{reason}");
+}
+
+#[test]
 fn time_holds_wherever_a_guest_runs() {
     let limited = short();
     let spin = || format!("(func $spin {LOOP})");
@@ -215,6 +249,7 @@ fn recursion_ends_with_the_stack() {
         reason.starts_with("wasm trap: call stack exhausted in down < down < "),
         "{reason}"
     );
+    assert!(reason.ends_with(" (stack=64k)"), "{reason}");
     assert!(reason.len() < 1000, "{reason}");
-    deep(1 << 20);
+    assert!(deep(1 << 20).ends_with(" (stack=1m)"));
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::{Result, Store, StoreContextMut, UpdateDeadline};
+use wasmtime::{Error, Result, Store, StoreContextMut, Trap, UpdateDeadline};
 
 use crate::engine::Engine;
 use crate::limits::Limits;
@@ -105,8 +105,12 @@ impl Guard {
         result
     }
 
-    /// What the last call asked for and was not given, which may be why it failed.
-    pub fn refusal(&self) -> Option<String> {
+    /// Which limit the last call failed for, or may have: a guest that is not given what it asks for
+    /// often gives up.
+    pub fn limit(&self, error: &Error) -> Option<String> {
+        if let Some(Trap::StackOverflow) = error.downcast_ref() {
+            return Some(format!("stack={}", Size(self.limits.stack)));
+        }
         Some(match self.refused? {
             Refused::Memory(bytes) => format!(
                 "asked for {} of memory, memory={}",

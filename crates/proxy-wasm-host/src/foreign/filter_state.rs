@@ -42,6 +42,9 @@ struct DeclareArguments {
 /// Most declarations in one VM.
 const MAX_DECLARED: usize = 1024;
 
+/// Longest name of a declared property, in bytes.
+const MAX_NAME: usize = 1024;
+
 /// What `declare_property` has declared in a VM, per root context.
 #[derive(Clone, Default)]
 pub(crate) struct Declared(Vec<Declaration>);
@@ -75,12 +78,12 @@ pub(super) fn set<P: Proxy>(state: &State<P>, arguments: &[u8]) -> Result<(), St
     stream.set_filter_state(arguments.path.as_bytes(), arguments.value.as_bytes())
 }
 
-/// `BadArgument`: no such message, or declared already.
+/// `BadArgument`: no such message, a name that is too long, or declared already.
 pub(super) fn declare<P: Proxy>(state: &mut State<P>, arguments: &[u8]) -> Result<(), Status> {
     let arguments = DeclareArguments::decode(arguments).map_err(|_| Status::BadArgument)?;
     let root = state.current.as_ref().ok_or(Status::BadArgument)?.root;
     let name = arguments.name.into_bytes();
-    if state.declared.get(root, &name).is_some() {
+    if name.len() > MAX_NAME || state.declared.get(root, &name).is_some() {
         return Err(Status::BadArgument);
     }
     if state.declared.0.len() >= MAX_DECLARED {

@@ -14,7 +14,10 @@ pub(super) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
     Ok(())
 }
 
-/// As in the reference host, an address of 0 for the result or its length is not written to.
+/// Most bytes of arguments: what a function does with them cannot be interrupted.
+const MAX_ARGUMENTS: usize = 16 << 20;
+
+/// `BadArgument`: the arguments are too long. As in the reference host, an address of 0 for the result or its length is not written to.
 fn call<P: Proxy>(
     mut caller: Caller<'_, State<P>>,
     name: u32,
@@ -33,6 +36,9 @@ fn call<P: Proxy>(
         }
         let name = slice(memory, name, name_len)?;
         let arguments = slice(memory, arguments, arguments_len)?;
+        if arguments.len() > MAX_ARGUMENTS {
+            return Err(Status::BadArgument.into());
+        }
         let mut result = Vec::new();
         foreign::call(state, name, arguments, &mut result)?;
 

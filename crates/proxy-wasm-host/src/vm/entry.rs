@@ -73,12 +73,11 @@ fn run<P: Proxy, R>(
 
 /// Why a call failed, as one line.
 pub(super) fn reason<P: Proxy>(state: &State<P>, error: &Error) -> String {
-    let mut line = trap_reason(error);
-    // A guest that does not get what it asks for often gives up.
-    if let Some(refusal) = state.guard.refusal() {
-        line = format!("{line} ({refusal})");
+    let line = trap_reason(error);
+    match state.guard.limit(error) {
+        Some(limit) => format!("{line} ({limit})"),
+        None => line,
     }
-    line
 }
 
 /// The instance, and whether it may still be called.
@@ -159,7 +158,7 @@ impl<P: Proxy> Vm<P> {
     }
 
     /// Ends a context: `proxy_on_done`, then the rest, which waits for `proxy_done` when the guest
-    /// says so. `log`: `proxy_on_log` too, which is for streams only.
+    /// says so and not too many wait already. `log`: `proxy_on_log` too, which is for streams only.
     ///
     /// Nothing happens for an id that is unknown or waits for `proxy_done` already. In a poisoned
     /// VM the context goes without a call.
@@ -173,13 +172,8 @@ impl<P: Proxy> Vm<P> {
             _ => return Ok(()),
         }
         match self.call(id, "proxy_on_done", |exports| exports.done.as_ref(), id) {
-            Ok(Some(0)) => {
-                if let Some(context) = self.state().contexts.get_mut(id) {
-                    context.stream = None;
-                    context.phase = Phase::AwaitsDone { log };
-                }
-                Ok(())
-            }
+            Ok(Some(0)) if self.state().contexts.await_done(id, log) => Ok(()),
+            // Too many wait already, or this one does not.
             Ok(_) => self.log_and_delete(id, log),
             Err(error) => {
                 self.state().remove_context(id);

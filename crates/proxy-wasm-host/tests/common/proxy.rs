@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 
 use proxy_wasm_host::{
     CallId, ContextId, GrpcCall, HttpCall, LogLevel, MetricType, Pairs, Proxy, Status,
@@ -209,6 +210,11 @@ impl Proxy for MockProxy {
             b"mock.reverse" => {
                 self.event(format!("reverse of {}", name(stream)));
                 out.extend(arguments.iter().rev());
+                Some(Ok(()))
+            }
+            // As a process does that others keep from the processor.
+            b"mock.sleep" => {
+                std::thread::sleep(Duration::from_millis(100));
                 Some(Ok(()))
             }
             b"mock.fail" => Some(Err(Status::SerializationFailure)),
