@@ -123,6 +123,7 @@ lint: nginx
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo fmt --manifest-path filters/Cargo.toml --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --manifest-path filters/Cargo.toml --workspace --locked --target wasm32-wasip1 \
 		--release --target-dir "$(TARGET)/filters-build" -- -D warnings
 
@@ -134,9 +135,9 @@ audit:
 asan: module filters setup-test
 	@env -u NGINX_SOURCE_DIR -u NGINX_BUILD_DIR WASM_FILTERS="$(FILTERS)" scripts/asan $(FILES)
 
-TIME ?= 60
+# TIME has another default above.
 fuzz: setup-build
-	@scripts/fuzz $(TIME) $(FUZZ)
+	@scripts/fuzz $(if $(filter file,$(origin TIME)),60,$(TIME)) $(FUZZ)
 
 smoke-debian: module samples
 	@scripts/smoke-debian "$(FILTERS)"
