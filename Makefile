@@ -11,6 +11,7 @@
 #                            where ADVISORIES=dir is a checkout of RustSec's advisory-db
 #   make fuzz [TIME=60] [FUZZ=map]
 #                            each fuzz target (or some) for so many seconds
+#   make asan [FILES=t/…]    t/ with nginx and the module under AddressSanitizer
 #   make filters             the sample guests, target/filters/*.wasm
 #   make nginx, make module  the nginx to run in, and the module alone
 #   make smoke-debian        the module in Debian's own nginx, built by nginx's ./configure
@@ -122,6 +123,7 @@ lint: nginx
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo fmt --manifest-path filters/Cargo.toml --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --manifest-path filters/Cargo.toml --workspace --locked --target wasm32-wasip1 \
 		--release --target-dir "$(TARGET)/filters-build" -- -D warnings
 
@@ -129,9 +131,13 @@ audit:
 	@scripts/audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)") \
 		Cargo.toml fuzz/Cargo.toml filters/Cargo.toml scripts/nginx-src/Cargo.toml
 
-TIME ?= 60
+# Its own nginx and its own build of the module, from the dependencies of the other one.
+asan: module filters setup-test
+	@env -u NGINX_SOURCE_DIR -u NGINX_BUILD_DIR WASM_FILTERS="$(FILTERS)" scripts/asan $(FILES)
+
+# TIME has another default above.
 fuzz: setup-build
-	@scripts/fuzz $(TIME) $(FUZZ)
+	@scripts/fuzz $(if $(filter file,$(origin TIME)),60,$(TIME)) $(FUZZ)
 
 smoke-debian: module samples
 	@scripts/smoke-debian "$(FILTERS)"

@@ -1,10 +1,10 @@
 # Sourced after common.sh by the tests that build the module for another nginx.
 
-# Prepares TARGET/variants, a second cargo target directory for builds against another nginx: a
-# copy of what the profile dev has built so far, so that Wasmtime is not compiled again, apart from
+# variants_target [NAME] : prepares TARGET/variants (or NAME), a second cargo target directory for builds
+# against another nginx: a copy of what the profile dev has built so far, so that Wasmtime is not compiled again, apart from
 # the first, so that the two do not undo each other's work.
 variants_target() {
-    local variants=$TARGET/variants
+    local variants=$TARGET/${1:-variants}
     if [ ! -d "$variants/debug" ]; then
         note "copying the built dependencies to $variants"
         rm -rf "$variants.new"

@@ -3,8 +3,9 @@
 use std::sync::LazyLock;
 
 use proxy_wasm_host::{
-    BufferType, CallError, CallResponse, ContextId, Engine, GrpcEvent, Limits, MapType, OwnedPairs,
-    PluginConfig, Program, StartError, Vm, VmConfig, fuzzing,
+    BufferType, CallError, CallResponse, Capabilities, CapabilityRules, ContextId, Engine,
+    GrpcEvent, Limits, MapType, OwnedPairs, PluginConfig, Program, StartError, Vm, VmConfig,
+    fuzzing,
 };
 
 use crate::common::{MockProxy, MockStream, plugin_config};
@@ -59,6 +60,7 @@ pub fn run(bytes: &[u8]) {
         vm_id: b"the vm".to_vec(),
         configuration: b"vm configuration\n"[..].into(),
         env,
+        capabilities: capabilities(script.restricted),
         limits: Limits {
             memory: 6 << 16,
             ..Limits::default()
@@ -217,6 +219,17 @@ impl Session {
             assert_eq!(stream.handles(), 1, "a handle of a stream is left");
         }
     }
+}
+
+/// All, or only some.
+fn capabilities(restricted: bool) -> Capabilities {
+    let mut rules = CapabilityRules::default();
+    if restricted {
+        rules.deny(b"all").expect("a rule");
+        let allowed = b"http_call(service.of.it),metrics,clock";
+        rules.allow(allowed).expect("a rule");
+    }
+    rules.capabilities().expect("rules")
 }
 
 fn stream(which: u8, fickle: bool) -> MockStream {

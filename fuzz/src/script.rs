@@ -42,6 +42,8 @@ pub struct Step {
 pub struct Script {
     /// Number of the ABI version, 0 to 2.
     pub abi: usize,
+    /// Most capabilities are denied.
+    pub restricted: bool,
     /// Calls outlive their streams.
     pub detach: bool,
     /// The stream's maps change while they are read.
@@ -71,6 +73,7 @@ impl Script {
         let first = reader.byte()?;
         let mut script = Script {
             abi: usize::from(first % 3),
+            restricted: first & 0x20 != 0,
             detach: first & 0x40 != 0,
             fickle: first & 0x80 != 0,
             steps: vec![Step::new(Event::Initialize)],

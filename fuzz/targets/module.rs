@@ -11,7 +11,8 @@ use fuzz::run::one_line;
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use proxy_wasm_host::{
-    BufferType, Engine, Limits, LoadError, MapType, Program, StartError, Ticker, Vm, VmConfig,
+    BufferType, ContextId, Engine, Limits, LoadError, MapType, Program, StartError, Ticker, Vm,
+    VmConfig, fuzzing,
 };
 use wasm_smith::{Config, Module};
 
@@ -22,17 +23,17 @@ const FUEL: u32 = 20_000;
 struct Fixture {
     engine: Engine,
     imports: Vec<u8>,
+    /// Those that answer the same in every run.
+    repeatable: Vec<u8>,
     _ticker: Ticker,
 }
 
 // The ticker stays on its thread until the process ends.
 static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let engine = Engine::new().expect("an engine");
-    let functions = ENV.iter().map(|f| import("env", f, f.0));
-    let wasi = WASI.iter().map(|f| import(WASI_MODULES[0], f, f.0));
-    let imports: String = functions.chain(wasi).collect();
     Fixture {
-        imports: wat::parse_str(format!("(module {imports})")).expect("imports"),
+        imports: imports(|_| true),
+        repeatable: imports(|name| !name.contains("time") && name != "random_get"),
         _ticker: engine.start_ticker(limits().cpu_time).expect("a ticker"),
         engine,
     }
@@ -47,14 +48,29 @@ fn limits() -> Limits {
     }
 }
 
+/// The imports of these names, as wasm-smith wants them: a module.
+fn imports(wanted: impl Fn(&str) -> bool) -> Vec<u8> {
+    let functions = ENV.iter().map(|f| ("env", f));
+    let wasi = WASI.iter().map(|f| (WASI_MODULES[0], f));
+    let imports: String = functions
+        .chain(wasi)
+        .filter(|(_, f)| wanted(f.0))
+        .map(|(module, f)| import(module, f, f.0))
+        .collect();
+    wat::parse_str(format!("(module {imports})")).expect("imports")
+}
+
 /// Some callbacks, allocators and entry points of the ABI's types.
 fn exports(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let abi = *u.choose(&["0_1_0", "0_2_0", "0_2_1"])?;
+    let pages = u.int_in_range(0..=17)?;
     let mut fields =
-        format!("(memory (export \"memory\") 1) (func (export \"proxy_abi_version_{abi}\"))");
+        format!("(memory (export \"memory\") {pages}) (func (export \"proxy_abi_version_{abi}\"))");
     let body = "unreachable";
     for (name, params, result) in CALLBACKS {
-        if u.ratio(3, 4)? {
+        // Random answers refuse the start.
+        let starts = matches!(name, "vm_start" | "configure");
+        if u.ratio(if starts { 1 } else { 3 }, 4)? {
             let params = "i32 ".repeat(params);
             let result = if result { "(result i32)" } else { "" };
             fields +=
@@ -75,17 +91,26 @@ fn exports(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(wat::parse_str(format!("(module {fields})")).expect("exports"))
 }
 
-fn module(data: &[u8]) -> Result<Vec<u8>> {
+/// A module, and whether requests are to have instances of their own.
+fn module(data: &[u8]) -> Result<(Vec<u8>, bool)> {
     let mut u = Unstructured::new(data);
+    let snapshots = u.arbitrary()?;
+    let imports = match snapshots {
+        true => &FIXTURE.repeatable,
+        false => &FIXTURE.imports,
+    };
     let fuel: bool = u.ratio(7, 8)?;
     let config = Config {
-        available_imports: Some(FIXTURE.imports.clone()),
+        available_imports: Some(imports.clone()),
         exports: Some(exports(&mut u)?),
-        max_memories: 1,
+        // Besides the exported one.
+        max_memories: 0,
         max_memory32_bytes: 4 << 20,
         max_tables: 4,
         max_table_elements: 2000,
         max_instructions: 200,
+        // A trap ends most of the others at once.
+        disallow_traps: u.ratio(2, 3)?,
         // What the host has off.
         gc_enabled: false,
         exceptions_enabled: false,
@@ -101,44 +126,75 @@ fn module(data: &[u8]) -> Result<Vec<u8>> {
         // Not every module takes it; the limit of time is there as well.
         let _ = module.ensure_termination(FUEL);
     }
-    Ok(module.to_bytes())
+    Ok((module.to_bytes(), snapshots))
 }
 
 fuzz_target!(|data: &[u8]| -> Corpus {
-    let Ok(bytes) = module(data) else {
+    let Ok((bytes, snapshots)) = module(data) else {
         return Corpus::Reject;
     };
-    let program = match Program::compile(&FIXTURE.engine, &bytes) {
+    let engine = &FIXTURE.engine;
+    let program = match snapshots {
+        true => Program::compile_for_snapshots(engine, &bytes),
+        false => Program::compile(engine, &bytes),
+    };
+    let program = match program {
         Ok(program) => program,
-        // Some of its types are garbage collection's, which wasm-smith cannot do without.
-        Err(LoadError::Runtime(error)) if error.to_string().contains("gc types") => {
+        // Garbage collection's types, without which wasm-smith cannot do; tables that change.
+        Err(LoadError::Runtime(error)) => {
+            let line = error.to_string();
+            one_line(&line);
+            let known = line.contains("gc types") || snapshots && line.contains("each request");
+            assert!(known, "{line}");
             return Corpus::Reject;
         }
         // It has the ABI's imports and exports, and nothing else.
         Err(error) => panic!("{error}"),
     };
-    if let Err(error) = request(&program) {
+    if let Err(error) = run(&program, snapshots) {
         one_line(&error.to_string());
     }
     Corpus::Keep
 });
 
-fn request(program: &Program) -> std::result::Result<(), StartError> {
+fn run(program: &Program, snapshots: bool) -> std::result::Result<(), StartError> {
+    let engine = &FIXTURE.engine;
     let config = VmConfig {
         limits: limits(),
         ..vm_config()
     };
-    let proxy = MockProxy::default();
-    let mut vm = Vm::start(&FIXTURE.engine, program, proxy.clone(), config)?;
+    let mut vm = Vm::start(engine, program, MockProxy::default(), config)?;
     assert!(vm.memory_bytes() <= limits().memory);
     let root = vm.create_root(plugin_config())?;
+    if snapshots {
+        let snapshot = vm.snapshot(engine)?;
+        // What one request leaves behind, the next one does not see.
+        let one = request(snapshot.start(MockProxy::default())?, root);
+        let other = request(snapshot.start(MockProxy::default())?, root);
+        let timely = |end: &End| end.error.as_ref().is_none_or(|e| !e.contains("cpu_time"));
+        if timely(&one) && timely(&other) {
+            assert_eq!(one.error, other.error);
+            assert!(one.memory == other.memory, "the memories are not the same");
+        }
+    }
+    request(vm, root);
+    Ok(())
+}
+
+/// What came of a request.
+struct End {
+    error: Option<String>,
+    memory: Vec<u8>,
+}
+
+fn request(mut vm: Vm<MockProxy>, root: ContextId) -> End {
     let stream = MockStream::default()
         .map(MapType::RequestHeaders, &[(":path", "/")])
         .map(MapType::ResponseHeaders, &[(":status", "200")])
         .buffer(BufferType::RequestBody, b"the request")
         .buffer(BufferType::ResponseBody, b"body");
-    let id = vm.create_stream(root, stream.clone())?;
     let mut run = || {
+        let id = vm.create_stream(root, stream.clone())?;
         vm.on_request_headers(id, 1, false)?;
         vm.on_request_body(id, 11, true)?;
         vm.on_tick(root)?;
@@ -146,10 +202,14 @@ fn request(program: &Program) -> std::result::Result<(), StartError> {
         vm.on_response_body(id, 4, true)?;
         vm.finish(id, true)
     };
-    let result = run();
+    let error = run().err().map(|error| error.to_string());
+    if let Some(error) = &error {
+        one_line(error);
+    }
     assert!(vm.memory_bytes() <= limits().memory);
+    let memory = fuzzing::memory(&mut vm).to_vec();
     vm.shutdown();
     drop(vm);
     assert_eq!(stream.handles(), 1, "a handle of the stream is left");
-    Ok(result?)
+    End { error, memory }
 }
