@@ -62,10 +62,10 @@ panicked
 Each round hammers in all workers until one is killed. A kill that hit a change is in the log.
 --- workers: 4
 --- http_config eval
-my $long = [["let", "v", "0123456789abcdef"], ["repeat", 8, [["let", "v", {join => [{var => "v"}, {var => "v"}]}]]]];
+my $long = [["let", "v", "0123456789abcdef"], ["repeat", 11, [["let", "v", {join => [{var => "v"}, {var => "v"}]}]]]];
 "wasm_module m \$TEST_NGINX_FILTERS/hostcalls.wasm;
-wasm_shared_data zone=d:256k;
-wasm_shared_queue zone=q:256k;
+wasm_shared_data zone=d:512k;
+wasm_shared_queue zone=q:512k;
 " . main::shared_server('m', {
     hammer => [@$long, ["register_queue", "hammer", "q"],
         ["repeat", 10000000, [
@@ -82,6 +82,7 @@ wasm_shared_queue zone=q:256k;
         ["local_response", 200, [], {join => [{var => "done"}, " ", {var => "n"}]}]],
 })
 --- config
+    location /a { wasm_filter m '{"configure":[["register_queue","hammer","q"]]}'; return 204; }
     location /t { return 204; }
 --- init
 my $master = main::pid();
