@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use ngx::ffi::ngx_conf_t;
 
-use super::MainConf;
+use super::{MainConf, capabilities};
 use crate::nginx::log::{Level, Log, conf_error_at};
 use crate::worker::{Process, start};
 
@@ -52,6 +52,18 @@ unsafe fn check_modules(cf: *mut ngx_conf_t, conf: &MainConf, log: Log) -> bool 
         }
     };
     for (index, module) in conf.modules.iter().enumerate() {
+        if let Err(error) = capabilities::check_upstreams(conf, module, log) {
+            let name = &module.name;
+            // SAFETY: by the contract.
+            unsafe {
+                conf_error_at(
+                    cf,
+                    &module.place,
+                    format_args!("wasm module \"{name}\": {error}"),
+                );
+            }
+            return false;
+        }
         if let Err((filter, error)) = start(Process::Check, engine, conf, index, log) {
             let place = match filter {
                 Some(filter) => &conf.filters[filter].place,

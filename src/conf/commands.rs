@@ -12,17 +12,23 @@ use ngx::ffi::{
 };
 
 use super::call::CallDirectives;
-use super::{LocConf, buffers, filter, metrics, module, zones};
+use super::{LocConf, buffers, cache, filter, metrics, module, zones};
 
 /// The levels of most directives.
 const LEVELS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 17] = [
+pub static mut COMMANDS: [ngx_command_t; 18] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
         module::wasm_module,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_cache",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1,
+        cache::wasm_cache,
         NGX_HTTP_MAIN_CONF_OFFSET,
     ),
     command(

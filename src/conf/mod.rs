@@ -1,7 +1,9 @@
 //! The module's configuration: nginx's directives as plain values.
 
 mod buffers;
+mod cache;
 pub mod call;
+mod capabilities;
 mod check;
 mod commands;
 mod filter;
@@ -20,7 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ngx::ffi::{ngx_conf_full_name, ngx_conf_t, ngx_str_t};
+use ngx::ffi::{ngx_conf_full_name, ngx_conf_t, ngx_str_t, ngx_uint_t};
 use proxy_wasm_host::{Engine, Limits, Program, VmConfig};
 
 pub use buffers::BufferSize;
@@ -51,6 +53,8 @@ pub struct MainConf {
     pub zones: Zones,
     /// Some location shows metrics.
     pub shows_metrics: bool,
+    /// Compiled code is kept in a directory.
+    has_cache: bool,
     /// What this process counts for the host's own metrics.
     metrics: OnceCell<Option<Rc<Host>>>,
     /// Compiles, and runs the check of the configuration; workers make their own.
@@ -238,13 +242,33 @@ unsafe fn arguments<'a>(cf: *mut ngx_conf_t) -> &'a [ngx_str_t] {
 /// # Safety
 /// As for [`arguments`].
 unsafe fn full_name(cf: *mut ngx_conf_t, name: &[u8]) -> Result<PathBuf, String> {
+    // SAFETY: by the contract.
+    unsafe { absolute(cf, name, 1) }
+}
+
+/// A path relative to nginx's prefix, as for nginx's other directories of what it writes.
+///
+/// # Safety
+/// As for [`arguments`].
+unsafe fn run_time_path(cf: *mut ngx_conf_t, name: &[u8]) -> Result<PathBuf, String> {
+    // SAFETY: by the contract.
+    unsafe { absolute(cf, name, 0) }
+}
+
+/// # Safety
+/// As for [`arguments`].
+unsafe fn absolute(
+    cf: *mut ngx_conf_t,
+    name: &[u8],
+    of_configuration: ngx_uint_t,
+) -> Result<PathBuf, String> {
     use std::os::unix::ffi::OsStrExt;
     // SAFETY: nginx wants the name with a NUL behind it, and may replace it by a new one.
     unsafe {
         let with_nul = [name, b"\0"].concat();
         let mut full = pool::copy((*cf).pool, &with_nul).ok_or("out of memory")?;
         full.len -= 1;
-        if ngx_conf_full_name((*cf).cycle, &mut full, 1) != OK {
+        if ngx_conf_full_name((*cf).cycle, &mut full, of_configuration) != OK {
             return Err("out of memory".into());
         }
         Ok(Path::new(std::ffi::OsStr::from_bytes(full.as_bytes())).to_owned())

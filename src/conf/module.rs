@@ -7,6 +7,7 @@ use std::fmt::Write;
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use proxy_wasm_host::{Program, sha256};
 
+use super::cache;
 use super::limits::check_stack;
 use super::parameters::Parameters;
 use super::policy::Isolation;
@@ -59,6 +60,10 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
     check_stack(parameters.vm.limits.stack)
         .map_err(|error| format!("wasm module \"{name}\": {error}"))?;
 
+    parameters
+        .finish()
+        .map_err(|error| format!("wasm module \"{name}\": {error}"))?;
+
     // SAFETY: by the contract.
     let (path, bytes) = unsafe {
         let path = full_name(cf, file.as_bytes())?;
@@ -79,7 +84,10 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
             };
             program.map_err(|error| error.to_string())
         })
-        .map_err(at)?;
+        .map_err(at);
+    // SAFETY: by the contract.
+    unsafe { cache::tell(cf, conf, name) };
+    let program = program?;
     conf.modules.push(ModuleConf {
         name: name.to_owned(),
         program,

@@ -5,8 +5,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
 use ngx::ffi::{ngx_conf_t, ngx_str_t};
-use proxy_wasm_host::VmConfig;
+use proxy_wasm_host::{CapabilityRules, VmConfig};
 
+use super::capabilities::add_environment;
 use super::limits::{InstanceLimits, largest_stack, number, size, time};
 use super::policy::{Isolation, OnFailure};
 use super::text_or_file;
@@ -19,6 +20,7 @@ pub struct Parameters {
     pub limits: InstanceLimits,
     pub on_failure: OnFailure,
     pub isolation: Isolation,
+    rules: CapabilityRules,
     /// Names of those that have been there.
     seen: Vec<Vec<u8>>,
 }
@@ -39,7 +41,8 @@ impl Parameters {
             None => (bytes, &b""[..]),
         };
         let shown = String::from_utf8_lossy(name);
-        if self.seen.iter().any(|seen| seen == name) && name != b"env" {
+        let several = matches!(name, b"env" | b"allow" | b"deny");
+        if !several && self.seen.iter().any(|seen| seen == name) {
             return Err(format!("duplicate parameter {shown}="));
         }
         self.seen.push(name.to_vec());
@@ -84,11 +87,23 @@ impl Parameters {
             b"isolation" => {
                 self.isolation = Isolation::parse(value).map_err(|e| invalid(e.into()))?;
             }
+            b"allow" => self
+                .rules
+                .allow(value)
+                .map_err(|e| format!("allow=: {e}"))?,
+            b"deny" => self.rules.deny(value).map_err(|e| format!("deny=: {e}"))?,
             _ => {
                 let parameter = String::from_utf8_lossy(bytes);
                 return Err(format!("unknown parameter \"{parameter}\""));
             }
         }
+        Ok(())
+    }
+
+    /// What follows from several of them together; to be called when all have been taken.
+    pub fn finish(&mut self) -> Result<(), String> {
+        self.vm.capabilities = std::mem::take(&mut self.rules).capabilities()?;
+        add_environment(&mut self.vm);
         Ok(())
     }
 }

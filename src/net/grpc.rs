@@ -215,7 +215,7 @@ impl Call {
 }
 
 /// Splits what a guest names the upstream into whether it wants TLS, and the name.
-fn scheme(upstream: &[u8]) -> (bool, &[u8]) {
+pub(super) fn scheme(upstream: &[u8]) -> (bool, &[u8]) {
     const PREFIXES: [(&[u8], bool); 4] = [
         (b"https://", true),
         (b"grpcs://", true),

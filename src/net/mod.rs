@@ -33,7 +33,7 @@ pub use executor::{Task, spawn};
 pub use grpc::channel::Channels;
 pub use origin::{Origin, Top};
 pub use resolve::addresses;
-pub use target::is_host_name;
+pub use target::{is_host_name, is_target};
 
 /// The process exits: all tasks end, and idle connections are closed.
 pub fn shutdown() {

@@ -76,6 +76,15 @@ impl std::fmt::Display for Target {
     }
 }
 
+/// Can a call go there that names this upstream?
+pub fn is_target(origin: &Origin, name: &[u8], grpc: bool) -> bool {
+    let name = match grpc {
+        true => super::grpc::scheme(name).1,
+        false => name,
+    };
+    Target::parse(origin, name).is_some()
+}
+
 /// 1 to 65535, in digits alone.
 fn parse_port(port: &str) -> Option<u16> {
     if !port.bytes().all(|b| b.is_ascii_digit()) {

@@ -1,6 +1,7 @@
 //! The runtime of one process, with the programs that it has linked.
 
 use std::any::Any;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use std::time::Duration;
@@ -35,6 +36,16 @@ impl Engine {
             runtime: wasm_runtime::Engine::new()?,
             linked: Arc::default(),
         })
+    }
+
+    /// See [`wasm_runtime::Engine::use_cache`].
+    pub fn use_cache(&self, directory: &Path) -> Result<(), String> {
+        self.runtime.use_cache(directory)
+    }
+
+    /// See [`wasm_runtime::Engine::take_cache_warnings`].
+    pub fn take_cache_warnings(&self) -> Vec<String> {
+        self.runtime.take_cache_warnings()
     }
 
     /// See [`wasm_runtime::Engine::start_ticker`].

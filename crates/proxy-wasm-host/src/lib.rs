@@ -23,6 +23,7 @@
 mod abi;
 mod callbacks;
 mod calls;
+mod capabilities;
 mod codec;
 mod context;
 mod engine;
@@ -42,6 +43,7 @@ mod wasi;
 pub use abi::{AbiVersion, Action, BufferType, LogLevel, MapType, MetricType, Status, StreamType};
 pub use callbacks::Callbacks;
 pub use calls::{CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall, OwnedPairs, Pairs};
+pub use capabilities::{Capabilities, Capability, CapabilityRules};
 pub use codec::serialize_map;
 pub use engine::Engine;
 pub use error::{CallError, LoadError, StartError};

@@ -76,6 +76,11 @@ impl Program {
     pub fn callbacks(&self) -> Callbacks {
         self.inner.callbacks
     }
+
+    /// SHA-256 of the bytes given to [`Program::compile`], or of what they were rewritten to.
+    pub fn sha256(&self) -> &[u8; 32] {
+        self.inner.artifact.sha256()
+    }
 }
 
 /// Compares a module's imports with what is defined for every guest.

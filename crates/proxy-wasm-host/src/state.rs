@@ -8,6 +8,7 @@ use wasm_runtime::wasmtime::{Memory, TypedFunc};
 
 use crate::abi::{AbiVersion, Status};
 use crate::calls::CallId;
+use crate::capabilities::Denied;
 use crate::context::{Context, Contexts, Phase};
 use crate::foreign::Declared;
 use crate::pending::{CallKind, Calls, Incoming};
@@ -37,6 +38,7 @@ pub(crate) struct State<P: Proxy> {
     pub memory: Option<Memory>,
     pub allocator: Allocator,
     pub scratch: Vec<u8>,
+    pub denied: Denied,
     /// Holds the instance to its limits.
     pub guard: Guard,
     /// Zero of the guest's monotonic clock.
@@ -89,6 +91,7 @@ impl<P: Proxy> State<P> {
             memory: None,
             allocator: Allocator::Unknown,
             scratch: Vec::new(),
+            denied: Denied::default(),
             guard,
             started: Instant::now(),
         }

@@ -13,6 +13,7 @@ use wasm_runtime::{Guard, Limits};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
+use crate::capabilities::Capabilities;
 use crate::context::{Context, Kind};
 use crate::engine::Engine;
 use crate::error::{CallError, StartError};
@@ -36,6 +37,7 @@ pub struct VmConfig {
     /// The only environment variables that the guest sees: name, value; neither has a NUL.
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     pub limits: Limits,
+    pub capabilities: Capabilities,
 }
 
 /// What a root context is configured with.

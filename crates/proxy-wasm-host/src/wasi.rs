@@ -8,6 +8,7 @@ use std::time::Instant;
 use wasm_runtime::wasmtime::{Caller, Error, Linker, Result};
 
 use crate::abi::{LogLevel, Status};
+use crate::capabilities::Capability;
 use crate::hostcalls::now;
 use crate::memory::{parts, read_u32, slice, slice_mut, write, write_u32, write_u64};
 use crate::state::State;
@@ -27,6 +28,7 @@ enum Errno {
     Noent = 44,
     Nosys = 52,
     Notsup = 58,
+    Notcapable = 76,
 }
 
 /// The memory helpers know one error only, a bad address.
@@ -123,6 +125,16 @@ pub(crate) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
     Ok(())
 }
 
+/// `Err(Notcapable)`: the guest may not use this function.
+fn require<P: Proxy>(
+    caller: &mut Caller<'_, State<P>>,
+    capability: Capability,
+    function: &str,
+) -> Result<(), Errno> {
+    let required = caller.data_mut().require(capability, function);
+    required.map_err(|_| Errno::Notcapable)
+}
+
 fn args_sizes_get<P: Proxy>(mut caller: Caller<'_, State<P>>, count: u32, bytes: u32) -> u32 {
     let mut run = || {
         let (memory, _) = parts(&mut caller)?;
@@ -178,6 +190,7 @@ fn environ_get<P: Proxy>(mut caller: Caller<'_, State<P>>, pointers: u32, bytes:
 /// Both clocks that there are count nanoseconds.
 fn clock_res_get<P: Proxy>(mut caller: Caller<'_, State<P>>, clock: u32, out: u32) -> u32 {
     let mut run = || {
+        require(&mut caller, Capability::Clock, "clock_res_get")?;
         if clock > 1 {
             return Err(Errno::Notsup);
         }
@@ -195,6 +208,7 @@ fn clock_time_get<P: Proxy>(
     out: u32,
 ) -> u32 {
     let mut run = || {
+        require(&mut caller, Capability::Clock, "clock_time_get")?;
         let (memory, state) = parts(&mut caller)?;
         let time = match clock {
             0 => now().ok_or(Errno::Inval)?,
@@ -327,6 +341,7 @@ fn proc_exit(exit_code: u32) -> Result<()> {
 
 fn random_get<P: Proxy>(mut caller: Caller<'_, State<P>>, ptr: u32, len: u32) -> u32 {
     let mut run = || {
+        require(&mut caller, Capability::Random, "random_get")?;
         if len > MAX_RANDOM {
             return Err(Errno::Inval);
         }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use memfd::{FileSeal, MemfdOptions};
+use memfd::{FileSeal, Memfd, MemfdOptions};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
@@ -34,7 +34,7 @@ pub(crate) struct Inner {
 /// up to then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CompileCounts {
-    /// An artifact was there.
+    /// An artifact was there, or the code was in the cache.
     pub hits: u64,
     /// The bytes had to be compiled, or could not be.
     pub misses: u64,
@@ -43,7 +43,13 @@ pub struct CompileCounts {
 static HITS: AtomicU64 = AtomicU64::new(0);
 static MISSES: AtomicU64 = AtomicU64::new(0);
 
-/// How often an artifact was there already.
+/// Counts a call.
+pub(crate) fn count(hit: bool) {
+    let count = if hit { &HITS } else { &MISSES };
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How often compiled code was there already.
 pub fn compile_counts() -> CompileCounts {
     CompileCounts {
         hits: HITS.load(Ordering::Relaxed),
@@ -65,21 +71,23 @@ impl Artifact {
         let registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
         let known = registry.as_ref().and_then(|all| all.get(sha256));
         let found = known.and_then(Weak::upgrade);
-        let count = if found.is_some() { &HITS } else { &MISSES };
-        count.fetch_add(1, Ordering::Relaxed);
         found.map(|inner| Artifact { inner })
     }
 
     /// Stores what `wasmtime::Engine::precompile_module` returned for bytes of this hash.
     pub(crate) fn store(sha256: [u8; 32], code: &[u8]) -> Result<Artifact, Error> {
         let file = memory_file(code).map_err(Error::Artifact)?;
-        let inner = Arc::new(Inner { sha256, file });
+        Ok(Artifact::new(sha256, file))
+    }
 
+    /// The same for a sealed memory file with that in it.
+    pub(crate) fn new(sha256: [u8; 32], file: File) -> Artifact {
+        let inner = Arc::new(Inner { sha256, file });
         let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = registry.get_or_insert_default();
         registry.retain(|_, artifact| artifact.strong_count() > 0);
         registry.insert(sha256, Arc::downgrade(&inner));
-        Ok(Artifact { inner })
+        Artifact { inner }
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -91,24 +99,49 @@ impl Artifact {
     }
 }
 
-/// A sealed anonymous file: nobody can change what is mapped from it.
+/// An anonymous file that is being written.
+pub(crate) struct MemoryFile(Memfd);
+
+impl MemoryFile {
+    pub fn new() -> io::Result<MemoryFile> {
+        let options = MemfdOptions::default()
+            .close_on_exec(true)
+            .allow_sealing(true);
+        options.create("wasm-code").map(MemoryFile).map_err(plain)
+    }
+
+    pub fn file(&self) -> &File {
+        self.0.as_file()
+    }
+
+    /// Seals it: from now on nobody can change what is in it, or mapped from it.
+    pub fn seal(self) -> io::Result<File> {
+        self.0
+            .add_seals(&[
+                FileSeal::SealShrink,
+                FileSeal::SealGrow,
+                FileSeal::SealWrite,
+                FileSeal::SealSeal,
+            ])
+            .map_err(plain)?;
+        Ok(self.0.into_file())
+    }
+}
+
+fn plain(error: memfd::Error) -> io::Error {
+    match error {
+        memfd::Error::Create(error)
+        | memfd::Error::AddSeals(error)
+        | memfd::Error::GetSeals(error) => error,
+    }
+}
+
+/// Bytes in a sealed memory file.
 fn memory_file(bytes: &[u8]) -> Result<File, String> {
-    let memfd = MemfdOptions::default()
-        .close_on_exec(true)
-        .allow_sealing(true)
-        .create("wasm-code")
-        .map_err(|e| e.to_string())?;
-    memfd
-        .as_file()
+    let memory = MemoryFile::new().map_err(|e| e.to_string())?;
+    memory
+        .file()
         .write_all(bytes)
         .map_err(|e| format!("writing {} bytes to memory: {e}", bytes.len()))?;
-    memfd
-        .add_seals(&[
-            FileSeal::SealShrink,
-            FileSeal::SealGrow,
-            FileSeal::SealWrite,
-            FileSeal::SealSeal,
-        ])
-        .map_err(|e| e.to_string())?;
-    Ok(memfd.into_file())
+    memory.seal().map_err(|e| e.to_string())
 }

@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use wasmparser::{Validator, WasmFeatures};
 use wasmtime::{Config, Module, WasmBacktraceDetails};
 
 use crate::artifact::{self, Artifact, sha256};
+use crate::cache::{Cache, Miss};
 use crate::error::{Error, one_line, push_words};
 use crate::limits::Limits;
 use crate::memory::Memories;
@@ -31,6 +33,7 @@ pub struct Engine {
 #[derive(Default)]
 struct Family {
     clock: Arc<Clock>,
+    cache: OnceLock<Cache>,
     engines: Mutex<Vec<(Kind, wasmtime::Engine, LoadedModules)>>,
 }
 
@@ -116,15 +119,28 @@ impl Engine {
         &self.inner
     }
 
+    /// Takes compiled code from a directory from now on, and puts it there. It is made if it is missing. The error, one
+    /// line, says what is wrong with it: it cannot be made or written, or others could write to it.
+    pub fn use_cache(&self, directory: &Path) -> Result<(), String> {
+        let cache = Cache::open(directory, &self.inner)?;
+        let set = self.family.cache.set(cache);
+        set.map_err(|_| "there is a cache already".into())
+    }
+
+    /// What there is to tell of the cache since the last time; each is one line.
+    pub fn take_cache_warnings(&self) -> Vec<String> {
+        let cache = self.family.cache.get();
+        cache.map_or(Vec::new(), Cache::take_warnings)
+    }
+
     /// Compiles the binary or text format. Bytes that some live artifact of this process, or of
     /// the one it was forked from, was compiled from are not compiled again.
     pub fn compile(&self, bytes: &[u8]) -> Result<Artifact, Error> {
         let sha256 = sha256(bytes);
-        if let Some(artifact) = Artifact::find(&sha256) {
-            return Ok(artifact);
+        match self.find(&sha256) {
+            Ok(artifact) => Ok(artifact),
+            Err(miss) => self.compile_binary(sha256, &self.valid(bytes)?, miss),
         }
-        let binary = self.valid(bytes)?;
-        self.compile_binary(sha256, &binary)
     }
 
     /// The same for a module whose instances are to be started from snapshots.
@@ -134,9 +150,9 @@ impl Engine {
             data: rewritten.data.into(),
         };
         let sha256 = sha256(&rewritten.binary);
-        let artifact = match Artifact::find(&sha256) {
-            Some(artifact) => artifact,
-            None => self.compile_binary(sha256, &rewritten.binary)?,
+        let artifact = match self.find(&sha256) {
+            Ok(artifact) => artifact,
+            Err(miss) => self.compile_binary(sha256, &rewritten.binary, miss)?,
         };
         Ok((artifact, initial))
     }
@@ -149,9 +165,39 @@ impl Engine {
         Ok(binary)
     }
 
-    fn compile_binary(&self, sha256: [u8; 32], binary: &[u8]) -> Result<Artifact, Error> {
+    /// What was compiled already, in this process or into the cache.
+    fn find(&self, sha256: &[u8; 32]) -> Result<Artifact, Option<Miss>> {
+        let found = match Artifact::find(sha256) {
+            Some(artifact) => Ok(artifact),
+            None => match self.family.cache.get() {
+                Some(cache) => self.cached(cache, sha256).map_err(Some),
+                None => Err(None),
+            },
+        };
+        artifact::count(found.is_ok());
+        found
+    }
+
+    fn cached(&self, cache: &Cache, sha256: &[u8; 32]) -> Result<Artifact, Miss> {
+        let artifact = Artifact::new(*sha256, cache.get(sha256)?);
+        match self.load(&artifact) {
+            Ok(_) => Ok(artifact),
+            Err(error) => Err(cache.reject(format!("does not fit ({error})"))),
+        }
+    }
+
+    fn compile_binary(
+        &self,
+        sha256: [u8; 32],
+        binary: &[u8],
+        miss: Option<Miss>,
+    ) -> Result<Artifact, Error> {
         let code = self.inner.precompile_module(binary);
-        Artifact::store(sha256, &code.map_err(|e| Error::Compile(one_line(&e)))?)
+        let code = code.map_err(|e| Error::Compile(one_line(&e)))?;
+        if let (Some(cache), Some(miss)) = (self.family.cache.get(), miss) {
+            cache.put(&sha256, &code, miss);
+        }
+        Artifact::store(sha256, &code)
     }
 
     /// The artifact's module in this process; maps it at the first call only.

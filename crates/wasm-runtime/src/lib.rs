@@ -6,6 +6,7 @@
 #![deny(unsafe_code, unsafe_op_in_unsafe_fn)]
 
 mod artifact;
+mod cache;
 mod engine;
 mod error;
 mod guard;

@@ -11,6 +11,7 @@ mod zlib;
 pub(crate) use filter_state::{Declared, property, set_property};
 
 use crate::abi::Status;
+use crate::capabilities::Capability;
 use crate::state::State;
 use crate::traits::{HttpStream, Proxy};
 
@@ -29,6 +30,17 @@ fn named<P: Proxy>(name: &[u8]) -> Option<Function<P>> {
     })
 }
 
+/// What a function needs; `resolve` is the proxies' name for a question to DNS.
+fn check<P: Proxy>(state: &mut State<P>, name: &[u8], arguments: &[u8]) -> Result<(), Status> {
+    let function = match name {
+        b"set_envoy_filter_state" => "set_envoy_filter_state",
+        b"declare_property" => "declare_property",
+        b"resolve" => return state.require_host("resolve", arguments),
+        _ => return Ok(()),
+    };
+    state.require(Capability::PropertiesWrite, function)
+}
+
 /// `NotFound` when there is no such function.
 pub(crate) fn call<P: Proxy>(
     state: &mut State<P>,
@@ -36,6 +48,7 @@ pub(crate) fn call<P: Proxy>(
     arguments: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), Status> {
+    check(state, name, arguments)?;
     if let Some(function) = named(name) {
         return function(state, arguments, out);
     }

@@ -11,6 +11,7 @@ use wasm_runtime::wasmtime::{Caller, Linker, Result};
 use super::{code, ending};
 use crate::abi::Status;
 use crate::calls::{CallId, GrpcCall};
+use crate::capabilities::Capability;
 use crate::codec;
 use crate::memory::{Fault, Out, give, parts, slice, write_u32};
 use crate::pending::CallKind;
@@ -49,6 +50,7 @@ fn cluster_name(upstream: &[u8]) -> Option<Vec<u8>> {
 
 /// Addresses and lengths of what a call and a stream have in common.
 struct Target {
+    function: &'static str,
     upstream: (u32, u32),
     service: (u32, u32),
     method: (u32, u32),
@@ -64,6 +66,7 @@ impl Target {
         timeout: u32,
         id: u32,
     ) -> Result<(), Status> {
+        state.require(Capability::GrpcCall, self.function)?;
         // No call is made whose id cannot be told.
         slice(memory, id, 4)?;
         let bytes = |(ptr, len)| slice(memory, ptr, len);
@@ -73,8 +76,10 @@ impl Target {
         let metadata = bytes(self.metadata)?;
         let message = message.map(bytes).transpose()?;
         let unpacked = cluster_name(upstream);
+        let upstream = unpacked.as_deref().unwrap_or(upstream);
+        state.require_upstream(Capability::GrpcCall, self.function, upstream)?;
         let call = GrpcCall {
-            upstream: unpacked.as_deref().unwrap_or(upstream),
+            upstream,
             service,
             method,
             initial_metadata: &codec::parse(metadata)?,
@@ -113,6 +118,7 @@ fn call<P: Proxy>(
     id: u32,
 ) -> u32 {
     let target = Target {
+        function: "proxy_grpc_call",
         upstream: (upstream, upstream_len),
         service: (service, service_len),
         method: (method, method_len),
@@ -139,6 +145,7 @@ fn stream<P: Proxy>(
     id: u32,
 ) -> u32 {
     let target = Target {
+        function: "proxy_grpc_stream",
         upstream: (upstream, upstream_len),
         service: (service, service_len),
         method: (method, method_len),
@@ -160,6 +167,9 @@ fn send<P: Proxy>(
     end: u32,
 ) -> u32 {
     let mut run = || {
+        caller
+            .data_mut()
+            .require(Capability::GrpcCall, "proxy_grpc_send")?;
         let (memory, state) = parts(&mut caller)?;
         let message = slice(memory, message, message_len)?;
         if CallKind::of(id) != Some(CallKind::GrpcStream) {
@@ -181,15 +191,21 @@ fn send<P: Proxy>(
 }
 
 fn cancel<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32) -> u32 {
-    code(end(caller.data_mut(), id, true))
+    code(end(caller.data_mut(), "proxy_grpc_cancel", id, true))
 }
 
 /// Ends the guest's half of a stream; a call has none and is cancelled.
 fn close<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32) -> u32 {
-    code(end(caller.data_mut(), id, false))
+    code(end(caller.data_mut(), "proxy_grpc_close", id, false))
 }
 
-fn end<P: Proxy>(state: &mut State<P>, id: CallId, cancel: bool) -> Result<(), Status> {
+fn end<P: Proxy>(
+    state: &mut State<P>,
+    function: &str,
+    id: CallId,
+    cancel: bool,
+) -> Result<(), Status> {
+    state.require(Capability::GrpcCall, function)?;
     let stream = match CallKind::of(id) {
         Some(CallKind::Grpc) => false,
         Some(CallKind::GrpcStream) => true,
@@ -213,6 +229,9 @@ fn status<P: Proxy>(
     len: u32,
 ) -> Result<u32> {
     let mut run = || -> Result<(), Fault> {
+        caller
+            .data_mut()
+            .require(Capability::GrpcCall, "proxy_get_status")?;
         let out = Out { ptr, len };
         let (memory, state) = parts(&mut caller)?;
         slice(memory, number, 4)?;

@@ -7,6 +7,7 @@ use wasm_runtime::wasmtime::{Caller, Linker, Result};
 use super::code;
 use crate::abi::Status;
 use crate::calls::HttpCall;
+use crate::capabilities::Capability;
 use crate::codec::{self, Pair};
 use crate::memory::{parts, slice, write_u32};
 use crate::pending::CallKind;
@@ -53,11 +54,14 @@ fn http_call<P: Proxy>(
     timeout: u32,
     id: u32,
 ) -> u32 {
+    let function = "proxy_http_call";
     let mut run = || {
+        caller.data_mut().require(Capability::HttpCall, function)?;
         let (memory, state) = parts(&mut caller)?;
         // No call is made whose id cannot be told.
         slice(memory, id, 4)?;
         let upstream = slice(memory, upstream, upstream_len)?;
+        state.require_upstream(Capability::HttpCall, function, upstream)?;
         let headers = slice(memory, headers, headers_len)?;
         let body = slice(memory, body, body_len)?;
         let trailers = slice(memory, trailers, trailers_len)?;

@@ -6,6 +6,7 @@ use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::code;
 use crate::abi::{LogLevel, Status};
+use crate::capabilities::Capability;
 use crate::memory::{parts, slice, write_u32, write_u64};
 use crate::state::State;
 use crate::traits::Proxy;
@@ -42,6 +43,8 @@ fn log_level<P: Proxy>(mut caller: Caller<'_, State<P>>, out: u32) -> u32 {
 
 fn time<P: Proxy>(mut caller: Caller<'_, State<P>>, out: u32) -> u32 {
     let mut run = || {
+        let state = caller.data_mut();
+        state.require(Capability::Clock, "proxy_get_current_time_nanoseconds")?;
         let (memory, _) = parts(&mut caller)?;
         write_u64(memory, out, now().ok_or(Status::InternalFailure)?)
     };

@@ -4,6 +4,7 @@ use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
 use crate::abi::Status;
+use crate::capabilities::Capability;
 use crate::foreign;
 use crate::memory::{Out, give_scratch, parts, slice};
 use crate::pending::Incoming;
@@ -95,6 +96,8 @@ fn set<P: Proxy>(
     value_len: u32,
 ) -> u32 {
     let mut run = || {
+        let state = caller.data_mut();
+        state.require(Capability::PropertiesWrite, "proxy_set_property")?;
         let (memory, state) = parts(&mut caller)?;
         let value = slice(memory, value, value_len)?;
         with_path(slice(memory, path, path_len)?, |path| {

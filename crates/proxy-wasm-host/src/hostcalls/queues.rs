@@ -4,7 +4,8 @@ use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
 use crate::abi::Status;
-use crate::memory::{Out, give_scratch, parts, slice, write_u32};
+use crate::capabilities::Capability;
+use crate::memory::{Fault, Out, give_scratch, parts, slice, write_u32};
 use crate::state::State;
 use crate::traits::Proxy;
 
@@ -17,8 +18,14 @@ pub(super) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
     Ok(())
 }
 
+fn allowed<P: Proxy>(caller: &mut Caller<'_, State<P>>, function: &str) -> Result<(), Status> {
+    let state = caller.data_mut();
+    state.require(Capability::SharedQueue, function)
+}
+
 fn register<P: Proxy>(mut caller: Caller<'_, State<P>>, name: u32, name_len: u32, id: u32) -> u32 {
     let mut run = || {
+        allowed(&mut caller, "proxy_register_shared_queue")?;
         let (memory, state) = parts(&mut caller)?;
         slice(memory, id, 4)?;
         let name = slice(memory, name, name_len)?;
@@ -38,6 +45,7 @@ fn resolve<P: Proxy>(
     id: u32,
 ) -> u32 {
     let mut run = || {
+        allowed(&mut caller, "proxy_resolve_shared_queue")?;
         let (memory, state) = parts(&mut caller)?;
         slice(memory, id, 4)?;
         let vm_id = slice(memory, vm_id, vm_id_len)?;
@@ -50,6 +58,7 @@ fn resolve<P: Proxy>(
 
 fn enqueue<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32, ptr: u32, len: u32) -> u32 {
     let mut run = || {
+        allowed(&mut caller, "proxy_enqueue_shared_queue")?;
         let (memory, state) = parts(&mut caller)?;
         state.proxy.enqueue(id, slice(memory, ptr, len)?)
     };
@@ -57,9 +66,11 @@ fn enqueue<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32, ptr: u32, len: u
 }
 
 fn dequeue<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32, ptr: u32, len: u32) -> Result<u32> {
-    ending(give_scratch(
-        &mut caller,
-        Out { ptr, len },
-        |_, state, message| state.proxy.dequeue(id, message),
-    ))
+    let mut run = || -> Result<(), Fault> {
+        allowed(&mut caller, "proxy_dequeue_shared_queue")?;
+        give_scratch(&mut caller, Out { ptr, len }, |_, state, message| {
+            state.proxy.dequeue(id, message)
+        })
+    };
+    ending(run())
 }

@@ -3,6 +3,7 @@
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
+use crate::capabilities::Capability;
 use crate::memory::{Fault, Out, give_scratch, parts, slice, write_u32};
 use crate::state::State;
 use crate::traits::Proxy;
@@ -23,6 +24,8 @@ fn get<P: Proxy>(
     cas: u32,
 ) -> Result<u32> {
     let mut run = || -> Result<(), Fault> {
+        let state = caller.data_mut();
+        state.require(Capability::SharedData, "proxy_get_shared_data")?;
         let mut number = 0;
         give_scratch(&mut caller, Out { ptr, len }, |memory, state, value| {
             slice(memory, cas, 4)?;
@@ -47,6 +50,8 @@ fn set<P: Proxy>(
     cas: u32,
 ) -> u32 {
     let mut run = || {
+        let state = caller.data_mut();
+        state.require(Capability::SharedData, "proxy_set_shared_data")?;
         let (memory, state) = parts(&mut caller)?;
         let key = slice(memory, key, key_len)?;
         let value = slice(memory, value, value_len)?;

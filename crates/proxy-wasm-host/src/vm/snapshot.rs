@@ -7,6 +7,7 @@ use wasm_runtime::wasmtime::InstancePre;
 
 use super::entry::{self, Guest, reason};
 use super::{Vm, VmConfig};
+use crate::capabilities::Denied;
 use crate::context::{Contexts, Roots};
 use crate::engine::Engine;
 use crate::error::{LoadError, StartError};
@@ -28,6 +29,7 @@ pub struct Snapshot<P: Proxy> {
     config: Rc<VmConfig>,
     roots: Roots,
     declared: Declared,
+    denied: Denied,
     started: Instant,
 }
 
@@ -51,6 +53,7 @@ impl<P: Proxy> Vm<P> {
             config: data.config.clone(),
             roots: data.contexts.roots(),
             declared: data.declared.clone(),
+            denied: data.denied.clone(),
             started: data.started,
             instance_pre,
             runtime,
@@ -66,6 +69,7 @@ impl<P: Proxy> Snapshot<P> {
         let state = store.data_mut();
         state.contexts = Contexts::of_roots(&self.roots);
         state.declared = self.declared.clone();
+        state.denied = self.denied.clone();
         state.started = self.started;
         let instance = self
             .state

@@ -1,0 +1,279 @@
+//! How capabilities are written: `metrics,http_call(auth|10.0.0.1:8080)`.
+
+use super::{Capabilities, Capability};
+
+/// What a configuration allows and denies, until all of it is read.
+#[derive(Debug, Default)]
+pub struct CapabilityRules {
+    allow: Rules,
+    deny: Rules,
+}
+
+#[derive(Debug, Default)]
+struct Rules {
+    all: bool,
+    /// With the upstreams that were listed.
+    named: Vec<(Capability, Option<Vec<Vec<u8>>>)>,
+}
+
+impl CapabilityRules {
+    /// Reads families with commas between them, or `all`; `http_call` and `grpc_call` may have
+    /// upstreams, with `|` between them, in parentheses. What several say is added up.
+    pub fn allow(&mut self, value: &[u8]) -> Result<(), String> {
+        read(&mut self.allow, value, true)
+    }
+
+    /// The same without upstreams: a list of those that are denied could be passed by another name
+    /// of the same server.
+    pub fn deny(&mut self, value: &[u8]) -> Result<(), String> {
+        read(&mut self.deny, value, false)
+    }
+
+    /// What a guest may use then. A name counts for more than `all`, and what is neither allowed
+    /// nor denied is as by default.
+    pub fn capabilities(self) -> Result<Capabilities, String> {
+        if self.allow.all && self.deny.all {
+            return Err("allow=all and deny=all contradict each other".into());
+        }
+        let mut capabilities = Capabilities::default();
+        for capability in Capability::ALL {
+            let allow = self.allow.named.iter().find(|(c, _)| *c == capability);
+            let deny = self.deny.named.iter().any(|(c, _)| *c == capability);
+            match (allow, deny) {
+                (Some(_), true) => {
+                    let name = capability.name();
+                    return Err(format!("{name} is in allow= and in deny="));
+                }
+                (Some((_, upstreams)), false) => {
+                    capabilities.allow(capability);
+                    let upstreams = upstreams.clone().map(Into::into);
+                    match capability {
+                        Capability::HttpCall => capabilities.http_upstreams = upstreams,
+                        Capability::GrpcCall => capabilities.grpc_upstreams = upstreams,
+                        _ => {}
+                    }
+                }
+                (None, true) => capabilities.deny(capability),
+                (None, false) if self.allow.all => capabilities.allow(capability),
+                (None, false) if self.deny.all => capabilities.deny(capability),
+                (None, false) => {}
+            }
+        }
+        Ok(capabilities)
+    }
+}
+
+fn read(rules: &mut Rules, value: &[u8], lists: bool) -> Result<(), String> {
+    for item in items(value) {
+        if item == b"all" {
+            rules.all = true;
+            continue;
+        }
+        let (name, list) = match item.iter().position(|&b| b == b'(') {
+            Some(at) => (&item[..at], Some(&item[at + 1..])),
+            None => (item, None),
+        };
+        let known = Capability::ALL.iter().find(|c| c.name().as_bytes() == name);
+        let capability = *known.ok_or_else(|| unknown(name))?;
+        let upstreams = match list {
+            None => None,
+            Some(_) if !lists => {
+                return Err(format!(
+                    "deny= takes no upstreams: those that {} may have are listed in allow=",
+                    capability.name()
+                ));
+            }
+            Some(list) => Some(upstreams(capability, list)?),
+        };
+        let earlier = rules.named.iter_mut().find(|(c, _)| *c == capability);
+        match (earlier, upstreams) {
+            (None, upstreams) => rules.named.push((capability, upstreams)),
+            (Some((_, Some(list))), Some(more)) => list.extend(more),
+            (Some((_, None)), None) => {}
+            (Some(_), _) => {
+                return Err(format!(
+                    "{} is there with and without a list of upstreams",
+                    capability.name()
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Parts at commas that are not within parentheses.
+fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut inside = false;
+    value.split(move |&byte| {
+        match byte {
+            b'(' => inside = true,
+            b')' => inside = false,
+            _ => {}
+        }
+        byte == b',' && !inside
+    })
+}
+
+fn upstreams(capability: Capability, list: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let name = capability.name();
+    if !matches!(capability, Capability::HttpCall | Capability::GrpcCall) {
+        return Err(format!(
+            "{name} has no upstreams; http_call and grpc_call have"
+        ));
+    }
+    let list = list
+        .strip_suffix(b")")
+        .filter(|list| !list.contains(&b'(') && !list.contains(&b')'));
+    let list =
+        list.ok_or_else(|| format!("the upstreams of {name} must be written {name}(one|another)"))?;
+    let upstreams: Vec<_> = list.split(|&b| b == b'|').map(<[u8]>::to_vec).collect();
+    match upstreams.iter().any(Vec::is_empty) {
+        true => Err(format!(
+            "an upstream of {name} has no name; deny={name} allows none"
+        )),
+        false => Ok(upstreams),
+    }
+}
+
+fn unknown(name: &[u8]) -> String {
+    let known: Vec<_> = Capability::ALL.iter().map(|c| c.name()).collect();
+    format!(
+        "unknown capability \"{}\"; known are {} and all",
+        name.escape_ascii(),
+        known.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(allow: &[&str], deny: &[&str]) -> Result<Capabilities, String> {
+        let mut rules = CapabilityRules::default();
+        for value in allow {
+            rules.allow(value.as_bytes())?;
+        }
+        for value in deny {
+            rules.deny(value.as_bytes())?;
+        }
+        rules.capabilities()
+    }
+
+    fn names(allow: &[&str], deny: &[&str]) -> String {
+        let capabilities = rules(allow, deny).unwrap();
+        let all = Capability::ALL.iter().filter(|c| capabilities.allows(**c));
+        all.map(|c| c.name()).collect::<Vec<_>>().join(" ")
+    }
+
+    const DEFAULT: &str =
+        "http_call grpc_call shared_data shared_queue metrics properties_write clock random";
+
+    #[test]
+    fn a_name_counts_for_more_than_all_and_the_rest_is_as_by_default() {
+        assert_eq!(names(&[], &[]), DEFAULT);
+        assert_eq!(
+            names(&["env"], &[]),
+            "http_call grpc_call shared_data shared_queue metrics properties_write env clock random"
+        );
+        assert_eq!(names(&["all"], &[]), names(&["env"], &[]));
+        assert_eq!(names(&[], &["all"]), "");
+        assert_eq!(names(&["metrics,clock"], &["all"]), "metrics clock");
+        assert_eq!(names(&["metrics", "clock"], &["all"]), "metrics clock");
+        assert_eq!(
+            names(&["all"], &["env,clock"]),
+            "http_call grpc_call shared_data shared_queue metrics properties_write random"
+        );
+        assert_eq!(
+            names(&[], &["http_call,grpc_call", "shared_queue"]),
+            "shared_data metrics properties_write clock random"
+        );
+        assert_eq!(names(&[], &["env"]), DEFAULT);
+    }
+
+    #[test]
+    fn upstreams_are_added_up() {
+        let some = rules(
+            &["http_call(auth|[::1]:80,a),clock", "http_call(unix:/a b)"],
+            &["all"],
+        )
+        .unwrap();
+        let upstreams = some.upstreams(Capability::HttpCall).unwrap();
+        assert_eq!(upstreams, [&b"auth"[..], b"[::1]:80,a", b"unix:/a b"]);
+        assert_eq!(some.upstreams(Capability::GrpcCall), None);
+        assert!(!some.allows(Capability::GrpcCall) && some.allows(Capability::Clock));
+        // Without a deny=, a list still limits what is allowed by default.
+        let some = rules(&["grpc_call(auth)"], &[]).unwrap();
+        assert_eq!(some.upstreams(Capability::GrpcCall).unwrap(), [b"auth"]);
+        assert_eq!(some.upstreams(Capability::HttpCall), None);
+        assert!(some.allows(Capability::HttpCall));
+    }
+
+    #[test]
+    fn errors() {
+        let error = |allow: &[&str], deny: &[&str]| rules(allow, deny).unwrap_err();
+        let known = "known are http_call, grpc_call, shared_data, shared_queue, metrics, properties_write, env, clock, random and all";
+        assert_eq!(
+            error(&["clocks"], &[]),
+            format!("unknown capability \"clocks\"; {known}")
+        );
+        assert_eq!(
+            error(&[""], &[]),
+            format!("unknown capability \"\"; {known}")
+        );
+        assert_eq!(
+            error(&[], &["metrics,"]),
+            format!("unknown capability \"\"; {known}")
+        );
+        assert_eq!(
+            error(&["http_call (a)"], &[]),
+            format!("unknown capability \"http_call \"; {known}")
+        );
+        assert_eq!(
+            error(&["all"], &["all"]),
+            "allow=all and deny=all contradict each other"
+        );
+        assert_eq!(
+            error(&["clock"], &["all,clock"]),
+            "clock is in allow= and in deny="
+        );
+        assert_eq!(
+            error(&["http_call(a)"], &["http_call"]),
+            "http_call is in allow= and in deny="
+        );
+        assert_eq!(
+            error(&["http_call,http_call(a)"], &[]),
+            "http_call is there with and without a list of upstreams"
+        );
+        assert_eq!(
+            error(&["metrics(a)"], &[]),
+            "metrics has no upstreams; http_call and grpc_call have"
+        );
+        let written = "the upstreams of http_call must be written http_call(one|another)";
+        for list in [
+            "http_call(a",
+            "http_call(a)b",
+            "http_call(a))",
+            "http_call((a)",
+            "http_call(",
+            "http_call(a)(b)",
+        ] {
+            assert_eq!(error(&[list], &[]), written, "{list}");
+        }
+        for list in [
+            "http_call()",
+            "http_call(a|)",
+            "http_call(|a)",
+            "http_call(a||b)",
+        ] {
+            assert_eq!(
+                error(&[list], &[]),
+                "an upstream of http_call has no name; deny=http_call allows none",
+                "{list}"
+            );
+        }
+        assert_eq!(
+            error(&[], &["http_call(a)"]),
+            "deny= takes no upstreams: those that http_call may have are listed in allow="
+        );
+    }
+}

@@ -1,0 +1,187 @@
+//! One file: a header, then the code.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest, Sha256};
+
+use super::directory::{self, owner};
+use crate::artifact::MemoryFile;
+
+const MAGIC: [u8; 8] = *b"ngxwasm\n";
+
+/// Bytes of a header.
+const HEADER: usize = 8 + 32 + 32 + 8 + 32;
+
+/// Most bytes of code; the largest modules have some ten MiB.
+const MAX_CODE: u64 = 1 << 30;
+
+/// What stands before the code: the magic, and this.
+pub struct Header {
+    /// What the code depends on beside the module.
+    version: [u8; 32],
+    /// Of the module.
+    sha256: [u8; 32],
+    code_len: u64,
+    code_sha256: [u8; 32],
+}
+
+/// Why a file does not count.
+pub enum Error {
+    Io(io::Error),
+    Invalid(&'static str),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Error {
+        Error::Io(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Io(error) => write!(f, "cannot be read ({error})"),
+            Error::Invalid(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl Header {
+    /// For code that is not known yet.
+    pub fn new(version: [u8; 32], sha256: [u8; 32]) -> Header {
+        Header {
+            version,
+            sha256,
+            code_len: 0,
+            code_sha256: [0; 32],
+        }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let len = self.code_len.to_le_bytes();
+        [
+            &MAGIC[..],
+            &self.version,
+            &self.sha256,
+            &len,
+            &self.code_sha256,
+        ]
+        .concat()
+    }
+
+    fn parse(bytes: &[u8; HEADER]) -> Option<Header> {
+        let (magic, rest) = bytes.split_first_chunk()?;
+        let (version, rest) = rest.split_first_chunk()?;
+        let (sha256, rest) = rest.split_first_chunk()?;
+        let (code_len, rest) = rest.split_first_chunk()?;
+        (*magic == MAGIC).then_some(Header {
+            version: *version,
+            sha256: *sha256,
+            code_len: u64::from_le_bytes(*code_len),
+            code_sha256: *rest.first_chunk()?,
+        })
+    }
+}
+
+/// The code in a file, checked and in a sealed memory file, and the file itself.
+pub fn read(path: &Path, expected: &Header) -> Result<(File, File), Error> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        // A pipe in its place would never end to be opened.
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(Error::Invalid("is no file"));
+    }
+    owner(&metadata).map_err(Error::Invalid)?;
+
+    let mut header = [0; HEADER];
+    if metadata.len() < HEADER as u64 {
+        return Err(Error::Invalid("is cut off"));
+    }
+    file.read_exact(&mut header)?;
+    let header = Header::parse(&header).ok_or(Error::Invalid("is not of this cache"))?;
+    if header.version != expected.version {
+        return Err(Error::Invalid("is of another version or another processor"));
+    }
+    if header.sha256 != expected.sha256 {
+        return Err(Error::Invalid("is of another module"));
+    }
+    let len = header.code_len;
+    if len > MAX_CODE || metadata.len() - HEADER as u64 != len {
+        return Err(Error::Invalid("has not the length that it says"));
+    }
+
+    let memory = MemoryFile::new()?;
+    if io::copy(&mut (&file).take(len), &mut memory.file())? != len {
+        return Err(Error::Invalid("is cut off"));
+    }
+    let code = memory.seal()?;
+    match hash(&code)? == header.code_sha256 {
+        true => Ok((code, file)),
+        false => Err(Error::Invalid("is damaged")),
+    }
+}
+
+/// SHA-256 of a file.
+fn hash(file: &File) -> io::Result<[u8; 32]> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 256 << 10];
+    let mut at = 0;
+    loop {
+        let read = file.read_at(&mut buffer, at)?;
+        if read == 0 {
+            return Ok(hash.finalize().into());
+        }
+        hash.update(&buffer[..read]);
+        at += read as u64;
+    }
+}
+
+/// Writes a file; whoever reads it meanwhile sees the old one, or all of the new one.
+pub fn write(path: &Path, mut header: Header, code: &[u8]) -> io::Result<()> {
+    header.code_len = code.len() as u64;
+    header.code_sha256 = Sha256::digest(code).into();
+    let new = temporary(path);
+    let written = create(&new).and_then(|mut file| {
+        file.write_all(&header.to_bytes())?;
+        file.write_all(code)
+    });
+    let renamed = written.and_then(|()| fs::rename(&new, path));
+    if renamed.is_err() {
+        // Whether it was made at all is not known.
+        let _ = fs::remove_file(&new);
+    }
+    renamed
+}
+
+pub fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// A name for a file that is not complete yet, which no other process has: those of other containers can have the same number.
+pub fn temporary(path: &Path) -> PathBuf {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    let time = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_nanos());
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(
+        ".{}-{number}-{time}{}",
+        std::process::id(),
+        directory::TEMPORARY
+    ));
+    name.into()
+}
