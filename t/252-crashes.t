@@ -3,7 +3,10 @@
 
 use Test::Nginx::Socket 'no_plan';
 use Control;
+use Servers;
 use Shared;
+
+our $faults = Servers::faults(tcp => $ENV{TEST_NGINX_PORT_2});
 
 no_long_string();
 
@@ -198,6 +201,27 @@ for my $path ('/a?trap', '/spin') {
     my $ticks = main::matches(qr/on_tick/);
     Test::More::cmp_ok(scalar main::wait_for(qr/on_tick/, $ticks + 3), '>=', $ticks + 3, "ticks behind $path");
 }
+--- request
+GET /t
+--- error_code: 204
+--- no_error_log
+[alert]
+[emerg]
+panicked
+
+
+=== TEST 5: ticks that always have a call under way do not keep a worker that is to exit
+--- workers: 1
+--- http_config
+    wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm;
+--- config
+    location /a { wasm_filter m '{"trace":true,"configure":[["set_tick",20]],"tick":[["http_call","a","127.0.0.1:$TEST_NGINX_PORT_2",[[":method","GET"],[":path","/delay/0.2"],[":authority","a"]],"",[],5000]]}'; return 200 "$pid"; }
+    location /t { return 204; }
+--- init
+my $old = main::body_of(main::get('/a'));
+main::wait_for(qr/on_http_call_response/, 2);
+kill HUP => main::pid();
+Test::More::ok(main::wait_until(sub { !kill 0 => $old }), 'the old worker is gone');
 --- request
 GET /t
 --- error_code: 204
