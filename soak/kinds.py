@@ -198,6 +198,7 @@ def kinds(env):
         Kind("leave-pause", 3, h(request_call("/delay/0.5", faults)), TEXT, leaving("/leave-pause", 0.3)),
         Kind("leave-grpc", 2, h(grpc_call("Delay", "0.5", env.grpc)), TEXT, leaving("/leave-grpc", 0.3)),
         *trapping(up),
+        *isolated(up),
     ]
 
 
@@ -227,6 +228,28 @@ def trapping(up):
     ]
 
 
+def isolated(up):
+    """isolation=request: nothing of a request is seen in another one, and no trap costs another one."""
+    own = lambda configuration: [("own_count", COUNT), ("own", configuration)]
+    n = {"var": "n"}
+    first = {"request_headers": [["let_root", "n", {"add": [n, 1]}]], "response_headers": [["set_header", "response", "x-n", n]]}
+    stream = {"direction": "response"}
+    ends = expect(503)
+    return [
+        Kind("own", 5, own(first), TEXT, get("/own", expect(body=b"text", x_n="1"))),
+        Kind("own-call", 4, own(request_call("/delay/0.05", "up")), TEXT, get("/own-call", expect(x_call="200 late", body=b"text"))),
+        Kind("own-late", 1, own(request_call("/never", "up", 150)), TEXT, get("/own-late", FAILED)),
+        Kind("own-download", 3, [("own_count", COUNT), ("own_stream", stream)], f"{up};",
+             lambda rng: sized(rng, "own-download", lambda size: expect(body=pattern(size).upper()))),
+        Kind("own-local", 1, own({"request_headers": [["local_response", 403, [], "no"]]}), TEXT, get("/own-local", expect(403, b"no"))),
+        Kind("own-trap", 2, own({"request_headers": [["abort"]]}), TEXT, get("/own-trap", ends)),
+        Kind("own-trap-body", 1, own({"response_body_end": [["abort"]]}), f"{up};", get("/own-trap-body/size/500000", ends), breaks=True),
+        Kind("own-loop", 1, own({"request_headers": [["spin"]]}), TEXT, get("/own-loop", ends)),
+        Kind("own-leave", 2, own(request_call("/delay/0.5", "up")), TEXT, leaving("/own-leave", 0.3)),
+        Kind("own-leave-big", 1, [("own_count", COUNT), ("own_stream", stream)], f"{up};", leaving("/own-leave-big/size/2000000", 0.1)),
+    ]
+
+
 CALLBACKS = {"context_create": "created", "done": "done", "log": "logged", "delete": "deleted"}
 # Counts contexts: in variables of its root context, which says at the end of its worker how many
 # there were, and in metrics.
@@ -240,10 +263,13 @@ COUNT = {
 }
 
 # Of `wasm_module`.
-PARAMETERS = {"loop": "cpu_time=50ms", "small": "memory=4m", "open": "on_failure=open cpu_time=50ms"}
+PARAMETERS = {"loop": "cpu_time=50ms", "small": "memory=4m", "open": "on_failure=open cpu_time=50ms",
+              "own": "isolation=request cpu_time=50ms", "own_stream": "isolation=request", "own_count": "isolation=request"}
 MODULES = {"count": "hostcalls", "h": "hostcalls", "other": "hostcalls", "trap": "hostcalls", "headers": "headers",
            "body_stream": "body_stream", "body_rewrite": "body_rewrite", "counter": "shared_counter",
-           "queue": "queue_log", "tick": "hostcalls", "loop": "hostcalls", "small": "hostcalls", "open": "hostcalls"}
+           "queue": "queue_log", "tick": "hostcalls", "loop": "hostcalls", "small": "hostcalls", "open": "hostcalls",
+           "own": "hostcalls", "own_stream": "body_stream", "own_count": "hostcalls"}
+COUNTING = ("count", "own_count")
 
 
 def directives(env, names=None):

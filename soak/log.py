@@ -43,10 +43,10 @@ class Log:
         self.reasons += [f"worker {pid} did not end its root contexts" for pid in sorted(self.lives - set(ends) - killed)]
 
 
-def metrics(page, names):
-    """The values of these metrics of the module count."""
+def metrics(page, module, names):
+    """The values of these metrics of the module."""
     values = {}
     for name in names:
-        found = re.search(rf'^{name}\{{module="count"\}} (\d+)', page, re.MULTILINE)
+        found = re.search(rf'^{name}\{{module="{module}"\}} (\d+)', page, re.MULTILINE)
         values[name] = int(found[1]) if found else None
     return values

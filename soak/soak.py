@@ -103,9 +103,12 @@ class Soak:
                 self.kills.append((time.monotonic(), pid))
 
     async def counts(self):
-        """Contexts by what has become of them, in all workers until now, as metrics have it."""
+        """Contexts by what has become of them, in all workers until now, as metrics have it. Nothing is
+        under way then but calls, and what nginx does behind the last byte of a response."""
+        await asyncio.sleep(1)
         answer = await client.Client(Http1, self.nginx.port).ask(Request("/metrics"), fresh=True)
-        self.counted.append(log.metrics(answer.body.decode(), kinds.CALLBACKS.values()))
+        page = answer.body.decode()
+        self.counted.append({module: log.metrics(page, module, kinds.CALLBACKS.values()) for module in kinds.COUNTING})
 
     def report(self):
         """Prints what was, and gives what should not have been."""
@@ -125,9 +128,11 @@ class Soak:
                     if not (outcomes["right"] or outcomes["left"])]
         reasons += seen.reasons
         before, after = self.counted
-        gone = {name: after[name] - before[name] for name in after}
-        if len(set(gone.values())) != 1:
-            reasons.append(f"contexts while no worker was killed, by metrics: {gone}")
+        for module in kinds.COUNTING:
+            counts = {name: after[module][name] - before[module][name] for name in after[module]}
+            print(f"{module:16} while no worker was killed:", ", ".join(f"{count} {name}" for name, count in counts.items()))
+            if len(set(counts.values())) != 1:
+                reasons.append(f"contexts of {module} while no worker was killed, by metrics: {counts}")
         for name, samples in self.usages:
             for series in samples.values():
                 reasons += grown(name, [usage for usage in series if usage])

@@ -3,7 +3,10 @@
 
 use Test::Nginx::Socket 'no_plan';
 use Control;
+use Servers;
 use Shared;
+
+our $faults = Servers::faults(tcp => $ENV{TEST_NGINX_PORT_2});
 
 no_long_string();
 
@@ -62,10 +65,10 @@ panicked
 Each round hammers in all workers until one is killed. A kill that hit a change is in the log.
 --- workers: 4
 --- http_config eval
-my $long = [["let", "v", "0123456789abcdef"], ["repeat", 8, [["let", "v", {join => [{var => "v"}, {var => "v"}]}]]]];
+my $long = [["let", "v", "0123456789abcdef"], ["repeat", 11, [["let", "v", {join => [{var => "v"}, {var => "v"}]}]]]];
 "wasm_module m \$TEST_NGINX_FILTERS/hostcalls.wasm;
-wasm_shared_data zone=d:256k;
-wasm_shared_queue zone=q:256k;
+wasm_shared_data zone=d:512k;
+wasm_shared_queue zone=q:512k;
 " . main::shared_server('m', {
     hammer => [@$long, ["register_queue", "hammer", "q"],
         ["repeat", 10000000, [
@@ -82,6 +85,7 @@ wasm_shared_queue zone=q:256k;
         ["local_response", 200, [], {join => [{var => "done"}, " ", {var => "n"}]}]],
 })
 --- config
+    location /a { wasm_filter m '{"configure":[["register_queue","hammer","q"]]}'; return 204; }
     location /t { return 204; }
 --- init
 my $master = main::pid();
@@ -197,6 +201,27 @@ for my $path ('/a?trap', '/spin') {
     my $ticks = main::matches(qr/on_tick/);
     Test::More::cmp_ok(scalar main::wait_for(qr/on_tick/, $ticks + 3), '>=', $ticks + 3, "ticks behind $path");
 }
+--- request
+GET /t
+--- error_code: 204
+--- no_error_log
+[alert]
+[emerg]
+panicked
+
+
+=== TEST 5: ticks that always have a call under way do not keep a worker that is to exit
+--- workers: 1
+--- http_config
+    wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm;
+--- config
+    location /a { wasm_filter m '{"trace":true,"configure":[["set_tick",20]],"tick":[["http_call","a","127.0.0.1:$TEST_NGINX_PORT_2",[[":method","GET"],[":path","/delay/0.2"],[":authority","a"]],"",[],5000]]}'; return 200 "$pid"; }
+    location /t { return 204; }
+--- init
+my $old = main::body_of(main::get('/a'));
+main::wait_for(qr/on_http_call_response/, 2);
+kill HUP => main::pid();
+Test::More::ok(main::wait_until(sub { !kill 0 => $old }), 'the old worker is gone');
 --- request
 GET /t
 --- error_code: 204

@@ -15,6 +15,7 @@ use super::grpc::channel::Channels;
 use super::grpc::{self, CANCELLED, frame};
 use super::http_call::HttpCall;
 use super::origin::Origin;
+use super::timer::cancelable;
 use crate::nginx::log::{Level, Log, printable};
 
 /// What there is to tell a guest about a call.
@@ -99,7 +100,7 @@ impl Calls {
     /// Starts an HTTP call; for errors see [`HttpCall::new`].
     pub fn http(&self, origin: &Origin, id: CallId, call: &Asked<'_>) -> Result<(), Status> {
         let call = Rc::new(HttpCall::new(origin, call, &self.0.budget)?);
-        self.0.start_http(id, call);
+        self.0.start_http(id, call, origin.keeps_worker());
         Ok(())
     }
 
@@ -116,18 +117,20 @@ impl Calls {
         let call = grpc::Call::new(origin, call, feed, budget)?;
         let inner = Rc::downgrade(&self.0);
         let channels = self.0.channels.clone();
-        self.0.start(id, Kind::Grpc(sending), async move {
-            let failure = call.run(&channels, |event| tell(&inner, id, event)).await;
-            let Some(inner) = inner.upgrade() else { return };
-            // The guest may have cancelled the call when it was told of its end.
-            let live = inner.live.borrow_mut().remove(&id);
-            if let Some(failure) = failure
-                && let Some(sending) = live.as_ref().and_then(Live::sending)
-            {
-                let log = sending.origin.borrow().log;
-                inner.report(log, "gRPC call", &upstream, &failure);
-            }
-        });
+        let keeps_worker = origin.keeps_worker();
+        self.0
+            .start(id, Kind::Grpc(sending), keeps_worker, async move {
+                let failure = call.run(&channels, |event| tell(&inner, id, event)).await;
+                let Some(inner) = inner.upgrade() else { return };
+                // The guest may have cancelled the call when it was told of its end.
+                let live = inner.live.borrow_mut().remove(&id);
+                if let Some(failure) = failure
+                    && let Some(sending) = live.as_ref().and_then(Live::sending)
+                {
+                    let log = sending.origin.borrow().log;
+                    inner.report(log, "gRPC call", &upstream, &failure);
+                }
+            });
         Ok(())
     }
 
@@ -212,13 +215,13 @@ impl Calls {
         if let Some(call) = job {
             if call.detach() {
                 self.cancel(id);
-                self.0.start_http(id, call);
+                self.0.start_http(id, call, true);
             }
             return;
         }
         self.cancel(id);
         let inner = Rc::downgrade(&self.0);
-        self.0.start(id, Kind::Ended, async move {
+        self.0.start(id, Kind::Ended, true, async move {
             let Some(inner) = inner.upgrade() else { return };
             let live = inner.live.borrow_mut().remove(&id);
             if live.is_some() {
@@ -236,18 +239,28 @@ impl Drop for Calls {
 }
 
 impl Inner {
-    fn start(&self, id: CallId, kind: Kind, call: impl Future<Output = ()> + 'static) {
+    /// `keeps_worker`: see [`Origin::keeps_worker`].
+    fn start(
+        &self,
+        id: CallId,
+        kind: Kind,
+        keeps_worker: bool,
+        call: impl Future<Output = ()> + 'static,
+    ) {
         let live = Live {
-            _task: spawn(call),
+            _task: match keeps_worker {
+                true => spawn(call),
+                false => spawn(cancelable(call)),
+            },
             kind,
         };
         let earlier = self.live.borrow_mut().insert(id, live);
         drop(earlier);
     }
 
-    fn start_http(self: &Rc<Self>, id: CallId, call: Rc<HttpCall>) {
+    fn start_http(self: &Rc<Self>, id: CallId, call: Rc<HttpCall>, keeps_worker: bool) {
         let inner = Rc::downgrade(self);
-        self.start(id, Kind::Http(call.clone()), async move {
+        self.start(id, Kind::Http(call.clone()), keeps_worker, async move {
             let result = call.run().await;
             let Some(inner) = inner.upgrade() else { return };
             let live = inner.live.borrow_mut().remove(&id);

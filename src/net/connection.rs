@@ -129,6 +129,7 @@ impl Connection {
                 if (*event).timer_set() != 0 {
                     ngx_del_timer(event);
                 }
+                (*event).set_cancelable(0);
                 (*event).handler = Some(ignore);
             }
             (*raw).data = ptr::null_mut();

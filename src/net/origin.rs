@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ngx::ffi::{
-    ngx_conf_t, ngx_cycle, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_resolver_t,
+    ngx_conf_t, ngx_cycle, ngx_exiting, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t,
+    ngx_resolver_t,
 };
 
 use crate::conf::call::CallConf;
@@ -97,6 +98,13 @@ impl Origin {
             // SAFETY: by the type's contract the request is there, and with it its connection.
             unsafe { (*connection).error() != 0 || (*connection).timedout() != 0 }
         })
+    }
+
+    /// Does a worker that is to exit wait for a call that is made now? Not for what root contexts begin
+    /// only then: ticks with a call each would keep it for ever.
+    pub fn keeps_worker(&self) -> bool {
+        // SAFETY: nginx's own, of this thread.
+        self.request.is_some() || unsafe { ngx_exiting } == 0
     }
 
     /// All modules' main configurations.

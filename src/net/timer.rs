@@ -9,9 +9,35 @@ use std::time::Duration;
 
 use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_msec_t};
 
+thread_local! {
+    static CANCELABLE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The future's result. A worker that is to exit does not wait for the timers that the future
+/// sets, here and on connections.
+pub async fn cancelable<F: Future>(future: F) -> F::Output {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CANCELABLE.set(self.0);
+        }
+    }
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        let _before = Restore(CANCELABLE.replace(true));
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Is the future that is being polled [`cancelable`]?
+pub fn is_cancelable() -> bool {
+    CANCELABLE.get()
+}
+
 /// Ready `duration` after it was first polled, to the millisecond.
 ///
-/// The timer is not cancelable: a worker that is to exit waits for it, as it does for requests.
+/// A worker that is to exit waits for the timer, as it does for requests; but see [`cancelable`].
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep {
         duration,
@@ -78,6 +104,7 @@ impl Timer {
             (*event).data = Rc::as_ptr(&timer).cast_mut().cast();
             (*event).handler = Some(on_timer);
             (*event).log = (*ngx_cycle).log;
+            (*event).set_cancelable(is_cancelable().into());
             ngx_add_timer(event, milliseconds);
         }
         timer

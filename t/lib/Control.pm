@@ -90,7 +90,9 @@ sub wait_until {
     return 0;
 }
 
+# Of nginx; it writes its file a little later than the command that started it returns.
 sub pid {
+    wait_until(sub { -s "$root/logs/nginx.pid" });
     open my $in, '<', "$root/logs/nginx.pid" or die "nginx.pid: $!";
     return <$in> + 0;
 }

@@ -12,6 +12,7 @@ use ngx::ffi::{
 
 use super::Connection;
 use crate::net::error::{Error, Wait};
+use crate::net::timer::is_cancelable;
 use crate::nginx::{AGAIN, OK};
 
 impl Connection {
@@ -36,6 +37,7 @@ impl Connection {
         // SAFETY: the event is the connection's, whose timers `detach` deletes.
         unsafe {
             if (*event).timer_set() == 0 && timeout != ngx_msec_t::MAX {
+                (*event).set_cancelable(is_cancelable().into());
                 ngx_add_timer(event, timeout);
             }
         }

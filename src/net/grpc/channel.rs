@@ -13,6 +13,7 @@ use super::super::connect::{Want, connect};
 use super::super::executor::{Task, TaskGroup, spawn};
 use super::super::origin::Origin;
 use super::super::target::Target;
+use super::super::timer::{cancelable, is_cancelable};
 use super::super::tls::Tls;
 
 /// Idle connections that are kept at most; nginx's manual shows the same number for `keepalive`.
@@ -87,7 +88,11 @@ impl Channel {
             streams: TaskGroup::default(),
             task: RefCell::new(None),
         });
-        let task = spawn(run(Rc::downgrade(&channel), origin, target, tls));
+        let run = run(Rc::downgrade(&channel), origin, target, tls);
+        let task = match is_cancelable() {
+            true => spawn(cancelable(run)),
+            false => spawn(run),
+        };
         channel.task.replace(Some(task));
         channel
     }
