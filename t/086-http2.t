@@ -9,7 +9,7 @@ log_level('info');
 no_long_string();
 
 our $module = <<'_EOC_';
-wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm;
+wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm log_rate=off;
 server {
     listen 127.0.0.1:$TEST_NGINX_PORT_1;
     location / { return 200 "[$request_method $request_uri host=$http_host a=$http_x_a]"; }

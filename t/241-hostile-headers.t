@@ -100,6 +100,7 @@ sub {
     my $connection = shift;
     # All that comes in a moment, on a connection that is not closed: one request, framed as it says.
     my $text = $connection->until(qr/\r\n\r\n/);
+    $text .= $connection->take(length $connection->{bytes});
     while (!$connection->is_silent(0.05)) {
         $connection->more or last;
         $text .= $connection->take(length $connection->{bytes});
@@ -168,3 +169,25 @@ sub {
 }
 --- client_out eval: qr/\Aserved\n(?:answered|closed)\n0\n\z/
 --- no_error_log eval: qr/\[alert\]|\[emerg\]|panicked/
+
+
+
+=== TEST 5: blanks around values, which HTTP/2 forbids, are left out
+--- http_config eval: $::module
+--- config eval
+my @set = (['add_header', 'response', 'x-add', " \t a b\t "], ['set_header', 'response', 'x-set', ' c'], ['set_header', 'response', 'x-blank', ' ']);
+::location('/changed', {response_headers => \@set}) . ::location('/local', {request_headers => [['local_response', 200, [['x-local', ' d ']], 'body']]})
+. ::location('/request', {request_headers => [['set_header', 'request', 'x-r', ' e '], ['local_response', 200, [], {header => ['request', 'x-r']}]]})
+--- client eval
+sub {
+    my $changed = ask("GET /changed HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    my $local = ask("GET /local HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    return rows((map { "[$_]" } $changed =~ /^x-\w+: (.*?)\r$/gm), (map { "[$_]" } $local =~ /^x-local: (.*?)\r$/gm), ::get('/request'));
+}
+--- client_out
+[a b]
+[c]
+[]
+[d]
+200 e
+--- no_error_log eval: $::alive

@@ -23,7 +23,7 @@ our $bad   = qr/\[(?:error|alert|crit|emerg)\]|panicked/;
 our $alive = qr/\[(?:alert|crit|emerg)\]|panicked/;
 
 our $modules = <<'_EOC_';
-    wasm_module hostcalls   $TEST_NGINX_FILTERS/hostcalls.wasm;
+    wasm_module hostcalls   $TEST_NGINX_FILTERS/hostcalls.wasm log_rate=off;
     upstream up { server 127.0.0.1:$TEST_NGINX_PORT_9; }
 _EOC_
 

@@ -178,7 +178,12 @@ impl Engine {
     /// What was compiled already, in this process or into the cache.
     fn find(&self, sha256: &[u8; 32]) -> Result<Artifact, Option<Miss>> {
         let found = match Artifact::find(sha256) {
-            Some(artifact) => Ok(artifact),
+            Some(artifact) => {
+                if let Some(cache) = self.family.cache.get() {
+                    cache.keep(sha256, artifact.file());
+                }
+                Ok(artifact)
+            }
             None => match self.family.cache.get() {
                 Some(cache) => self.cached(cache, sha256).map_err(Some),
                 None => Err(None),

@@ -137,6 +137,25 @@ fn an_artifact_that_lives_comes_before_the_cache() {
 }
 
 #[test]
+fn what_lives_stays_in_the_cache_or_comes_into_it() {
+    let directory = Directory::new("keep");
+    let engine = directory.engine();
+    let artifact = engine.compile(module(3).as_bytes()).unwrap();
+    let entry = directory.entry();
+    let written = fs::read(&entry).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(86_400 * 29);
+    File::open(&entry).unwrap().set_modified(long_ago).unwrap();
+    // As of a reload: the artifact is there, and its file is used.
+    engine.compile(module(3).as_bytes()).unwrap();
+    assert!(fs::metadata(&entry).unwrap().modified().unwrap() > long_ago);
+    fs::remove_file(&entry).unwrap();
+    engine.compile(module(3).as_bytes()).unwrap();
+    assert_eq!(fs::read(&entry).unwrap(), written);
+    drop(artifact);
+    assert_eq!(run(&directory, 3), (From::Cache, Vec::new()));
+}
+
+#[test]
 fn what_does_not_compile_leaves_nothing() {
     let directory = Directory::new("broken");
     let engine = directory.engine();

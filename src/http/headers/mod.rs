@@ -25,14 +25,23 @@ fn visit_lower(name: &[u8], value: &[u8], visit: Visit<'_>) {
     }
 }
 
-/// May a guest set this line? A name is a token of RFC 9110, a value has no line break and no
-/// NUL: nothing else must reach the wire.
-fn check_line(name: &[u8], value: &[u8]) -> Result<(), Status> {
+/// The value of a line that a guest may set, without blanks around it, which HTTP/2 forbids (RFC 9113, section 8.2.1) and
+/// HTTP/1 takes for none of it. A name is a token of RFC 9110, a value has no line break and no NUL: nothing else must
+/// reach the wire.
+fn check_line<'a>(name: &[u8], value: &'a [u8]) -> Result<&'a [u8], Status> {
     let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
     if name.is_empty() || !name.iter().all(token) {
         return Err(Status::BadArgument);
     }
-    check_value(value)
+    check_value(value)?;
+    Ok(without_blanks(value))
+}
+
+fn without_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 fn check_value(value: &[u8]) -> Result<(), Status> {

@@ -13,7 +13,7 @@ use proxy_wasm_host::Status;
 pub use lines::Own;
 use lines::{Lines, NO_MEMORY, append, is_named, list, set};
 
-use super::{Visit, check_line, check_value, visit_lower};
+use super::{Visit, check_line, check_value, visit_lower, without_blanks};
 use crate::nginx::request::Request;
 use crate::nginx::{pool, table, uri};
 
@@ -78,7 +78,7 @@ pub fn add(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<(),
     if is_request_line(name) {
         return set_request_line(request, own, name, value);
     }
-    check_line(name, value)?;
+    let value = check_line(name, value)?;
     append(request, own, name, value)
 }
 
@@ -87,7 +87,7 @@ pub fn replace(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result
     if is_request_line(name) {
         return set_request_line(request, own, name, value);
     }
-    check_line(name, value)?;
+    let value = check_line(name, value)?;
     set(request, own, name, name, value)
 }
 
@@ -108,7 +108,7 @@ pub fn set_pairs(request: Request, own: &Own, pairs: &[(&[u8], &[u8])]) -> Resul
     for (name, value) in pairs {
         match is_request_line(name) {
             true => check_request_line(name, value)?,
-            false => check_line(name, value)?,
+            false => check_line(name, value).map(drop)?,
         }
     }
     // A target that cannot be parsed is found out only by setting it: that goes first, so that a
@@ -123,7 +123,7 @@ pub fn set_pairs(request: Request, own: &Own, pairs: &[(&[u8], &[u8])]) -> Resul
     let mut lines = Lines::of(request);
     lines.0.retain(|line| is_named(line, b"host"));
     for (name, value) in pairs.iter().filter(|(name, _)| !is_request_line(name)) {
-        lines.push(request, name, value)?;
+        lines.push(request, name, without_blanks(value))?;
     }
     lines.store(request, own)?;
     for (name, value) in others {

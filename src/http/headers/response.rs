@@ -70,7 +70,7 @@ pub fn add(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status> {
     if is_single(name) {
         return replace(request, name, value);
     }
-    check_line(name, value)?;
+    let value = check_line(name, value)?;
     push(request, list(request), name, value)?;
     point(request, name);
     Ok(())
@@ -81,7 +81,7 @@ pub fn replace(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status
     if name.eq_ignore_ascii_case(b":status") {
         return set_status(request, value);
     }
-    check_line(name, value)?;
+    let value = check_line(name, value)?;
     // SAFETY: the request is live.
     let headers = unsafe { &raw mut (*request.as_ptr()).headers_out };
     match name.to_ascii_lowercase().as_slice() {
@@ -186,12 +186,12 @@ pub mod trailers {
     }
 
     pub fn add(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status> {
-        check_line(name, value)?;
+        let value = check_line(name, value)?;
         push(request, list(request), name, value).map(drop)
     }
 
     pub fn replace(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status> {
-        check_line(name, value)?;
+        let value = check_line(name, value)?;
         replace_in_list(request, list(request), name, value)
     }
 
