@@ -196,9 +196,12 @@ panicked
 --- config
     location /call { wasm_filter m '{"request_headers":[["http_call","a","up",[[":method","GET"],[":path","/upstream"],[":authority","up"]],"",[],1000],["action","pause"]],"http_call_response":[["log","info","answered"],["continue","request"]]}'; return 200 served; }
     location /log { wasm_filter m '{"trace":true,"log":[["http_call","late","up",[[":method","GET"],[":path","/upstream"],[":authority","up"]],"",[],1000]]}'; return 200 served; }
+    location /configured { wasm_filter m '{"configure":[["http_call","early","up",[[":method","GET"],[":path","/upstream"],[":authority","up"]],"",[],1000]],"request_headers":[["http_call","a","up",[[":method","GET"],[":path","/upstream"],[":authority","up"]],"",[],1000],["action","pause"]],"http_call_response":[["continue","request"]]}'; return 200 served; }
     location /upstream { return 200 answer; }
     location /t { return 204; }
 --- init
+# The guest remembers the call of its configuration, which another instance is told of.
+Test::More::like(main::get('/configured'), qr{\AHTTP/1\.1 200 .*served\z}s, 'a call beside that of the configuration');
 for my $turn (1 .. 10) {
     Test::More::like(main::get('/call'), qr{\AHTTP/1\.1 200 .*served\z}s, 'a request that waits for a call');
     Test::More::like(main::get('/log'), qr{\AHTTP/1\.1 200 .*served\z}s, 'a request with a call from on_log');

@@ -52,10 +52,25 @@ pub(crate) struct Call {
 #[derive(Default)]
 pub(crate) struct Calls {
     table: HashMap<CallId, Call, BuildHasherDefault<IdHasher>>,
-    last: [u32; 3],
+    last: LastCalls,
 }
 
+/// The last number of each kind of call.
+pub(crate) type LastCalls = [u32; 3];
+
 impl Calls {
+    /// None, whose numbers go on behind these.
+    pub fn behind(last: LastCalls) -> Calls {
+        Calls {
+            last,
+            ..Calls::default()
+        }
+    }
+
+    pub fn last(&self) -> LastCalls {
+        self.last
+    }
+
     /// `InternalFailure` when there are too many.
     pub fn insert(
         &mut self,

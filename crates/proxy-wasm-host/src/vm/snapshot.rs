@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::error::{LoadError, StartError};
 use crate::exports::Places;
 use crate::foreign::Declared;
+use crate::pending::{Calls, LastCalls};
 use crate::program::Program;
 use crate::state::State;
 use crate::traits::Proxy;
@@ -31,6 +32,8 @@ pub struct Snapshot<P: Proxy> {
     declared: Declared,
     denied: Denied,
     started: Instant,
+    /// The guest may remember calls: others must not get their numbers.
+    calls: LastCalls,
 }
 
 impl<P: Proxy> Vm<P> {
@@ -53,6 +56,7 @@ impl<P: Proxy> Vm<P> {
             config: data.config.clone(),
             roots: data.contexts.roots(),
             declared: data.declared.clone(),
+            calls: data.calls.last(),
             denied: data.denied.clone(),
             started: data.started,
             instance_pre,
@@ -70,6 +74,7 @@ impl<P: Proxy> Snapshot<P> {
         state.contexts = Contexts::of_roots(&self.roots);
         state.declared = self.declared.clone();
         state.denied = self.denied.clone();
+        state.calls = Calls::behind(self.calls);
         state.started = self.started;
         let instance = self
             .state
