@@ -447,3 +447,40 @@ sub {
 200 done
 2
 --- no_error_log eval: $::alive
+
+
+
+=== TEST 18: a call that is late leaves the connection to the streams that are open on it
+The next call gets another one; the stream goes on, and ends well.
+--- http_config eval: $::module
+--- config eval
+my $go_on = [['continue', 'request']];
+::location('/x', {
+    request_headers => [
+        ['if_path', '/x/stream', [['grpc_stream', 's', '127.0.0.1:$TEST_NGINX_PORT_1', 'test.Echo', 'Chat', []], ['grpc_send', 's', 'a', JSON::PP::false]]],
+        ['if_path', '/x/late', [::grpc('late', 'Delay', '2', timeout => 150)]],
+        ['if_path', '/x/other', [::grpc('other', 'Upper', 'other')]],
+        ::pause()],
+    grpc_receive => [['let', 'got', {join => [{var => 'got'}, '|', {body => 'grpc'}]}], ['if', {var => 'got'}, '|OTHER', $go_on],
+        # Until somebody asks for /release/x.
+        ['if', {var => 'got'}, '|1: a', [['http_call', 'h', '127.0.0.1:$TEST_NGINX_PORT_3', [[':method', 'GET'], [':path', '/hold/x'], [':authority', 'a']], '', [], 5000]]]],
+    http_call_response => [['grpc_send', 's', 'bye', JSON::PP::true]],
+    grpc_close => [['let', 'got', {join => [{var => 'got'}, ' closed ', {var => 'code'}]}], @$go_on],
+    response_headers => [['set_header', 'response', 'x-got', {var => 'got'}]],
+})
+--- client eval
+sub {
+    my $get = sub { "GET $_[0] HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" };
+    my $got = sub { $_[0] =~ /^x-got: (.*)\r$/mi ? $1 : $_[0] };
+    my $stream = connection();
+    $stream->write($get->('/x/stream'));
+    wait_for(sub { ask($get->('/held/x'), $ENV{TEST_NGINX_PORT_3}) =~ /waiting=1/ }) or return "the stream does not begin\n";
+    my @answers = map { $got->(ask($get->($_))) } '/x/late', '/x/other';
+    ask($get->('/release/x'), $ENV{TEST_NGINX_PORT_3});
+    return rows(@answers, $got->($stream->rest));
+}
+--- client_out
+closed 4
+|OTHER
+|1: a|2: bye closed 0
+--- no_error_log eval: $::alive

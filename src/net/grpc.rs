@@ -182,7 +182,8 @@ impl Call {
 
     async fn talk(&self, channels: &Channels, mut tell: impl FnMut(GrpcEvent) -> bool) -> Stop {
         match self.response(channels).await {
-            Ok(response) => {
+            // The connection is kept as long as the stream, whatever others think of it meanwhile.
+            Ok((_channel, response)) => {
                 let limit = self.origin.conf.buffer_size;
                 match read(response, limit, &mut tell).await {
                     Ok(ending) => Stop::Told(ending),
@@ -196,7 +197,10 @@ impl Call {
     /// Opens a stream. It is opened again on a new connection when the one that there was did not
     /// take it: the server has said that it did not look at it (RFC 9113, section 8.7), or hyper
     /// gives the request back unsent and the connection has served others.
-    async fn response(&self, channels: &Channels) -> Result<Response<Incoming>, Ending> {
+    async fn response(
+        &self,
+        channels: &Channels,
+    ) -> Result<(Rc<Channel>, Response<Incoming>), Ending> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -212,7 +216,7 @@ impl Call {
                 Ok(response) => {
                     self.waits_on.take();
                     channel.worked.set(true);
-                    return Ok(response);
+                    return Ok((channel, response));
                 }
                 Err(mut error) => {
                     let unsent = error.take_message().is_some() && channel.worked.get();
