@@ -144,11 +144,12 @@ panicked
     location /response { wasm_filter m '{"trace":true,"response_headers":[["action","pause"]]}'; return 204; }
     location /call { wasm_filter m '{"trace":true,"request_headers":[["http_call","a","127.0.0.1:$TEST_NGINX_PORT_9",[[":method","GET"],[":path","/"],[":authority","a"]],"",[],60000],["action","pause"]]}'; return 204; }
     location /last { wasm_filter m '{"trace":true,"log":[["http_call","a","127.0.0.1:$TEST_NGINX_PORT_9",[[":method","GET"],[":path","/"],[":authority","a"]],"",[],60000]]}'; return 204; }
-    location /tick { wasm_filter tick '{"trace":true,"configure":[["set_tick",20]],"tick":[["set_tick",0],["http_call","a","127.0.0.1:$TEST_NGINX_PORT_9",[[":method","GET"],[":path","/"],[":authority","a"]],"",[],60000]]}'; return 204; }
+    location /tick { wasm_filter tick '{"trace":true,"request_headers":[["effective_context","root"],["set_tick",20]],"tick":[["set_tick",0],["http_call","a","127.0.0.1:$TEST_NGINX_PORT_9",[[":method","GET"],[":path","/"],[":authority","a"]],"",[],60000]]}'; return 204; }
     location /t { return 204; }
 --- init
-my $silent = IO::Socket::INET->new(LocalAddr => "127.0.0.1:$ENV{TEST_NGINX_PORT_9}", Listen => 64, ReuseAddr => 1) or die "listen: $!";
+my $silent = IO::Socket::INET->new(LocalAddr => "127.0.0.1:$ENV{TEST_NGINX_PORT_9}", Listen => 64, ReuseAddr => 1, Timeout => 5) or die "listen: $!";
 my $old = main::body_of(main::get('/a'));
+main::get('/tick');
 my @paused = map {
     my $socket = main::connection();
     print $socket "GET $_ HTTP/1.1\r\nHost: localhost\r\n\r\n";
