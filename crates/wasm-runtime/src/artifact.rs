@@ -99,15 +99,19 @@ impl Artifact {
     }
 }
 
+/// What the memory files of compiled code are called.
+pub(crate) const CODE: &str = "wasm-code";
+
 /// An anonymous file that is being written.
 pub(crate) struct MemoryFile(Memfd);
 
 impl MemoryFile {
-    pub fn new() -> io::Result<MemoryFile> {
+    /// `name` is shown in the process's mappings.
+    pub fn new(name: &str) -> io::Result<MemoryFile> {
         let options = MemfdOptions::default()
             .close_on_exec(true)
             .allow_sealing(true);
-        options.create("wasm-code").map(MemoryFile).map_err(plain)
+        options.create(name).map(MemoryFile).map_err(plain)
     }
 
     pub fn file(&self) -> &File {
@@ -138,7 +142,7 @@ fn plain(error: memfd::Error) -> io::Error {
 
 /// Bytes in a sealed memory file.
 fn memory_file(bytes: &[u8]) -> Result<File, String> {
-    let memory = MemoryFile::new().map_err(|e| e.to_string())?;
+    let memory = MemoryFile::new(CODE).map_err(|e| e.to_string())?;
     memory
         .file()
         .write_all(bytes)

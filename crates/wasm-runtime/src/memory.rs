@@ -9,11 +9,12 @@ use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use memfd::{FileSeal, MemfdOptions};
 use rustix::mm::{
     Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
 };
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
+
+use crate::artifact::MemoryFile;
 
 /// Mappings that are kept for instances to come, of each snapshot.
 const MAX_IDLE: usize = 64;
@@ -36,27 +37,16 @@ impl Image {
     pub fn new(memory: &[u8]) -> Result<Arc<Image>, String> {
         let text =
             |error: &dyn std::fmt::Display| format!("{} bytes of memory: {error}", memory.len());
-        let memfd = MemfdOptions::default()
-            .close_on_exec(true)
-            .allow_sealing(true)
-            .create("wasm-snapshot")
-            .map_err(|e| text(&e))?;
+        let file = MemoryFile::new("wasm-snapshot").map_err(|e| text(&e))?;
         let mut len = 0;
         let pages = memory.chunks(PAGE).enumerate();
         for (number, page) in pages.filter(|(_, page)| page.iter().any(|byte| *byte != 0)) {
-            let written = memfd.as_file().write_all_at(page, (number * PAGE) as u64);
+            let written = file.file().write_all_at(page, (number * PAGE) as u64);
             written.map_err(|e| text(&e))?;
             len = (number + 1) * PAGE;
         }
-        let seals = [
-            FileSeal::SealShrink,
-            FileSeal::SealGrow,
-            FileSeal::SealWrite,
-            FileSeal::SealSeal,
-        ];
-        memfd.add_seals(&seals).map_err(|e| text(&e))?;
         Ok(Arc::new(Image {
-            file: memfd.into_file(),
+            file: file.seal().map_err(|e| text(&e))?,
             len,
             size: memory.len(),
             idle: Mutex::default(),

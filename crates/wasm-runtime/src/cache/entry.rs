@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 
 use super::directory::{self, owner};
-use crate::artifact::MemoryFile;
+use crate::artifact::{CODE, MemoryFile};
 
 const MAGIC: [u8; 8] = *b"ngxwasm\n";
 
@@ -119,7 +119,7 @@ pub fn read(path: &Path, expected: &Header) -> Result<(File, File), Error> {
         return Err(Error::Invalid("has not the length that it says"));
     }
 
-    let memory = MemoryFile::new()?;
+    let memory = MemoryFile::new(CODE)?;
     if io::copy(&mut (&file).take(len), &mut memory.file())? != len {
         return Err(Error::Invalid("is cut off"));
     }
