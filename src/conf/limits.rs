@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ngx::ffi::{ngx_parse_size, ngx_parse_time, ngx_str_t};
+use proxy_wasm_host::Size;
 
 /// Limits of a module that hold for its instances in one worker together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,17 +87,3 @@ pub fn check_stack(stack: usize) -> Result<(), String> {
 
 /// Most bytes of a guest's stack, whatever the system allows: Wasmtime's own bound.
 const MOST_STACK: usize = 2 << 20;
-
-/// A size as nginx writes it.
-struct Size(usize);
-
-impl std::fmt::Display for Size {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (size, unit) = match self.0 {
-            size if size % (1 << 20) == 0 => (size >> 20, "m"),
-            size if size % (1 << 10) == 0 => (size >> 10, "k"),
-            size => (size, ""),
-        };
-        write!(f, "{size}{unit}")
-    }
-}

@@ -53,4 +53,4 @@ pub use error::{CallError, LoadError, StartError};
 pub use program::Program;
 pub use traits::{HttpStream, LocalResponse, Proxy};
 pub use vm::{ContextId, PluginConfig, Snapshot, Vm, VmConfig};
-pub use wasm_runtime::{CompileCounts, Limits, Ticker, compile_counts, sha256};
+pub use wasm_runtime::{CompileCounts, Limits, Size, Ticker, compile_counts, sha256};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use wasmtime::{Error, Result, Store, StoreContextMut, Trap, UpdateDeadline};
 
 use crate::engine::Engine;
-use crate::limits::Limits;
+use crate::limits::{Limits, Size};
 use crate::ticker::{Clock, cpu_time};
 
 /// Holds the limits of one instance; it stands in the data of the instance's store.
@@ -51,19 +51,6 @@ impl fmt::Display for Time {
         match self.0.as_millis() {
             ms if ms % 1000 == 0 => write!(f, "{}s", ms / 1000),
             ms => write!(f, "{ms}ms"),
-        }
-    }
-}
-
-/// A size as nginx writes it.
-struct Size(usize);
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            size if size % (1 << 20) == 0 => write!(f, "{}m", size >> 20),
-            size if size % (1 << 10) == 0 => write!(f, "{}k", size >> 10),
-            size => write!(f, "{size}"),
         }
     }
 }

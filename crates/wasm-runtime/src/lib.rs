@@ -21,7 +21,7 @@ pub use artifact::{Artifact, CompileCounts, compile_counts, sha256};
 pub use engine::Engine;
 pub use error::{Error, one_line};
 pub use guard::Guard;
-pub use limits::Limits;
+pub use limits::{Limits, Size};
 pub use snapshot::{Initial, Snapshot};
 pub use ticker::Ticker;
 pub use trap::trap_reason;

@@ -1,5 +1,6 @@
 //! What an instance may use.
 
+use std::fmt;
 use std::time::Duration;
 
 /// What an instance may use.
@@ -23,6 +24,19 @@ impl Default for Limits {
             cpu_time: Duration::from_secs(1),
             stack: 512 << 10,
             table: 100_000,
+        }
+    }
+}
+
+/// Bytes, displayed as in a configuration of nginx: `64m`, `512k`, `1000`.
+pub struct Size(pub usize);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            size if size % (1 << 20) == 0 => write!(f, "{}m", size >> 20),
+            size if size % (1 << 10) == 0 => write!(f, "{}k", size >> 10),
+            size => write!(f, "{size}"),
         }
     }
 }
