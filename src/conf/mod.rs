@@ -37,7 +37,7 @@ use call::{CallConf, CallDirectives};
 
 use crate::http::chain::{Chain, Phase};
 use crate::metrics::Host;
-use crate::net::{Budget, Channels, Top};
+use crate::net::{Budget, Channels, Top, tls};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool};
@@ -69,6 +69,8 @@ pub struct MainConf {
     top: Option<Top>,
     /// The HTTP/2 connections of the worker.
     channels: Channels,
+    /// TLS of outbound calls.
+    tls: tls::Contexts,
 }
 
 /// A `wasm_module` directive.
@@ -179,6 +181,12 @@ impl MainConf {
     /// The module of a filter, by its number.
     pub fn module_of(&self, filter: usize) -> &ModuleConf {
         &self.modules[self.filters[filter].module]
+    }
+
+    /// Can any guest make outbound calls?
+    fn calls_out(&self) -> bool {
+        let mut modules = self.modules.iter();
+        modules.any(|module| module.program.calls_out(&module.vm.capabilities))
     }
 
     /// The shortest `cpu_time=` of the modules.
