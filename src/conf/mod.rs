@@ -57,7 +57,7 @@ pub struct MainConf {
     has_cache: bool,
     /// What this process counts for the host's own metrics.
     metrics: OnceCell<Option<Rc<Host>>>,
-    /// Compiles, and runs the check of the configuration; workers make their own.
+    /// Compiles, and runs the check of the configuration, then the guests of the workers that are forked.
     engine: OnceCell<Engine>,
     /// Wakes workers of other processes; made before nginx forks them.
     wakers: OnceCell<Rc<Wakers>>,
@@ -169,8 +169,8 @@ impl MainConf {
         &self.channels
     }
 
-    /// The engine of the process that reads the configuration.
-    fn engine(&self) -> Result<&Engine, String> {
+    /// The engine; it is the workers' as well.
+    pub fn engine(&self) -> Result<&Engine, String> {
         if let Some(engine) = self.engine.get() {
             return Ok(engine);
         }
