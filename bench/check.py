@@ -1,0 +1,64 @@
+"""That each case does what it is said to do: the right answer, and filters that are called."""
+
+import re
+
+import client
+from failure import Failure
+
+LOGGED = re.compile(r"\[host->vm\]\s+proxy_on_(\w+?)\(")
+
+
+def answers(proxies):
+    """Each case once, as it is measured."""
+    for proxy in proxies:
+        for case in proxy.cases:
+            answer(case, client.get(case))
+
+
+def calls(proxy):
+    """For a proxy with `check`: also that requests are changed, and that each filter is called."""
+    for case in proxy.cases:
+        workload = case.workload
+        before = called(proxy, case)
+        got = client.get(case)
+        answer(case, got)
+        if workload.seen and got.headers.get("x-bench-seen") != "1":
+            raise Failure(f"{case.name}: x-bench-request is not there behind the filter")
+        if proxy.contender.runs == "lua":
+            continue
+        after = called(proxy, case)
+        for phase in workload.phases:
+            count = after.get(phase, 0) - before.get(phase, 0)
+            least = len(workload.filters)
+            # A body comes in pieces; else each filter is called once.
+            if count < least or phase != "response_body" and count > least:
+                raise Failure(f"{case.name}: {least} filters, {count} calls of {phase}")
+
+
+def answer(case, got):
+    workload = case.workload
+    if got is None:
+        raise Failure(f"{case.name}: no answer from {case.url}")
+    if got.status != 200:
+        raise Failure(f"{case.name}: status {got.status}")
+    if got.body != workload.body:
+        raise Failure(f"{case.name}: {len(got.body)} bytes, {got.body[:60]!r}, not {len(workload.body)}, {workload.body[:60]!r}")
+    for name, value in workload.headers.items():
+        if got.headers.get(name) != value:
+            raise Failure(f"{case.name}: {name} is {got.headers.get(name)}, not {value}")
+
+
+def called(proxy, case):
+    """Callbacks so far: of the case's module, as nginx's metrics tell it, or of all, from Envoy's log."""
+    if proxy.contender.binary == "envoy":
+        counts = {}
+        with open(proxy.log, errors="replace") as file:
+            for line in file:
+                if found := LOGGED.search(line):
+                    counts[found[1]] = counts.get(found[1], 0) + 1
+        return counts
+    if not proxy.contender.runs:
+        return {}
+    page = client.ask(proxy.stage.metrics, "/").body.decode()
+    pattern = rf'^nginx_wasm_callback_duration_seconds_count\{{module="{case.workload.name}",phase="(\w+)"\}} (\d+)'
+    return {phase: int(count) for phase, count in re.findall(pattern, page, re.MULTILINE)}
