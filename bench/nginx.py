@@ -26,17 +26,17 @@ http {{
 BEHIND = {"hello": 'return 200 "hello world";', "page": "root {work};", "nothing": "return 404;"}
 
 
-def configuration(contender, cases, stage, check):
-    """`check`: it also shows what guests were called, on the port `stage.metrics`, and what they did to requests."""
+def configuration(contender, cases, stage, metrics=None):
+    """`metrics`: a port where it also shows what guests were called; answers then show what they did to requests."""
     lines = [head(stage, contender.name, stage.load[contender.name])]
     if contender.runs == "lua":
         lines += lua(stage)
     elif contender.runs:
         lines += wasm(cases, stage)
     for case in cases:
-        lines += server(case, stage, check)
-    if check and contender.runs in ("wasm", "base"):
-        lines.append(f"    server {{ listen 127.0.0.1:{stage.metrics}; location / {{ wasm_metrics; }} }}")
+        lines += server(case, stage, metrics)
+    if metrics and contender.runs in ("wasm", "base"):
+        lines.append(f"    server {{ listen 127.0.0.1:{metrics}; location / {{ wasm_metrics; }} }}")
     return "\n".join([*lines, "}", ""])
 
 
@@ -64,10 +64,10 @@ def lua(stage):
     yield f"    init_by_lua_block {{ require('bench').init('{FAULT}', {stage.upstream}, '{FIND}', '{REPLACE}') }}"
 
 
-def server(case, stage, check):
+def server(case, stage, metrics):
     workload, runs = case.workload, case.contender.runs
     yield f"    server {{ listen 127.0.0.1:{case.port} backlog=1024; location / {{"
-    if check and workload.seen:
+    if metrics and workload.seen:
         yield "        add_header x-bench-seen $http_x_bench_request;"
     if runs == "lua":
         yield workload.lua

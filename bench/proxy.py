@@ -16,11 +16,12 @@ PATIENCE = 240
 
 
 class Proxy:
-    """Runs on the processor of the contenders. With `check` it shows what guests are called."""
+    """Runs on the processor of the contenders. With `check` it shows what guests are called, nginx on the port `metrics`."""
 
     def __init__(self, contender, cases, stage, check=False):
         self.contender, self.cases, self.stage, self.check = contender, cases, stage, check
         self.log = os.path.join(stage.work, f"{contender.name}.log")
+        self.metrics = next(stage.ports) if check else None
         self.running = None
 
     def start(self):
@@ -28,7 +29,7 @@ class Proxy:
             text = json.dumps(envoy.configuration(self.cases, self.stage, self.check), indent=1)
             command = envoy.command(self.stage, self.contender.name, self.log, self.check, text)
         else:
-            text = nginx.configuration(self.contender, self.cases, self.stage, self.check)
+            text = nginx.configuration(self.contender, self.cases, self.stage, self.metrics)
             command = nginx_command(self.stage, self.contender.binary, self.contender.name, text)
         self.run(command)
 

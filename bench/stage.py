@@ -44,7 +44,7 @@ class Stage:
         os.makedirs(self.work)
         with open(os.path.join(self.work, "page.txt"), "wb") as file:
             file.write(PAGE)
-        self.upstream, self.metrics = next(self.ports), next(self.ports)
+        self.upstream = next(self.ports)
         self.user = "user root;" if os.getuid() == 0 else ""
         processors = sorted(os.sched_getaffinity(0))
         if len(processors) < 2:
@@ -55,8 +55,8 @@ class Stage:
                      "debian": [], "debian-module": [self.modules.get("debian")]}
         self.environment = dict(os.environ)
         if self.debian:
-            libraries = os.path.dirname(self.only("usr/lib/*/libluajit-5.1.so.2"))
-            self.environment["LD_LIBRARY_PATH"] = libraries
+            libraries = [os.path.dirname(self.only(name)) for name in ("usr/lib/*/libluajit-5.1.so.2", "lib/*/libpcre.so.3")]
+            self.environment["LD_LIBRARY_PATH"] = ":".join(libraries)
             self.load["debian-lua"] = [self.only(f"usr/lib/nginx/modules/{name}_module.so")
                                        for name in ("ndk_http", "ngx_http_lua")]
             self.lua_packages = f"{self.debian}/usr/share/lua/5.1"
