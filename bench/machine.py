@@ -12,7 +12,7 @@ def machine():
         model = re.search(r"^model name\s*: (.*)$", file.read(), re.MULTILINE)
     with open("/proc/meminfo") as file:
         memory = int(re.search(r"^MemTotal:\s+(\d+)", file.read(), re.MULTILINE)[1])
-    return {"cpu": model[1] if model else platform.machine(), "processors": len(os.sched_getaffinity(0)),
+    return {"cpu": model[1] if model else platform.machine(), "processors": os.cpu_count(),
             "kernel": f"{platform.system()} {platform.release()}", "memory_mib": memory // 1024, "distribution": distribution()}
 
 

@@ -30,7 +30,8 @@ class Proxy:
             command = envoy.command(self.stage, self.contender.name, self.log, self.check, text)
         else:
             text = nginx.configuration(self.contender, self.cases, self.stage, self.metrics)
-            command = nginx_command(self.stage, self.contender.binary, self.contender.name, text)
+            self.stage.write(f"{self.contender.name}.conf", text)
+            command = nginx_command(self.stage, self.contender.binary, self.contender.name)
         self.run(command)
 
     def run(self, command):
@@ -69,9 +70,10 @@ class Proxy:
                 self.running.wait()
 
 
-def nginx_command(stage, binary, name, text):
-    conf = stage.write(f"{name}.conf", text)
-    return [stage.binaries[binary], "-p", stage.work, "-e", os.path.join(stage.work, f"{name}.log"), "-c", conf]
+def nginx_command(stage, binary, name):
+    """For the configuration NAME.conf."""
+    path = os.path.join(stage.work, name)
+    return [stage.binaries[binary], "-p", stage.work, "-e", f"{path}.log", "-c", f"{path}.conf"]
 
 
 BAD = re.compile(r"\[(?:error|crit|critical|alert|emerg)\]|panicked")
@@ -90,7 +92,8 @@ class Upstream:
     """The server that W6 calls, on the load generator's processor."""
 
     def __init__(self, stage):
-        command = nginx_command(stage, "nginx", "upstream", nginx.upstream(stage))
+        stage.write("upstream.conf", nginx.upstream(stage))
+        command = nginx_command(stage, "nginx", "upstream")
         self.running = subprocess.Popen(["taskset", "-c", str(stage.load_cpu), *command], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
