@@ -95,6 +95,7 @@ run: module samples
 
 test: module filters setup-test
 	cargo test --workspace --locked --no-fail-fast --profile $(PROFILE)
+	"$(TARGET)/python/bin/python" -B -m unittest discover -q -s bench
 	WASM_MODULE="$(MODULE)" WASM_FILTERS="$(FILTERS)" scripts/prove
 
 # CASES: names, or beginnings of names, of the cases to run; all by default.

@@ -1,10 +1,12 @@
 """That each case does what it is said to do: the right answer, and filters that are called."""
 
+import os
 import re
 
 import client
 from failure import Failure
 
+BAD = re.compile(r"\[(?:error|crit|critical|alert|emerg)\]|panicked")
 LOGGED = re.compile(r"\[host->vm\]\s+proxy_on_(\w+?)\(")
 
 
@@ -65,3 +67,14 @@ def called(proxy, case):
     page = client.ask(proxy.metrics, "/").body.decode()
     pattern = rf'^nginx_wasm_callback_duration_seconds_count\{{module="{case.workload.name}",phase="(\w+)"\}} (\d+)'
     return {phase: int(count) for phase, count in re.findall(pattern, page, re.MULTILINE)}
+
+
+def logs(stage):
+    """No log has a line at level error or above."""
+    found = []
+    for name in sorted(os.listdir(stage.work)):
+        if name.endswith(".log"):
+            with open(os.path.join(stage.work, name), errors="replace") as file:
+                found += [f"{name}: {line.rstrip()[:300]}" for line in file if BAD.search(line)]
+    if found:
+        raise Failure("\n".join(["errors in the logs:", *found[:20]]))

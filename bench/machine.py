@@ -40,7 +40,7 @@ def versions(stage, root):
         found["Envoy"] = first([stage.binaries["envoy"], "--version"], r"/(\d+\.\d+\.\d+)/")
     if stage.debian:
         with open(os.path.join(os.path.dirname(stage.debian), ".unpacked")) as file:
-            found |= dict(line.split() for line in file.read().splitlines())
+            found |= {f"Debian's {name}": version for name, version in map(str.split, file) if not name.startswith("nginx")}
     return found
 
 

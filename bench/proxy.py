@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import time
 
@@ -54,7 +53,10 @@ class Proxy:
 
     def cpu(self):
         """CPU time of what serves, in ns: nginx's worker, all of Envoy."""
-        return process.cpu(self.pid)
+        try:
+            return process.cpu(self.pid)
+        except FileNotFoundError as error:
+            raise Failure(f"{self.contender.title}: what served has ended; its log is {self.log}") from error
 
     def tail(self):
         with open(self.log, errors="replace") as file:
@@ -74,18 +76,6 @@ def nginx_command(stage, binary, name):
     """For the configuration NAME.conf."""
     path = os.path.join(stage.work, name)
     return [stage.binaries[binary], "-p", stage.work, "-e", f"{path}.log", "-c", f"{path}.conf"]
-
-
-BAD = re.compile(r"\[(?:error|crit|critical|alert|emerg)\]|panicked")
-
-
-def complaints(stage, names):
-    """Lines at level error and above of these logs."""
-    found = []
-    for name in names:
-        with open(os.path.join(stage.work, f"{name}.log"), errors="replace") as file:
-            found += [f"{name}: {line.rstrip()[:300]}" for line in file if BAD.search(line)]
-    return found
 
 
 class Upstream:

@@ -36,15 +36,27 @@ def cases(result):
     return table(head, rows)
 
 
+# Of its processor; bare nginx with small answers keeps it busy where nothing else runs.
+QUIET = 0.9
+
+
+def disturbed(result):
+    """What to say where others took processor time from the contenders or from wrk; None where none did."""
+    busy = [sample["busy"] for name, case in result["cases"].items() if name in ("nginx/hello", "debian/hello") for sample in case["samples"]]
+    noisy = sum(share < QUIET for share in busy)
+    return f"this machine was not quiet: in {noisy} of {len(busy)} samples, bare nginx had less than {QUIET:.0%} of its processor" if noisy else None
+
+
 def comparison(result):
     """Two revisions of the module, round by round."""
-    head = ["case", "BASE, CPU µs", "now, CPU µs", "difference, µs", "ratio", "requests/s, ratio"]
+    head = ["case", "BASE, CPU µs", "its extra", "now, CPU µs", "its extra", "difference, µs", "ratio", "requests/s, ratio"]
     rows = []
     for name, case in result["cases"].items():
         if case["contender"] == "module":
             base = f"base/{case['workload']}"
-            rows.append([case["workload"], *(number(results.summary(result, one)["cpu_us"]["median"]) for one in (base, name)),
-                         with_spread(results.difference(result, name, base)),
+            both = [number(found["median"]) for one in (base, name)
+                    for found in (results.summary(result, one)["cpu_us"], results.difference(result, one, case["base"]))]
+            rows.append([case["workload"], *both, with_spread(results.difference(result, name, base)),
                          *(f"{results.ratio(result, name, base, measure)['median']:.3f}" for measure in ("cpu_us", "rps"))])
     return table(head, rows)
 
@@ -89,6 +101,7 @@ def memory(result):
 def machine(result):
     about, method = result["machine"], result["method"]
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    warning = disturbed(result)
     return (f"{result['date']}, commit {result['commit']}{' with changes' if result['changed'] else ''}. {about['cpu']}, "
             f"{about['processors']} processors, {about['memory_mib']} MiB, {about['distribution']}, {about['kernel']}. "
-            f"{method['rounds']} rounds of {method['seconds']} s for each case, {method['connections']} connections.\n\n{versions}.\n")
+            f"{method['rounds']} rounds of {method['seconds']} s for each case, {method['connections']} connections.\n\n{versions}.\n" + (f"\n**Disturbed**: {warning}.\n" if warning else ""))

@@ -61,6 +61,6 @@ TARGETS = (
     Target("W5: CPU per request more than W2", 8, "µs", extra("W5", "module/W2")),
     Target("private memory of a worker more than bare nginx's, one small Rust filter", 3, "MiB", private(1)),
     Target("the same, 100 configurations", 10, "MiB", private(100)),
-    Target("`nginx -t`, Go guest of 5.5 MiB, warm cache", 100, "ms", warm_test),
+    Target("`nginx -t` of a Go guest of 5 MiB, warm cache", 100, "ms", warm_test),
     Target("modules compiled by a reload with unchanged modules", 0, "", compiled),
 )
