@@ -155,8 +155,7 @@ fn run_headers(context: &Context, request: Request, from: usize) -> Result<Reque
         if !context.chain.callbacks[index].request_headers() {
             continue;
         }
-        let mut count = 0;
-        headers::visit(request, &mut |_, _| count += 1);
+        let count = headers::count(request);
         let go_on = context.callback(Direction::Request, index, |vm, id| {
             vm.on_request_headers(id, count, !has_body)
         })?;
