@@ -2,6 +2,13 @@
 
 use Test::Nginx::Socket 'no_plan';
 use Control;
+use Servers;
+
+BEGIN {
+    Servers::make_certificates();
+    # The system's store, for calls over TLS; a test says what is in it.
+    $ENV{SSL_CERT_FILE} = "$Servers::certificates/system.pem";
+}
 
 no_long_string();
 
@@ -30,6 +37,19 @@ our $proxy = "127.0.0.1:$ENV{TEST_NGINX_PORT_9}";
 # A server that answers its one connection when it is told to.
 sub main::slow_server {
     return IO::Socket::INET->new(LocalAddr => $::proxy, Listen => 4, ReuseAddr => 1) || die "listen: $@";
+}
+
+# Puts this authority into the system's store, or empties it.
+sub main::trust {
+    my $name = shift;
+    my $text = '';
+    if (defined $name) {
+        open my $in, '<', "$Servers::certificates/$name.pem" or die "$name.pem: $!";
+        $text = join '', <$in>;
+    }
+    open my $out, '>', $ENV{SSL_CERT_FILE} or die "$ENV{SSL_CERT_FILE}: $!";
+    print $out $text;
+    close $out;
 }
 
 run_tests();
@@ -174,4 +194,42 @@ GET /t
 --- no_error_log
 [error]
 [alert]
+panicked
+
+
+
+=== TEST 7: a reload reads the system's store again when it has changed, and goes on with it when it has not
+--- workers: 1
+--- http_config eval
+$::modules . <<"_EOC_";
+server {
+    listen 127.0.0.1:\$TEST_NGINX_PORT_2 ssl;
+    ssl_certificate $Servers::certificates/server.pem;
+    ssl_certificate_key $Servers::certificates/server.key;
+    location / { return 200 up; }
+}
+_EOC_
+--- config eval
+my $headers = '[[":method","GET"],[":scheme","https"],[":path","/"],[":authority","up.example"]]';
+<<"_EOC_";
+location /t { return 204; }
+location /call { wasm_filter hostcalls '{"request_headers":[["http_call","a","127.0.0.1:\$TEST_NGINX_PORT_2",$headers,"",[],5000],["action","pause"]],
+    "http_call_response":[["if_failed", [["local_response",200,[],"refused"]], [["local_response",200,[],{"body":"call_response"}]]]]}'; }
+_EOC_
+--- init
+my $status = 204;
+for ([undef, 'refused', 'empty'], ['ca', 'up', 'filled'], ['ca', 'up', 'written again'], ['', 'up', 'unchanged'], ['', 'up', 'still'], ['self-signed', 'refused', 'replaced'], ['ca', 'up', 'back']) {
+    my ($name, $expected, $what) = @$_;
+    main::trust($name) unless defined $name && $name eq '';
+    my $last = $status++;
+    main::reload("return $last", "return $status");
+    Test::More::ok(main::wait_until(sub { main::get('/t') =~ / $status / }), "$what: reloaded");
+    Test::More::is(main::body_of(main::get('/call')), $expected, $what);
+}
+--- request
+GET /t
+--- error_code: 211
+--- no_error_log
+[alert]
+[emerg]
 panicked

@@ -34,7 +34,7 @@ sub slurp {
 
 # Everything is below html/, which is what is removed between blocks.
 sub entries { my @all = sort glob "$main::html/cache/*"; return @all }
-sub status { return (main::get('/t') =~ m{\AHTTP/1\.1 (\d+)})[0] }
+sub status { return (main::get($_[0] // '/t') =~ m{\AHTTP/1\.1 (\d+)})[0] }
 sub restart { return main::quit() && main::start() }
 
 # How many modules nginx has found, and how many it has compiled, since it was started.
@@ -56,6 +56,9 @@ sub mistake {
 
 our $http = 'wasm_cache html/cache/; wasm_module m ../html/m.wat;';
 our $config = 'location /t { wasm_filter m; return 200 served; } location /metrics { wasm_metrics; }';
+# One file run in three ways, of which the last needs other code.
+our $variants = 'wasm_module m ../html/m.wat; wasm_module deep ../html/m.wat stack=1m; wasm_module own ../html/m.wat isolation=request;';
+our $each = 'location /deep { wasm_filter deep; return 200 served; } location /own { wasm_filter own; return 200 served; }';
 our $files = ">>> m.wat\n" . guest(201);
 
 no_long_string();
@@ -216,3 +219,65 @@ Test::More::is(scalar(main::entries()), 1, 'nginx -t fills the cache');
 --- request
 GET /t
 --- error_code: 204
+
+
+
+=== TEST 6: reloads with unchanged modules compile nothing, with a cache
+--- workers: 2
+--- http_config eval: "wasm_cache html/cache/; " . $::variants
+--- config eval: $::each . $::config
+--- user_files eval: $::files
+--- init
+my $first = main::compiled();
+Test::More::is($first, '1 found, 2 compiled', 'the start');
+my $found = 1;
+for my $turn (1 .. 3) {
+    kill HUP => main::pid();
+    $found += 3;
+    Test::More::ok(main::wait_until(sub { main::compiled() eq "$found found, 2 compiled" }), "reload $turn") or Test::More::diag(main::compiled());
+    Test::More::is(main::status($_), 201, "reload $turn: $_") for '/t', '/deep', '/own';
+}
+main::spew("$main::html/m.wat", main::guest(202));
+kill HUP => main::pid();
+Test::More::ok(main::wait_until(sub { main::status() == 202 }), 'the changed file, after a reload');
+Test::More::is(main::compiled(), ($found + 1) . ' found, 4 compiled', 'is compiled, once for each way to run it');
+--- request
+GET /t
+--- error_code: 202
+--- no_error_log
+[warn]
+[error]
+[alert]
+[emerg]
+panicked
+
+
+
+=== TEST 7: reloads with unchanged modules compile nothing, without a cache
+--- workers: 2
+--- http_config eval: "" . $::variants
+--- config eval: $::each . $::config
+--- user_files eval: $::files
+--- init
+my $first = main::compiled();
+Test::More::is($first, '1 found, 2 compiled', 'the start');
+my $found = 1;
+for my $turn (1 .. 3) {
+    kill HUP => main::pid();
+    $found += 3;
+    Test::More::ok(main::wait_until(sub { main::compiled() eq "$found found, 2 compiled" }), "reload $turn") or Test::More::diag(main::compiled());
+    Test::More::is(main::status($_), 201, "reload $turn: $_") for '/t', '/deep', '/own';
+}
+main::spew("$main::html/m.wat", main::guest(202));
+kill HUP => main::pid();
+Test::More::ok(main::wait_until(sub { main::status() == 202 }), 'the changed file, after a reload');
+Test::More::is(main::compiled(), ($found + 1) . ' found, 4 compiled', 'is compiled, once for each way to run it');
+--- request
+GET /t
+--- error_code: 202
+--- no_error_log
+[warn]
+[error]
+[alert]
+[emerg]
+panicked

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ngx::ffi::{ngx_conf_t, ngx_flag_t, ngx_int_t, ngx_msec_t, ngx_str_t};
 
+use super::MainConf;
 use crate::net::tls;
 
 /// The directives of one level, as nginx's setters leave them.
@@ -73,7 +74,7 @@ impl CallDirectives {
     }
 
     /// These values over those of the level above; `None` when the certificates cannot be
-    /// loaded, which has been logged. `tls`: will there be any guest that calls out?
+    /// loaded, which has been logged.
     ///
     /// # Safety
     /// `cf` is the configuration in a merge step or later.
@@ -81,7 +82,7 @@ impl CallDirectives {
         &self,
         cf: *mut ngx_conf_t,
         above: Option<&Rc<CallConf>>,
-        tls: bool,
+        main: &MainConf,
     ) -> Option<Rc<CallConf>> {
         if let Some(above) = above
             && self.is_empty()
@@ -110,9 +111,9 @@ impl CallDirectives {
         let context = match above {
             Some(above) if above.trust == trust => above.tls.clone(),
             // A file is read in any case, so that its mistakes show.
-            _ if tls || trust.file.is_some() => {
+            _ if trust.file.is_some() || main.calls_out() => {
                 // SAFETY: by the contract.
-                unsafe { tls::Context::new(cf, &trust)? }
+                unsafe { main.tls.context(cf, &trust)? }
             }
             _ => None,
         };

@@ -132,9 +132,8 @@ impl LocConf {
         above: Option<&Rc<CallConf>>,
     ) -> Option<Rc<CallConf>> {
         if self.call.is_none() {
-            let tls = !main.modules.is_empty();
             // SAFETY: by the contract.
-            self.call = unsafe { self.call_directives.merge(cf, above, tls) };
+            self.call = unsafe { self.call_directives.merge(cf, above, main) };
         }
         self.call.clone()
     }

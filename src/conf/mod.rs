@@ -37,7 +37,7 @@ use call::{CallConf, CallDirectives};
 
 use crate::http::chain::{Chain, Phase};
 use crate::metrics::Host;
-use crate::net::{Budget, Channels, Top};
+use crate::net::{Budget, Channels, Top, tls};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool, variable};
@@ -57,7 +57,7 @@ pub struct MainConf {
     has_cache: bool,
     /// What this process counts for the host's own metrics.
     metrics: OnceCell<Option<Rc<Host>>>,
-    /// Compiles, and runs the check of the configuration; workers make their own.
+    /// Compiles, and runs the check of the configuration, then the guests of the workers that are forked.
     engine: OnceCell<Engine>,
     /// Wakes workers of other processes; made before nginx forks them.
     wakers: OnceCell<Rc<Wakers>>,
@@ -71,6 +71,8 @@ pub struct MainConf {
     channels: Channels,
     /// See [`variable::of_requests`].
     request_variables: OnceCell<Vec<usize>>,
+    /// TLS of outbound calls.
+    tls: tls::Contexts,
 }
 
 /// A `wasm_module` directive.
@@ -178,8 +180,8 @@ impl MainConf {
         &self.channels
     }
 
-    /// The engine of the process that reads the configuration.
-    fn engine(&self) -> Result<&Engine, String> {
+    /// The engine; it is the workers' as well.
+    pub fn engine(&self) -> Result<&Engine, String> {
         if let Some(engine) = self.engine.get() {
             return Ok(engine);
         }
@@ -190,6 +192,12 @@ impl MainConf {
     /// The module of a filter, by its number.
     pub fn module_of(&self, filter: usize) -> &ModuleConf {
         &self.modules[self.filters[filter].module]
+    }
+
+    /// Can any guest make outbound calls?
+    fn calls_out(&self) -> bool {
+        let mut modules = self.modules.iter();
+        modules.any(|module| module.program.calls_out(&module.vm.capabilities))
     }
 
     /// The shortest `cpu_time=` of the modules.

@@ -10,7 +10,11 @@ mod imp;
 pub use imp::Context;
 pub(super) use imp::{handshake, is_tls, serves};
 
+use std::cell::RefCell;
 use std::net::IpAddr;
+use std::rc::Rc;
+
+use ngx::ffi::ngx_conf_t;
 
 /// Longest chain of certificates between the server's and a trusted one; OpenSSL's own limit.
 /// nginx's default of 1 for upstreams would refuse most public servers.
@@ -23,6 +27,31 @@ pub struct Trust {
     pub depth: i32,
     /// As in the directive; `None` for the system's store.
     pub file: Option<Box<[u8]>>,
+}
+
+/// The contexts of a configuration, one for each kind of trust.
+#[derive(Default)]
+pub struct Contexts(RefCell<Vec<(Trust, Rc<Context>)>>);
+
+impl Contexts {
+    /// The context for calls that trust so; see [`Context::new`].
+    ///
+    /// # Safety
+    /// `cf` is the configuration in a merge step or later.
+    pub unsafe fn context(
+        &self,
+        cf: *mut ngx_conf_t,
+        trust: &Trust,
+    ) -> Option<Option<Rc<Context>>> {
+        let mut known = self.0.borrow_mut();
+        if let Some((_, context)) = known.iter().find(|(other, _)| other == trust) {
+            return Some(Some(context.clone()));
+        }
+        // SAFETY: by the contract.
+        let new = unsafe { Context::new(cf, trust)? };
+        known.extend(new.clone().map(|context| (trust.clone(), context)));
+        Some(new)
+    }
 }
 
 /// Whose certificate a server must show.

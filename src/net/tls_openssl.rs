@@ -1,5 +1,7 @@
 //! For an nginx that was built with OpenSSL.
 
+mod roots;
+
 use std::cell::UnsafeCell;
 use std::ffi::{CString, c_long, c_void};
 use std::future::poll_fn;
@@ -8,7 +10,7 @@ use std::{mem, ptr};
 
 use ngx::ffi::{
     NGX_SSL_CLIENT, NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, SSL, SSL_CTRL_MODE,
-    SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX_ctrl, SSL_CTX_set_default_verify_paths,
+    SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX_ctrl, SSL_CTX_set_cert_store,
     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_ctrl, SSL_get_SSL_CTX,
     SSL_get_verify_result, SSL_get0_param, SSL_set_alpn_protos, TLSEXT_NAMETYPE_host_name,
     X509_V_OK, X509_VERIFY_PARAM_set1_ip_asc, X509_verify_cert_error_string, ngx_conf_t,
@@ -71,15 +73,16 @@ impl Context {
                     return None;
                 }
             }
-            if trust.verify
-                && trust.file.is_none()
-                && SSL_CTX_set_default_verify_paths((*ssl).ctx) != 1
-            {
-                conf_error(
-                    cf,
-                    format_args!("SSL_CTX_set_default_verify_paths() failed"),
-                );
-                return None;
+            if trust.verify && trust.file.is_none() {
+                match roots::of_system() {
+                    // The context takes the reference.
+                    Ok(Some(store)) => SSL_CTX_set_cert_store((*ssl).ctx, store),
+                    Ok(None) => {}
+                    Err(function) => {
+                        conf_error(cf, format_args!("{function}() failed"));
+                        return None;
+                    }
+                }
             }
             Some(Some(Rc::new(context)))
         }

@@ -92,13 +92,17 @@ pub struct Metrics<'a> {
 }
 
 impl<'a> Metrics<'a> {
-    /// Lays out memory that is all zeroes; `None` when it is too small.
+    /// Lays out memory, whatever is in it; `None` when it is too small. Only what is needed is written to, so the rest
+    /// takes no memory before it is used.
     pub fn create(words: &'a [AtomicU64]) -> Option<Metrics<'a>> {
         // One bucket for each 32 words, somewhat more than there will be metrics.
         let buckets = (words.len() / 32).next_power_of_two().min(1 << 20);
         let start = TABLE + buckets;
         if start * 2 > words.len() {
             return None;
+        }
+        for word in words.get(..start)? {
+            word.store(0, Relaxed);
         }
         words.get(BUCKETS)?.store(buckets as u64, Relaxed);
         words.get(USED)?.store(start as u64, Release);

@@ -28,11 +28,7 @@ unsafe impl Root for Store {
             len: size / size_of::<AtomicU64>(),
         };
         // SAFETY: the memory has that size, is aligned, and nobody else has it yet.
-        let words = unsafe {
-            words.as_ptr().write_bytes(0, store.len);
-            store.words()
-        };
-        Metrics::create(words)?;
+        Metrics::create(unsafe { store.words() })?;
         Some(store)
     }
 }

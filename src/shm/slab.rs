@@ -1,7 +1,6 @@
 //! nginx's slab allocator (`ngx_slab_pool_t`) and its lock, over a shared zone or over memory of
 //! this process alone.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
@@ -19,8 +18,8 @@ pub fn page_size() -> usize {
 /// Memory that nginx's slab allocator divides.
 pub struct Memory {
     pool: NonNull<ngx_slab_pool_t>,
-    /// Of private memory, to free it.
-    private: Option<Layout>,
+    /// Bytes of private memory, to free it.
+    private: Option<usize>,
 }
 
 impl Memory {
@@ -40,15 +39,14 @@ impl Memory {
 
     /// Memory of this process alone, freed with this value; `None` when there is not enough.
     pub fn private(size: usize) -> Option<Memory> {
-        let layout = Layout::from_size_align(size, page_size()).ok()?;
         if size < super::zone::minimum_size() {
             return None;
         }
-        // SAFETY: the layout is not empty, and has room for the pool; what nginx does in
+        let memory = map(size)?;
+        // SAFETY: there is room for the pool, and all is zero; what nginx does in
         // `ngx_init_zone_pool` is done to it. Without spinning, and only then, the lock uses no
         // semaphore; it is never contended.
         unsafe {
-            let memory = NonNull::new(alloc_zeroed(layout))?;
             let pool = memory.cast::<ngx_slab_pool_t>();
             let p = pool.as_ptr();
             (*p).end = memory.as_ptr().add(size);
@@ -59,7 +57,7 @@ impl Memory {
             ngx_slab_init(p);
             Some(Memory {
                 pool,
-                private: Some(layout),
+                private: Some(size),
             })
         }
     }
@@ -83,10 +81,23 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        if let Some(layout) = self.private {
-            // SAFETY: `private` allocated it so.
-            unsafe { dealloc(self.pool.as_ptr().cast(), layout) };
+        if let Some(size) = self.private {
+            // SAFETY: `private` mapped it so.
+            unsafe { libc::munmap(self.pool.as_ptr().cast(), size) };
         }
+    }
+}
+
+/// Zeroed memory; only the pages that are written to come to be. An allocator would write to all of them where it hands
+/// out memory for another time, and zones can be large.
+fn map(size: usize) -> Option<NonNull<u8>> {
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping, at a place of the system's choice.
+    let memory = unsafe { libc::mmap(ptr::null_mut(), size, access, flags, -1, 0) };
+    match memory {
+        libc::MAP_FAILED => None,
+        memory => NonNull::new(memory.cast()),
     }
 }
 

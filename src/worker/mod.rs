@@ -36,7 +36,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Makes the engine and starts all modules that have filters. A module that does not start
+    /// Takes the engine that the configuration was checked with, and starts all modules that have filters. A module that does not start
     /// is reported and tried again after a while.
     ///
     /// # Safety
@@ -44,9 +44,10 @@ impl Worker {
     pub unsafe fn start(conf: &MainConf, log: *mut ngx_log_t) -> Option<Worker> {
         // SAFETY: by the contract.
         let log = unsafe { Log::new(log) };
-        let engine = Engine::new().and_then(|engine| {
-            let ticker = engine.start_ticker(conf.shortest_cpu_time())?;
-            Ok((engine, ticker))
+        // With all that the check has loaded and linked, in memory that the master shares with its workers.
+        let engine = conf.engine().and_then(|engine| {
+            let ticker = engine.start_ticker(conf.shortest_cpu_time());
+            Ok((engine.clone(), ticker.map_err(|error| error.to_string())?))
         });
         let (engine, ticker) = match engine {
             Ok(engine) => engine,

@@ -8,6 +8,7 @@ use wasm_runtime::{Artifact, Guard, Initial, Limits};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
+use crate::capabilities::{Capabilities, Capability};
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::exports::{self, function_type};
@@ -27,6 +28,8 @@ pub(crate) struct Inner {
     pub artifact: Artifact,
     abi: AbiVersion,
     callbacks: Callbacks,
+    http_calls: bool,
+    grpc_calls: bool,
     /// Its instances can be started from snapshots.
     pub initial: Option<Initial>,
 }
@@ -57,11 +60,14 @@ impl Program {
         // What is no Proxy-Wasm module at all should not be told about its imports.
         let (abi, callbacks) = exports::check(&module)?;
         check_imports(engine, &module)?;
+        let imports = |names: &[&str]| module.imports().any(|i| names.contains(&i.name()));
         Ok(Program {
             inner: Arc::new(Inner {
                 artifact,
                 abi,
                 callbacks,
+                http_calls: imports(&["proxy_http_call"]),
+                grpc_calls: imports(&["proxy_grpc_call", "proxy_grpc_stream"]),
                 initial,
             }),
         })
@@ -75,6 +81,13 @@ impl Program {
     /// Which callbacks the module exports.
     pub fn callbacks(&self) -> Callbacks {
         self.inner.callbacks
+    }
+
+    /// Can an instance with these capabilities make outbound calls? SDKs import what they could use, whether or not the
+    /// guest does.
+    pub fn calls_out(&self, capabilities: &Capabilities) -> bool {
+        self.inner.http_calls && capabilities.allows(Capability::HttpCall)
+            || self.inner.grpc_calls && capabilities.allows(Capability::GrpcCall)
     }
 
     /// SHA-256 of the bytes given to [`Program::compile`], or of what they were rewritten to.

@@ -1,8 +1,8 @@
 //! Compiled code in files, so that a restart does not compile again.
 //!
 //! What is in such a file is run, so it counts only in a directory that nobody else can write to, and when it is, byte for
-//! byte, what a process with the same compiler, settings and processor wrote. It is checked in a sealed copy in memory,
-//! which is also what is run: the file can change meanwhile. What does not count is compiled again and replaced.
+//! byte, what a process with the same compiler, settings and processor wrote. It is checked while it is copied to memory,
+//! and the copy, which is sealed, is what is run: the file can change meanwhile. What does not count is compiled again and replaced.
 
 mod directory;
 mod entry;
