@@ -1,12 +1,16 @@
 //! Linear memories that start as a copy of another one's contents, page by page as they are written.
 //!
 //! The contents lie in a sealed memory file, which is mapped privately into the memory's reserved range. When an instance ends,
-//! its mapping is reset and kept for the next one of the same snapshot.
+//! its mapping is reset and kept for the next one of the same snapshot. Where the instance itself is to start again, the pages
+//! that it has written get their contents back and stay where they are: dropping them, and copying them again as they are
+//! written, takes several times as long.
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::mm::{
@@ -15,12 +19,20 @@ use rustix::mm::{
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
 use crate::artifact::MemoryFile;
+use crate::pagemap::PageMap;
 
 /// Mappings that are kept for instances to come, of each snapshot.
 const MAX_IDLE: usize = 64;
 
 /// The unit in which contents are stored.
 const PAGE: usize = 4096;
+
+/// Pages of a memory that stay when it starts again; those above them are dropped.
+const MAX_KEPT: usize = 128;
+
+/// All of a memory's pages are dropped every so many times: a page that is written once in a while is not to be copied each
+/// time.
+const ALL_DROPPED: u32 = 256;
 
 /// Contents that memories start with.
 pub(crate) struct Image {
@@ -29,6 +41,12 @@ pub(crate) struct Image {
     len: usize,
     /// Bytes of the memory.
     size: usize,
+    /// The contents themselves, as far as they come from the file.
+    contents: Slot,
+    /// Pages of that which are zero.
+    zero: Vec<bool>,
+    pagemap: Option<PageMap>,
+    restored: AtomicU32,
     idle: Mutex<Vec<Slot>>,
 }
 
@@ -38,19 +56,56 @@ impl Image {
         let text =
             |error: &dyn std::fmt::Display| format!("{} bytes of memory: {error}", memory.len());
         let file = MemoryFile::new("wasm-snapshot").map_err(|e| text(&e))?;
+        let mut zero = Vec::with_capacity(memory.len() / PAGE);
         let mut len = 0;
-        let pages = memory.chunks(PAGE).enumerate();
-        for (number, page) in pages.filter(|(_, page)| page.iter().any(|byte| *byte != 0)) {
-            let written = file.file().write_all_at(page, (number * PAGE) as u64);
-            written.map_err(|e| text(&e))?;
-            len = (number + 1) * PAGE;
+        for page in memory.chunks(PAGE) {
+            zero.push(page.iter().all(|byte| *byte == 0));
+            if zero.last() == Some(&false) {
+                let at = (zero.len() - 1) * PAGE;
+                let written = file.file().write_all_at(page, at as u64);
+                written.map_err(|e| text(&e))?;
+                len = at + PAGE;
+            }
         }
+        let file = file.seal().map_err(|e| text(&e))?;
         Ok(Arc::new(Image {
-            file: file.seal().map_err(|e| text(&e))?,
+            contents: Slot::new(len, 0, Some((&file, len))).map_err(|e| text(&e))?,
+            file,
             len,
             size: memory.len(),
+            zero,
+            pagemap: PageMap::open(),
+            restored: AtomicU32::new(0),
             idle: Mutex::default(),
         }))
+    }
+
+    /// Bytes of the memory.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Gives a memory that started with this image its contents back; `false`: the system refuses.
+    pub fn restore(&self, memory: &mut [u8]) -> bool {
+        let turn = self.restored.fetch_add(1, Ordering::Relaxed);
+        let scan = |pagemap: &PageMap| pagemap.written(memory, MAX_KEPT).ok();
+        let written = match turn % ALL_DROPPED {
+            0 => None,
+            _ => self.pagemap.as_ref().and_then(scan),
+        };
+        let Some(written) = written else {
+            return drop_pages(memory);
+        };
+        for run in written.runs() {
+            for at in run.step_by(PAGE) {
+                match (self.zero.get(at / PAGE), memory.get_mut(at..at + PAGE)) {
+                    (Some(true), Some(page)) => page.fill(0),
+                    (Some(false), Some(page)) => page.copy_from_slice(self.contents.page(at)),
+                    _ => return false,
+                }
+            }
+        }
+        memory.get_mut(written.known..).is_none_or(drop_pages)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Slot>> {
@@ -91,7 +146,7 @@ unsafe impl MemoryCreator for Memories {
         let size = image.as_ref().map_or(minimum, |image| image.size);
         let slot = match image.as_ref().and_then(|image| image.idle().pop()) {
             Some(slot) => slot,
-            None => Slot::new(capacity, guard, image.as_deref())
+            None => Slot::new(capacity, guard, image.as_ref().map(|i| (&i.file, i.len)))
                 .and_then(|mut slot| slot.make_writable(size).map(|()| slot))
                 .map_err(|error| format!("{size} bytes of memory: {error}"))?,
         };
@@ -174,38 +229,33 @@ unsafe impl Sync for Slot {}
 #[allow(unsafe_code)]
 impl Slot {
     /// Reserves a range, with an image at its start.
-    fn new(capacity: usize, guard: usize, image: Option<&Image>) -> std::io::Result<Slot> {
-        let reserved = capacity.saturating_add(guard);
+    fn new(capacity: usize, guard: usize, image: Option<(&File, usize)>) -> io::Result<Slot> {
+        // An empty range cannot be mapped.
+        let reserved = capacity.saturating_add(guard).max(PAGE);
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a new mapping, wherever the system likes.
         let base = unsafe { mmap_anonymous(ptr::null_mut(), reserved, ProtFlags::empty(), flags)? };
-        let base = NonNull::new(base.cast()).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         let mut slot = Slot {
             base,
             reserved,
             writable: 0,
         };
-        if let Some(image) = image.filter(|image| image.len > 0) {
+        // What is written is little, and is copied and zeroed by the page. A system without large pages refuses.
+        // SAFETY: within the range that this owns.
+        let _ = unsafe { madvise(base.as_ptr().cast(), reserved, Advice::LinuxNoHugepage) };
+        if let Some((file, len)) = image.filter(|(_, len)| *len > 0) {
             let access = ProtFlags::READ | ProtFlags::WRITE;
             let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
             // SAFETY: within the range that this owns: an image is not larger than the memory.
-            unsafe {
-                mmap(
-                    base.as_ptr().cast(),
-                    image.len,
-                    access,
-                    flags,
-                    &image.file,
-                    0,
-                )?
-            };
-            slot.writable = image.len;
+            unsafe { mmap(base.as_ptr().cast(), len, access, flags, file, 0)? };
+            slot.writable = len;
         }
         Ok(slot)
     }
 
     /// Makes the bytes up to `size` accessible; `size` is a multiple of the page size, and within the range.
-    fn make_writable(&mut self, size: usize) -> std::io::Result<()> {
+    fn make_writable(&mut self, size: usize) -> io::Result<()> {
         if size > self.writable {
             let access = MprotectFlags::READ | MprotectFlags::WRITE;
             // SAFETY: within the range that this owns.
@@ -216,6 +266,15 @@ impl Slot {
             self.writable = size;
         }
         Ok(())
+    }
+
+    /// A page of those that can be accessed, all of which nobody writes to.
+    fn page(&self, at: usize) -> &[u8] {
+        if at.saturating_add(PAGE) > self.writable {
+            return &[];
+        }
+        // SAFETY: within what can be accessed of the range that this owns.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(at), PAGE) }
     }
 
     /// Makes the range what it was when it was new. `None`: the system refuses.
@@ -233,6 +292,15 @@ impl Slot {
         }
         Some(self)
     }
+}
+
+/// Drops the pages of a private mapping that were written, so that those of its file, or zeroes, come back. `false`: the system
+/// refuses.
+#[allow(unsafe_code)]
+fn drop_pages(memory: &mut [u8]) -> bool {
+    let start = memory.as_mut_ptr().cast();
+    // SAFETY: only this has the memory, and any contents are valid.
+    memory.is_empty() || unsafe { madvise(start, memory.len(), Advice::LinuxDontNeed) }.is_ok()
 }
 
 #[allow(unsafe_code)]
