@@ -13,7 +13,7 @@ use super::proxy::NginxProxy;
 use crate::nginx::log::{Level, Log};
 
 /// Instances that wait for a request, of each module.
-const MAX_IDLE: usize = 16;
+const MAX_IDLE: usize = 64;
 
 /// What instances of a module start from.
 pub(super) struct Template {

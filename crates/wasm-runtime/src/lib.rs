@@ -14,6 +14,7 @@ mod limits;
 mod memory;
 mod pagemap;
 mod rewrite;
+mod slot;
 mod snapshot;
 mod ticker;
 mod trap;
