@@ -357,7 +357,7 @@ panicked
 
 === TEST 11: many at once, again and again: more than are kept for the next
 --- http_config
-    wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm isolation=request;
+    wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm isolation=request log_rate=off;
 --- config
     location /m { wasm_filter m '{"trace":true,"request_headers":[["action","pause"]]}'; return 200 served; }
     location /t { return 204; }
