@@ -4,6 +4,7 @@ use std::os::fd::RawFd;
 
 use ngx::ffi::{ngx_buf_t, ngx_file_t};
 use proxy_wasm_host::Status;
+use smallvec::{SmallVec, smallvec};
 
 use crate::nginx::buf;
 
@@ -55,7 +56,7 @@ const IN_MEMORY: usize = 128 * 1024;
 /// A piece of a request or response body.
 #[derive(Default)]
 pub struct Body {
-    segments: Vec<Segment>,
+    segments: SmallVec<[Segment; 1]>,
     len: usize,
     modified: bool,
 }
@@ -185,7 +186,7 @@ impl Body {
                 match borrowed(&segment) {
                     true => {
                         let alone = Body {
-                            segments: vec![segment],
+                            segments: smallvec![segment],
                             len,
                             modified: true,
                         };
@@ -245,7 +246,7 @@ impl Body {
         if in_memory.sum::<usize>() <= IN_MEMORY {
             return Ok(());
         }
-        let mut spooled: Vec<Segment> = Vec::new();
+        let mut spooled: SmallVec<[Segment; 1]> = SmallVec::new();
         for segment in std::mem::take(&mut self.segments) {
             let segment = match segment {
                 Segment::Owned(bytes) => {
@@ -301,7 +302,7 @@ impl Body {
     fn owned(bytes: Vec<u8>) -> Body {
         Body {
             len: bytes.len(),
-            segments: vec![Segment::Owned(bytes)],
+            segments: smallvec![Segment::Owned(bytes)],
             modified: true,
         }
     }

@@ -9,7 +9,7 @@ mod store;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use ngx::ffi::{NGX_HTTP_BAD_GATEWAY, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE};
+use ngx::ffi::{NGX_HTTP_BAD_GATEWAY, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, ngx_str_t};
 use proxy_wasm_host::{Action, CallError, ContextId};
 
 use super::chain::Chain;
@@ -105,6 +105,8 @@ pub struct Context {
     pub timed_out: Cell<bool>,
     /// A filter is over `wasm_buffer_size`, with what belongs to this direction.
     pub over: Cell<Option<Direction>>,
+    /// A filter has held back some of a body, or some has waited for one's header callback.
+    has_held: Cell<bool>,
     /// What guests have written and read so far.
     bounds: bounds::Bounds,
     /// A callback of one of the filters is running.
@@ -120,8 +122,8 @@ pub struct Context {
     pub state: OnceCell<Rc<FilterState>>,
     /// A filter has asked for the location to be chosen again.
     pub route_cleared: Cell<bool>,
-    /// The URI that the location was chosen by.
-    pub routed: RefCell<Vec<u8>>,
+    /// The URI that the location was chosen by, in the request's pool.
+    pub routed: Cell<ngx_str_t>,
     pub body: RefCell<Option<super::request_body::Rewriter>>,
     pub wake: Wake,
 }
@@ -144,6 +146,7 @@ impl Context {
             close: Cell::new(false),
             timed_out: Cell::new(false),
             over: Cell::new(None),
+            has_held: Cell::new(false),
             bounds: bounds::Bounds::default(),
             running: Cell::new(false),
             watching: Cell::new(false),
@@ -151,7 +154,7 @@ impl Context {
             ending: Cell::new(false),
             state: OnceCell::new(),
             route_cleared: Cell::new(false),
-            routed: RefCell::new(request.uri().to_vec()),
+            routed: Cell::new(request.uri_in_pool()),
             body: RefCell::new(None),
             wake: Wake::default(),
         });

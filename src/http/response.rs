@@ -9,6 +9,7 @@ mod header;
 mod output;
 mod pass;
 mod stop;
+mod straight;
 mod trailers;
 mod window;
 
@@ -194,14 +195,22 @@ pub fn body_filter(request: Request, input: *mut ngx_chain_t) -> ngx_int_t {
             next::body(request, std::ptr::null_mut())
         }
         Stage::HeadersPaused(_) | Stage::HeadersHeld | Stage::Sent => {
-            let mut queue = response.queue.get();
-            // SAFETY: the links are from the request's pool.
-            let rc = unsafe { ngx_chain_add_copy(request.pool(), &mut queue, input) };
-            response.queue.set(queue);
-            if rc != OK {
-                return ERROR;
+            if let Some(rc) = straight::pass(&context, request, input) {
+                return rc;
             }
-            pump(&context, request)
+            match enqueue(&context, request, input) {
+                OK => pump(&context, request),
+                _ => ERROR,
+            }
         }
     }
+}
+
+/// Queues what has come in.
+fn enqueue(context: &Context, request: Request, input: *mut ngx_chain_t) -> ngx_int_t {
+    let mut queue = context.response.queue.get();
+    // SAFETY: the links are from the request's pool.
+    let rc = unsafe { ngx_chain_add_copy(request.pool(), &mut queue, input) };
+    context.response.queue.set(queue);
+    rc
 }

@@ -16,10 +16,12 @@ use crate::nginx::{DECLINED, DONE};
 /// as the filter has set it; in the access phase, whose modules must run anew, by an internal
 /// redirect. Either counts towards nginx's limit of 10 (`NGX_HTTP_MAX_URI_CHANGES`).
 pub fn choose_again(context: &Context, request: Request) -> Option<ngx_int_t> {
-    if !context.route_cleared.replace(false) || *context.routed.borrow() == request.uri() {
+    // nginx and filters give a request another URI in other memory of its pool.
+    let same = context.routed.get().as_bytes() == request.uri();
+    if !context.route_cleared.replace(false) || same {
         return None;
     }
-    context.routed.replace(request.uri().to_vec());
+    context.routed.set(request.uri_in_pool());
     // SAFETY: the request is live and in one of the module's phases.
     unsafe {
         let r = request.as_ptr();

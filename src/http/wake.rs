@@ -1,7 +1,7 @@
 //! Going on with a paused request, from nginx's event loop and not from within a host call, and the
 //! time that a pause may take.
 
-use std::cell::UnsafeCell;
+use std::cell::{OnceCell, UnsafeCell};
 
 use ngx::ffi::{
     ngx_add_timer, ngx_del_timer, ngx_delete_posted_event, ngx_event_handler_pt, ngx_event_t,
@@ -15,10 +15,14 @@ use crate::conf::LocConf;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK};
 
-/// nginx's events for a paused request. They stand in a [`Context`], which does not move, and are
-/// taken off nginx's queues before that goes.
+/// nginx's events for a paused request, made for the first pause. They are taken off nginx's queues
+/// before the [`Context`] goes.
 #[derive(Default)]
-pub struct Wake {
+pub struct Wake(OnceCell<Box<Events>>);
+
+/// They do not move.
+#[derive(Default)]
+struct Events {
     /// Posted when a pause ends.
     resume: Event,
     /// Posted when a pause of the response begins.
@@ -83,12 +87,12 @@ impl Event {
 impl Wake {
     /// Has the request go on after the current event; `context` is the one that this stands in.
     pub fn post(&self, context: &Context) {
-        self.resume.post(context, Some(resume));
+        self.events().resume.post(context, Some(resume));
     }
 
     /// A callback has returned Pause: the time that it may take begins.
     pub fn limit(&self, context: &Context) {
-        if let Some(event) = self.limit.prepare(context, Some(expired))
+        if let Some(event) = self.events().limit.prepare(context, Some(expired))
             && let Some(request) = context.request()
         {
             let time = LocConf::of(request).pause_timeout();
@@ -99,20 +103,28 @@ impl Wake {
 
     /// Nothing is paused any more.
     pub fn unlimit(&self) {
-        self.limit.cancel();
+        if let Some(events) = self.0.get() {
+            events.limit.cancel();
+        }
     }
 
     /// The response waits for a filter: nginx's timers must not take that for a client that does
     /// not read, or for an upstream that does not send.
     pub fn settle(&self, context: &Context) {
-        self.settle.post(context, Some(settle));
+        self.events().settle.post(context, Some(settle));
     }
 
     /// Takes all events off nginx's queues.
     pub fn cancel(&self) {
-        self.resume.cancel();
-        self.settle.cancel();
-        self.limit.cancel();
+        if let Some(events) = self.0.get() {
+            events.resume.cancel();
+            events.settle.cancel();
+            events.limit.cancel();
+        }
+    }
+
+    fn events(&self) -> &Events {
+        self.0.get_or_init(Box::default)
     }
 }
 

@@ -98,6 +98,11 @@ impl Output {
         unsafe { iter(self.busy).map(|buf| size(buf)).sum() }
     }
 
+    /// Has all that was sent on been used up?
+    pub fn is_empty(&self) -> bool {
+        self.busy.is_null()
+    }
+
     /// A link with an empty buffer of this filter; null when memory is out.
     ///
     /// # Safety

@@ -193,6 +193,12 @@ impl Request {
         }
     }
 
+    /// What [`Request::uri`] is now.
+    pub fn uri_in_pool(self) -> ngx_str_t {
+        // SAFETY: as above.
+        unsafe { (*self.as_ptr()).uri }
+    }
+
     /// The normalised path, by which the location is chosen.
     pub fn uri<'a>(self) -> &'a [u8] {
         // SAFETY: as above; the string lives in the request's pool.

@@ -54,23 +54,22 @@ impl SharedVm {
         &self,
         call: impl FnOnce(&mut WorkerVm) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
-        let result = match self.0.vm.try_borrow_mut() {
-            Ok(mut vm) => {
-                let result = call(&mut vm);
-                if let Some(metrics) = &self.0.metrics
-                    && metrics.is_shown()
-                    && !vm.poisoned()
-                {
-                    metrics.set_memory(vm.memory_bytes());
-                }
-                result
-            }
-            Err(_) => return Err(CallError::Poisoned),
+        let Ok(mut vm) = self.0.vm.try_borrow_mut() else {
+            return Err(CallError::Poisoned);
         };
+        let result = call(&mut vm);
+        let poisoned = vm.poisoned();
+        if let Some(metrics) = &self.0.metrics
+            && metrics.is_shown()
+            && !poisoned
+        {
+            metrics.set_memory(vm.memory_bytes());
+        }
+        drop(vm);
         if !self.0.ticks.borrow().is_empty() {
             self.set_timers();
         }
-        if self.0.vm.try_borrow().is_ok_and(|vm| vm.poisoned()) {
+        if poisoned {
             self.fail(match &result {
                 Err(CallError::Trap { reason, .. }) => reason,
                 _ => "",

@@ -1,6 +1,7 @@
 //! The contexts of one VM.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
@@ -117,17 +118,19 @@ impl<S> Contexts<S> {
     }
 
     pub fn insert(&mut self, context: Context<S>) -> ContextId {
-        loop {
-            self.last = self.last.wrapping_add(1);
-            if self.last != 0 && !self.table.contains_key(&self.last) {
-                break;
-            }
-        }
         if context.kind == Kind::Stream {
             self.streams += 1;
         }
-        self.table.insert(self.last, context);
-        self.last
+        loop {
+            self.last = self.last.wrapping_add(1);
+            if self.last == 0 {
+                continue;
+            }
+            if let Entry::Vacant(place) = self.table.entry(self.last) {
+                place.insert(context);
+                return self.last;
+            }
+        }
     }
 
     pub fn get(&self, id: ContextId) -> Option<&Context<S>> {
@@ -143,10 +146,6 @@ impl<S> Contexts<S> {
             self.awaiting -= 1;
         }
         Some(context)
-    }
-
-    pub fn is_stream(&self, id: ContextId) -> bool {
-        self.get(id).is_some_and(|c| c.kind == Kind::Stream)
     }
 
     /// Number of stream contexts, including those that wait for `proxy_done`.

@@ -9,7 +9,7 @@ use wasm_runtime::wasmtime::{Memory, TypedFunc};
 use crate::abi::{AbiVersion, Status};
 use crate::calls::CallId;
 use crate::capabilities::Denied;
-use crate::context::{Context, Contexts};
+use crate::context::{Context, Contexts, Kind, Phase};
 use crate::foreign::Declared;
 use crate::pending::{CallKind, Calls, Incoming};
 use crate::traits::Proxy;
@@ -20,9 +20,11 @@ pub(crate) struct State<P: Proxy> {
     pub abi: AbiVersion,
     pub config: Rc<VmConfig>,
     pub contexts: Contexts<P::Stream>,
-    /// The context that host functions act on: that of the callback, or what the guest has set
-    /// with `proxy_set_effective_context`. `None` outside of callbacks and in entry points.
-    pub current: Option<Current<P::Stream>>,
+    /// The context that host functions act on, or have acted on in the last callback, as it most
+    /// often is that of the next one, too. It goes with its context, and says of it what is so now.
+    noted: Option<Current<P::Stream>>,
+    /// A callback is running.
+    in_callback: bool,
     /// `proxy_on_vm_start` is running, where 0.1.0's `get_configuration` is the VM's.
     pub in_vm_start: bool,
     /// Contexts whose `proxy_done` came in this callback.
@@ -61,6 +63,9 @@ pub(crate) struct Current<S> {
     pub root: ContextId,
     pub plugin: Rc<PluginConfig>,
     pub stream: Option<S>,
+    kind: Kind,
+    /// Has it not begun to end?
+    live: bool,
 }
 
 impl<S: Clone> Current<S> {
@@ -70,6 +75,8 @@ impl<S: Clone> Current<S> {
             root: context.root.unwrap_or(id),
             plugin: context.plugin.clone(),
             stream: context.stream.clone(),
+            kind: context.kind,
+            live: context.phase == Phase::Live,
         }
     }
 }
@@ -81,7 +88,8 @@ impl<P: Proxy> State<P> {
             abi,
             config,
             contexts: Contexts::new(),
-            current: None,
+            noted: None,
+            in_callback: false,
             in_vm_start: false,
             finishing: Vec::new(),
             calls: Calls::default(),
@@ -104,13 +112,72 @@ impl<P: Proxy> State<P> {
 
     /// The stream of the current context.
     pub fn stream(&self) -> Option<&P::Stream> {
-        self.current.as_ref()?.stream.as_ref()
+        self.current()?.stream.as_ref()
+    }
+
+    /// Adds a context whose callbacks follow at once.
+    pub fn add_context(&mut self, context: Context<P::Stream>) -> ContextId {
+        let mut current = Current::new(0, &context);
+        let id = self.contexts.insert(context);
+        current.id = id;
+        if current.kind == Kind::Root {
+            current.root = id;
+        }
+        self.noted = Some(current);
+        id
+    }
+
+    /// A callback of this context begins; `false`: there is none of that id.
+    #[inline]
+    pub fn begin(&mut self, id: ContextId) -> bool {
+        if self.noted.as_ref().is_none_or(|noted| noted.id != id) {
+            self.noted = self.contexts.get(id).map(|c| Current::new(id, c));
+        }
+        self.in_callback = self.noted.is_some();
+        self.in_callback
+    }
+
+    /// The callback has returned.
+    #[inline]
+    pub fn end(&mut self) {
+        self.in_callback = false;
+    }
+
+    /// The context that host functions act on: that of the callback, or what the guest has set
+    /// with `proxy_set_effective_context`. `None` outside of callbacks and in entry points.
+    pub fn current(&self) -> Option<&Current<P::Stream>> {
+        self.noted.as_ref().filter(|_| self.in_callback)
+    }
+
+    /// Is this a context of this kind that has not begun to end?
+    #[inline]
+    pub fn is_live(&self, id: ContextId, kind: Kind) -> bool {
+        match &self.noted {
+            Some(noted) if noted.id == id => noted.kind == kind && noted.live,
+            _ => {
+                let context = self.contexts.get(id);
+                context.is_some_and(|c| c.kind == kind && c.phase == Phase::Live)
+            }
+        }
+    }
+
+    /// What was noted of a context is no longer so.
+    fn forget(&mut self, id: ContextId) {
+        if self.noted.as_ref().is_some_and(|noted| noted.id == id) {
+            self.noted = None;
+        }
+    }
+
+    /// Has a context wait for `proxy_done`, without its stream; `false` when too many do.
+    pub fn await_done(&mut self, id: ContextId, log: bool) -> bool {
+        self.forget(id);
+        self.contexts.await_done(id, log)
     }
 
     /// Makes another context the current one, until the callback returns.
     pub fn set_effective(&mut self, id: ContextId) -> Result<(), Status> {
         let context = self.contexts.get(id).ok_or(Status::BadArgument)?;
-        self.current = Some(Current::new(id, context));
+        self.noted = Some(Current::new(id, context));
         Ok(())
     }
 
@@ -120,9 +187,10 @@ impl<P: Proxy> State<P> {
         kind: CallKind,
         start: impl FnOnce(&P, Option<&P::Stream>, CallId) -> Result<(), Status>,
     ) -> Result<CallId, Status> {
-        let current = self.current.as_ref().ok_or(Status::BadArgument)?;
-        let id = self.calls.insert(kind, current.id, current.root)?;
-        let started = start(&self.proxy, current.stream.as_ref(), id);
+        let current = self.current().ok_or(Status::BadArgument)?;
+        let (context, root) = (current.id, current.root);
+        let id = self.calls.insert(kind, context, root)?;
+        let started = start(&self.proxy, self.stream(), id);
         if started.is_err() {
             self.calls.remove(id);
         }
@@ -141,6 +209,7 @@ impl<P: Proxy> State<P> {
     /// Takes a context away, with its calls. Those of a stream go on as its root context's where
     /// the proxy says so.
     pub fn remove_context(&mut self, id: ContextId) {
+        self.forget(id);
         if self.calls.len() > 0 {
             for call in self.calls.of_context(id) {
                 match self.calls.get_mut(call) {
@@ -160,7 +229,7 @@ impl<P: Proxy> State<P> {
 
     /// `proxy_done` of the current context.
     pub fn done(&mut self) -> Result<(), Status> {
-        let id = self.current.as_ref().ok_or(Status::NotFound)?.id;
+        let id = self.current().ok_or(Status::NotFound)?.id;
         if !self.contexts.done(id) {
             return Err(Status::NotFound);
         }

@@ -105,7 +105,7 @@ impl<P: Proxy> Vm<P> {
         self.guest.check()?;
         let configuration_len = config.configuration.len() as u32;
         let context = Context::root(Rc::new(config));
-        let id = self.state().contexts.insert(context);
+        let id = self.state().add_context(context);
         let result = self.configure_root(id, configuration_len);
         if result.is_err() {
             self.state().remove_context(id);

@@ -69,6 +69,7 @@ impl Context {
             .own()
             .and_then(|()| piece.spool(|bytes| half.spool.write(request, bytes)))
             .map_err(|_| self.io_failure())?;
+        self.has_held.set(true);
         half.body.replace(Some(piece));
         half.held.set(Some(end));
         self.watch_instances();
@@ -95,6 +96,9 @@ impl Context {
     /// A piece that a filter held back and now lets go, with the place behind that filter and
     /// whether it ends the body.
     pub fn released(&self, direction: Direction) -> Option<(usize, Body, bool)> {
+        if !self.has_held.get() {
+            return None;
+        }
         for place in 0..self.count(direction) {
             let filter = &self.filters()[self.index(direction, place)];
             let half = filter.half(direction);

@@ -150,7 +150,11 @@ impl Context {
         let halves = self.filters().iter().map(|filter| filter.half(direction));
         halves
             .map(|half| {
-                let waiting = half.waiting.borrow().as_ref().map_or(0, |(b, _)| b.len());
+                let waiting = half
+                    .waiting
+                    .borrow()
+                    .as_ref()
+                    .map_or(0, |piece| piece.0.len());
                 waiting + half.body.borrow().as_ref().map_or(0, |b| b.len())
             })
             .sum()

@@ -31,7 +31,7 @@ pub struct Half {
     pub held: Cell<Option<bool>>,
     /// What has passed the filters before this one while its header callback, or one behind it,
     /// is still to be made; the value says whether it ends the body.
-    pub waiting: RefCell<Option<(Body, bool)>>,
+    pub waiting: RefCell<Option<Box<(Body, bool)>>>,
     /// `continue_stream` was called.
     pub resume: Cell<bool>,
     /// Where a large piece is held.

@@ -31,13 +31,16 @@ impl Context {
         let Some(filter) = self.filters().get(index) else {
             return Ok(());
         };
+        self.has_held.set(true);
         let mut waiting = filter.half(direction).waiting.borrow_mut();
         let kept = match waiting.as_mut() {
-            Some((body, ends)) => {
-                *ends = end;
-                body.append(piece)
+            Some(kept) => {
+                kept.1 = end;
+                kept.0.append(piece)
             }
-            None => piece.own().map(|()| *waiting = Some((piece, end))),
+            None => piece
+                .own()
+                .map(|()| *waiting = Some(Box::new((piece, end)))),
         };
         drop(waiting);
         kept.map_err(|_| self.io_failure())?;
@@ -53,23 +56,31 @@ impl Context {
                 .waiting
                 .borrow()
                 .as_ref()
-                .is_some_and(|(body, end)| *end || body.len() >= WINDOW)
+                .is_some_and(|piece| piece.1 || piece.0.len() >= WINDOW)
     }
 
     /// A piece that waited for header callbacks that have been made meanwhile, with the place of
     /// the filter that is to see it and whether it ends the body.
     pub fn arrived(&self, direction: Direction) -> Option<(usize, Body, bool)> {
+        if !self.has_held.get() {
+            return None;
+        }
         (0..self.limit(direction)).find_map(|place| {
             let half = self.filters()[self.index(direction, place)].half(direction);
-            let (body, end) = half.waiting.take()?;
+            let (body, end) = *half.waiting.take()?;
             Some((place, body, end))
         })
+    }
+
+    /// Has a filter held back some of a body, or some waited for one's header callback?
+    pub fn has_held(&self) -> bool {
+        self.has_held.get()
     }
 
     /// Is there a piece of the response's body that waits for header callbacks?
     pub fn response_waits(&self) -> bool {
         let mut halves = self.filters().iter().map(|filter| &filter.response);
-        halves.any(|half| half.waiting.borrow().is_some())
+        self.has_held.get() && halves.any(|half| half.waiting.borrow().is_some())
     }
 
     /// Has the end of the response's body come as far as to a filter that holds it?
@@ -78,7 +89,7 @@ impl Context {
             || self.filters().iter().any(|filter| {
                 let waiting = filter.response.waiting.borrow();
                 filter.response.held.get() == Some(true)
-                    || waiting.as_ref().is_some_and(|(_, end)| *end)
+                    || waiting.as_ref().is_some_and(|piece| piece.1)
             })
     }
 
@@ -163,7 +174,7 @@ impl Context {
     /// Does a filter hold back a piece of the response's body?
     pub fn holds_response_body(&self) -> bool {
         let mut halves = self.filters().iter().map(|filter| &filter.response);
-        halves.any(|half| half.held.get().is_some())
+        self.has_held.get() && halves.any(|half| half.held.get().is_some())
     }
 
     /// Something is held back: a failure of any filter's instance has to end the wait.

@@ -35,10 +35,24 @@ pub fn visit(request: Request, visit: Visit<'_>) {
     }
 }
 
+/// How many [`visit`] visits.
+pub fn count(request: Request) -> usize {
+    // SAFETY: as in `visit`.
+    unsafe {
+        let headers = &raw const (*request.as_ptr()).headers_in;
+        let authority = !(*headers).host.is_null() || (*headers).server.len > 0;
+        let lines = table::iter(list(request));
+        let others = lines.filter(|line| !table::key(*line).eq_ignore_ascii_case(b"host"));
+        PSEUDO.len() - usize::from(!authority) + others.count()
+    }
+}
+
 /// Passes the first value of `name` on; `false` when there is none.
 pub fn get(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool {
     if name.first() == Some(&b':') {
-        return pseudo(request, &name.to_ascii_lowercase(), found);
+        let mut all = PSEUDO.iter();
+        let known = all.find(|known| known.eq_ignore_ascii_case(name));
+        return known.is_some_and(|name| pseudo(request, name, found));
     }
     // SAFETY: as in `visit`.
     let line =

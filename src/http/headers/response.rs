@@ -15,24 +15,51 @@ use super::{Visit, check_line, visit_lower};
 use crate::nginx::request::Request;
 use crate::nginx::{pool, table};
 
-/// Names of the lines that are not in nginx's list, in the order in which nginx writes them.
-const APART: [&[u8]; 7] = [
-    b"server",
-    b"date",
-    b"content-type",
-    b"content-length",
-    b"last-modified",
-    b"transfer-encoding",
-    b"connection",
+/// A line that is not in nginx's list.
+#[derive(Clone, Copy)]
+enum Apart {
+    Server,
+    Date,
+    ContentType,
+    ContentLength,
+    LastModified,
+    TransferEncoding,
+    Connection,
+}
+
+/// The lines that are not in nginx's list, in the order in which nginx writes them.
+const APART: [(&[u8], Apart); 7] = [
+    (b"server", Apart::Server),
+    (b"date", Apart::Date),
+    (b"content-type", Apart::ContentType),
+    (b"content-length", Apart::ContentLength),
+    (b"last-modified", Apart::LastModified),
+    (b"transfer-encoding", Apart::TransferEncoding),
+    (b"connection", Apart::Connection),
 ];
+
+/// The line of this name, if it is one of them.
+fn named(name: &[u8]) -> Option<Apart> {
+    let mut all = APART.iter();
+    let found = all.find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, line)| *line)
+}
 
 /// Visits `:status`, the lines that nginx keeps apart, and those in its list.
 pub fn visit(request: Request, visit: Visit<'_>) {
     visit(b":status", status(request).as_bytes());
-    for name in APART {
-        apart(request, name, &mut |value| visit(name, value));
+    for (name, line) in APART {
+        apart(request, line, &mut |value| visit(name, value));
     }
     visit_list(list(request), visit);
+}
+
+/// How many [`visit`] visits.
+pub fn count(request: Request) -> usize {
+    let apart = APART.iter().filter(|(_, line)| is_apart(request, *line));
+    // SAFETY: as in `visit_list`.
+    let lines = unsafe { table::iter(list(request)).filter(|line| (**line).hash != 0) };
+    1 + apart.count() + lines.count()
 }
 
 /// Visits a list of response lines or trailers, without those switched off.
@@ -51,7 +78,8 @@ pub fn get(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool 
         found(status(request).as_bytes());
         return true;
     }
-    apart(request, &name.to_ascii_lowercase(), found) || get_in_list(list(request), name, found)
+    let apart = named(name).is_some_and(|line| apart(request, line, found));
+    apart || get_in_list(list(request), name, found)
 }
 
 fn get_in_list(list: *mut ngx_list_t, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool {
@@ -84,25 +112,25 @@ pub fn replace(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status
     let value = check_line(name, value)?;
     // SAFETY: the request is live.
     let headers = unsafe { &raw mut (*request.as_ptr()).headers_out };
-    match name.to_ascii_lowercase().as_slice() {
-        b"content-type" => set_content_type(request, value),
-        b"content-length" => {
+    match named(name) {
+        Some(Apart::ContentType) => set_content_type(request, value),
+        Some(Apart::ContentLength) => {
             let length = parse_length(value).ok_or(Status::BadArgument)?;
             request.set_response_length(Some(length));
             Ok(())
         }
-        b"connection" => {
+        Some(Apart::Connection) => {
             if value.eq_ignore_ascii_case(b"close") {
                 // SAFETY: as above.
                 unsafe { (*request.as_ptr()).set_keepalive(0) };
             }
             Ok(())
         }
-        b"transfer-encoding" => {
+        Some(Apart::TransferEncoding) => {
             request.set_response_length(None);
             Ok(())
         }
-        b"last-modified" => {
+        Some(Apart::LastModified) => {
             // SAFETY: nginx's parser only reads the value.
             unsafe {
                 (*headers).last_modified_time =
@@ -110,7 +138,9 @@ pub fn replace(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status
             }
             replace_in_list(request, list(request), name, value)
         }
-        _ => replace_in_list(request, list(request), name, value),
+        Some(Apart::Server | Apart::Date) | None => {
+            replace_in_list(request, list(request), name, value)
+        }
     }?;
     point(request, name);
     Ok(())
@@ -122,26 +152,25 @@ pub fn remove(request: Request, name: &[u8]) -> Result<(), Status> {
     if name.first() == Some(&b':') {
         return Ok(());
     }
-    let lower = name.to_ascii_lowercase();
     // SAFETY: the request is live.
     let headers = unsafe { &raw mut (*request.as_ptr()).headers_out };
     remove_in_list(list(request), name);
-    match lower.as_slice() {
-        b"content-type" => set_content_type(request, b"")?,
-        b"content-length" => request.set_response_length(None),
+    match named(name) {
+        Some(Apart::ContentType) => set_content_type(request, b"")?,
+        Some(Apart::ContentLength) => request.set_response_length(None),
         // nginx writes its own unless the field points at a line, be it switched off.
-        b"server" | b"date" => {
+        Some(Apart::Server | Apart::Date) => {
             let line = push(request, list(request), name, b"")?;
             // SAFETY: the line was made just now.
             unsafe {
                 (*line).hash = 0;
-                *field(headers, offset(&lower).ok_or(Status::InternalFailure)?) = line;
+                *field(headers, offset(name).ok_or(Status::InternalFailure)?) = line;
             }
             return Ok(());
         }
         // SAFETY: as above.
-        b"last-modified" => unsafe { (*headers).last_modified_time = -1 },
-        _ => {}
+        Some(Apart::LastModified) => unsafe { (*headers).last_modified_time = -1 },
+        Some(Apart::TransferEncoding | Apart::Connection) | None => {}
     }
     point(request, name);
     Ok(())
@@ -220,7 +249,7 @@ pub mod trailers {
 
 /// Lines of which a response has one at the most, wherever nginx keeps them.
 fn is_single(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b":status") || APART.iter().any(|n| name.eq_ignore_ascii_case(n))
+    name.eq_ignore_ascii_case(b":status") || named(name).is_some()
 }
 
 fn status(request: Request) -> String {
@@ -243,55 +272,77 @@ fn parse_length(value: &[u8]) -> Option<u64> {
     Some(length)
 }
 
-/// Passes on the value of a line that nginx keeps apart, unless its list has it.
-fn apart(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool {
+/// Is there this line, and not in nginx's list?
+fn is_apart(request: Request, line: Apart) -> bool {
     // SAFETY: the request, its strings and its configuration are live.
     unsafe {
         let r = request.as_ptr();
         let headers = &raw const (*r).headers_out;
-        match name {
-            b"server" if (*headers).server.is_null() => {
+        match line {
+            Apart::Server => (*headers).server.is_null(),
+            Apart::Date => (*headers).date.is_null(),
+            Apart::ContentType => (*headers).content_type.len > 0,
+            Apart::ContentLength => {
+                (*headers).content_length.is_null() && request.response_length().is_some()
+            }
+            Apart::LastModified => {
+                (*headers).last_modified.is_null() && (*headers).last_modified_time != -1
+            }
+            Apart::TransferEncoding => is_chunked(request),
+            Apart::Connection => (*r).http_version < NGX_HTTP_VERSION_20 as usize,
+        }
+    }
+}
+
+/// Passes on the value of this line; `false` when it is not there, or in nginx's list.
+fn apart(request: Request, line: Apart, found: &mut dyn FnMut(&[u8])) -> bool {
+    if !is_apart(request, line) {
+        return false;
+    }
+    // SAFETY: as above.
+    unsafe {
+        let r = request.as_ptr();
+        let headers = &raw const (*r).headers_out;
+        match line {
+            Apart::Server => {
                 found(match (*request.core_loc_conf()).server_tokens {
                     0 => b"nginx",
                     1 => NGINX_VER.to_bytes(),
                     _ => NGINX_VER_BUILD.to_bytes(),
                 });
             }
-            b"date" if (*headers).date.is_null() => {
+            Apart::Date => {
                 let now = &raw const ngx_cached_http_time;
                 found((*now).as_bytes());
             }
-            b"content-type" if (*headers).content_type.len > 0 => {
-                let mut value = (*headers).content_type.as_bytes().to_vec();
-                if (*headers).content_type_len == value.len() && (*headers).charset.len > 0 {
-                    value.extend_from_slice(b"; charset=");
-                    value.extend_from_slice((*headers).charset.as_bytes());
-                }
-                found(&value);
-            }
-            b"content-length" if (*headers).content_length.is_null() => {
-                match request.response_length() {
-                    Some(length) => found(length.to_string().as_bytes()),
-                    None => return false,
+            Apart::ContentType => {
+                let value = (*headers).content_type.as_bytes();
+                match (*headers).content_type_len == value.len() && (*headers).charset.len > 0 {
+                    true => {
+                        let charset = (*headers).charset.as_bytes();
+                        found(&[value, b"; charset=", charset].concat());
+                    }
+                    false => found(value),
                 }
             }
-            b"last-modified"
-                if (*headers).last_modified.is_null() && (*headers).last_modified_time != -1 =>
-            {
+            Apart::ContentLength => match request.response_length() {
+                Some(length) => found(length.to_string().as_bytes()),
+                None => return false,
+            },
+            Apart::LastModified => {
                 let mut text = [0u8; 32];
                 let end = ngx_http_time(text.as_mut_ptr(), (*headers).last_modified_time);
                 let length = end.offset_from(text.as_ptr()).clamp(0, 32) as usize;
                 found(&text[..length]);
             }
-            b"transfer-encoding" if is_chunked(request) => found(b"chunked"),
-            b"connection" if (*r).http_version < NGX_HTTP_VERSION_20 as usize => {
+            Apart::TransferEncoding => found(b"chunked"),
+            Apart::Connection => {
                 found(match (*r).keepalive() {
                     _ if request.status() == 101 => b"upgrade",
                     0 => b"close",
                     _ => b"keep-alive",
                 });
             }
-            _ => return false,
         }
     }
     true
@@ -392,7 +443,7 @@ fn point(request: Request, name: &[u8]) {
         }
         #[cfg(not(nginx1_23_0))]
         forget_array(headers, name);
-        let Some(offset) = offset(&name.to_ascii_lowercase()) else {
+        let Some(offset) = offset(name) else {
             return;
         };
         #[cfg_attr(not(nginx1_23_0), allow(unused_mut))]
@@ -434,22 +485,44 @@ unsafe fn field(headers: *mut ngx_http_headers_out_t, offset: usize) -> *mut *mu
 }
 
 /// Where nginx keeps a pointer to lines of this name.
-fn offset(lower: &[u8]) -> Option<usize> {
-    Some(match lower {
-        b"server" => offset_of!(ngx_http_headers_out_t, server),
-        b"date" => offset_of!(ngx_http_headers_out_t, date),
-        b"content-encoding" => offset_of!(ngx_http_headers_out_t, content_encoding),
-        b"refresh" => offset_of!(ngx_http_headers_out_t, refresh),
-        b"last-modified" => offset_of!(ngx_http_headers_out_t, last_modified),
-        b"content-range" => offset_of!(ngx_http_headers_out_t, content_range),
-        b"accept-ranges" => offset_of!(ngx_http_headers_out_t, accept_ranges),
-        b"www-authenticate" => offset_of!(ngx_http_headers_out_t, www_authenticate),
-        b"expires" => offset_of!(ngx_http_headers_out_t, expires),
-        b"etag" => offset_of!(ngx_http_headers_out_t, etag),
-        #[cfg(nginx1_23_0)]
-        b"cache-control" => offset_of!(ngx_http_headers_out_t, cache_control),
-        #[cfg(nginx1_23_0)]
-        b"link" => offset_of!(ngx_http_headers_out_t, link),
-        _ => return None,
-    })
+fn offset(name: &[u8]) -> Option<usize> {
+    let mut all = POINTERS.iter();
+    let found = all.find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, offset)| *offset)
 }
+
+/// Lines that nginx keeps a pointer to.
+const POINTERS: &[(&[u8], usize)] = &[
+    (b"server", offset_of!(ngx_http_headers_out_t, server)),
+    (b"date", offset_of!(ngx_http_headers_out_t, date)),
+    (
+        b"content-encoding",
+        offset_of!(ngx_http_headers_out_t, content_encoding),
+    ),
+    (b"refresh", offset_of!(ngx_http_headers_out_t, refresh)),
+    (
+        b"last-modified",
+        offset_of!(ngx_http_headers_out_t, last_modified),
+    ),
+    (
+        b"content-range",
+        offset_of!(ngx_http_headers_out_t, content_range),
+    ),
+    (
+        b"accept-ranges",
+        offset_of!(ngx_http_headers_out_t, accept_ranges),
+    ),
+    (
+        b"www-authenticate",
+        offset_of!(ngx_http_headers_out_t, www_authenticate),
+    ),
+    (b"expires", offset_of!(ngx_http_headers_out_t, expires)),
+    (b"etag", offset_of!(ngx_http_headers_out_t, etag)),
+    #[cfg(nginx1_23_0)]
+    (
+        b"cache-control",
+        offset_of!(ngx_http_headers_out_t, cache_control),
+    ),
+    #[cfg(nginx1_23_0)]
+    (b"link", offset_of!(ngx_http_headers_out_t, link)),
+];

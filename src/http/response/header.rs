@@ -24,8 +24,7 @@ pub(super) fn run_headers(context: &Rc<Context>, request: Request, from: usize) 
         if !context.chain.callbacks[index].response_headers() {
             continue;
         }
-        let mut count = 0;
-        headers::visit(request, &mut |_, _| count += 1);
+        let count = headers::count(request);
         let result = context.callback(Direction::Response, index, |vm, id| {
             vm.on_response_headers(id, count, end)
         });

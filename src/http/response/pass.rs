@@ -8,8 +8,9 @@ use super::header::run_headers;
 use super::output::{forward, refused, send, send_piece, send_unchanged_before};
 use super::stop::stopped;
 use super::trailers::{has_trailers, run_trailers};
-use super::window::{next_window, used};
+use super::window::{Window, next_window, used};
 use super::{BUFFERED, Stage, WINDOW};
+use crate::http::body::Body;
 use crate::http::context::{Context, Direction, Stop};
 use crate::nginx::request::Request;
 use crate::nginx::{AGAIN, ERROR, OK, buf};
@@ -20,11 +21,16 @@ pub(super) fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
         Ok(()) => pass(context, request),
         Err(stop) => stopped(context, request, stop),
     };
+    see_to_pause(context);
+    rc
+}
+
+/// The filters have been called.
+fn see_to_pause(context: &Context) {
     context.check_pause();
     if context.response_is_paused() {
         context.wake.settle(context);
     }
-    rc
 }
 
 fn pass(context: &Rc<Context>, request: Request) -> ngx_int_t {
@@ -55,6 +61,18 @@ fn pass(context: &Rc<Context>, request: Request) -> ngx_int_t {
     if flush || is_full(context, request) {
         rc = send(context, request, std::ptr::null_mut());
     }
+    pass_rest(context, request, rc)
+}
+
+/// Goes on behind a piece that has been passed on with this result.
+pub(super) fn go_on(context: &Rc<Context>, request: Request, rc: ngx_int_t) -> ngx_int_t {
+    let rc = pass_rest(context, request, rc);
+    see_to_pause(context);
+    rc
+}
+
+fn pass_rest(context: &Rc<Context>, request: Request, mut rc: ngx_int_t) -> ngx_int_t {
+    let response = &context.response;
     loop {
         let done = matches!(response.stage.get(), Stage::Discarding | Stage::Passing);
         if rc == ERROR || rc > OK || done {
@@ -167,40 +185,58 @@ fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, St
         true => None,
         false => context.pass_body(Direction::Response, 0, body, end)?,
     };
-    let mut rc = match passed {
-        Some(piece) if limited => {
-            context.response.changed.set(true);
+    if limited {
+        context.response.changed.set(true);
+        if let Some(piece) = passed {
             context.wait_at_limit(Direction::Response, piece, end)?;
-            used(context, request, &window);
-            OK
         }
-        None if limited => {
-            context.response.changed.set(true);
-            used(context, request, &window);
-            OK
-        }
-        Some(piece) if piece.is_untouched() && !trailers => forward(context, request, window)?,
-        passed => {
-            context.response.changed.set(true);
-            let rc = send_unchanged_before(context, request, &window)?;
-            if rc == ERROR || rc > OK {
-                return Ok(Some(rc));
-            }
-            // Before it is sent: nginx may call the body filter again from within.
-            let piece = passed.map(|mut piece| piece.own().map(|()| piece));
-            used(context, request, &window);
-            match piece {
-                // Trailers may have more to add; the end is sent behind them.
-                Some(Ok(piece)) => send_piece(context, request, piece, end, window.flush)?,
-                Some(Err(_)) => return Err(context.io_failure()),
-                None => rc,
-            }
-        }
-    };
-    if trailers && rc != ERROR && rc <= OK {
-        rc = run_trailers(context, request, 0, false)?;
+        used(context, request, &window);
+        return Ok(Some(OK));
     }
-    Ok(Some(rc))
+    if !trailers {
+        return conclude(context, request, window, passed).map(Some);
+    }
+    // Trailers may have more to add; the end is sent behind them.
+    window.end = false;
+    let rc = send_changed(context, request, window, passed)?;
+    Ok(Some(match rc == ERROR || rc > OK {
+        true => rc,
+        false => run_trailers(context, request, 0, false)?,
+    }))
+}
+
+/// Sends what the filters have made of a window at the front of the queue.
+pub(super) fn conclude(
+    context: &Rc<Context>,
+    request: Request,
+    window: Window,
+    passed: Option<Body>,
+) -> Result<ngx_int_t, Stop> {
+    match passed {
+        Some(piece) if piece.is_untouched() => forward(context, request, window),
+        passed => send_changed(context, request, window, passed),
+    }
+}
+
+fn send_changed(
+    context: &Rc<Context>,
+    request: Request,
+    window: Window,
+    passed: Option<Body>,
+) -> Result<ngx_int_t, Stop> {
+    context.response.changed.set(true);
+    let rc = send_unchanged_before(context, request, &window)?;
+    if rc == ERROR || rc > OK {
+        return Ok(rc);
+    }
+    // Before it is sent: nginx may call the body filter again from within.
+    let piece = passed.map(|mut piece| piece.own().map(|()| piece));
+    used(context, request, &window);
+    match piece {
+        Some(Ok(piece)) => send_piece(context, request, piece, window.end, window.flush),
+        Some(Err(_)) => Err(context.io_failure()),
+        None => Ok(rc),
+    }
 }
 
 pub(super) fn set_buffered(request: Request, buffered: bool) {

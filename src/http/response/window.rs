@@ -75,12 +75,7 @@ pub(super) fn next_window(context: &Context, request: Request) -> Option<Window>
     if count == 0 {
         return None;
     }
-    // From an upstream, the end follows the last byte at once, in a buffer of its own: filters
-    // get the two together, and the length that they make of the body is known. (Without
-    // `proxy_buffering`, nginx gives the end only when the bytes have been used up.)
-    let complete = response.expected.get() == Some(window.body.len() as u64);
-    let complete = complete && context.chain.response_body;
-    if complete && !window.end && !window.flush && request.buffered_upstream_is_done() {
+    if waits_for_end(context, request, &window, window.body.len()) {
         return None;
     }
     window.source = match window.source {
@@ -93,6 +88,22 @@ pub(super) fn next_window(context: &Context, request: Request) -> Option<Window>
         _ => Source::Buffers(count),
     };
     Some(window)
+}
+
+/// Is a window of so many bytes all of the body but for its end?
+///
+/// From an upstream, the end follows the last byte at once, in a buffer of its own: filters get the
+/// two together, and the length that they make of the body is known. (Without `proxy_buffering`,
+/// nginx gives the end only when the bytes have been used up.)
+pub(super) fn waits_for_end(
+    context: &Context,
+    request: Request,
+    window: &Window,
+    size: usize,
+) -> bool {
+    let complete = context.response.expected.get() == Some(size as u64);
+    let open = !window.end && !window.flush;
+    complete && open && context.chain.response_body && request.buffered_upstream_is_done()
 }
 
 /// Takes a window off the queue whose bytes went on elsewhere, or nowhere.

@@ -81,7 +81,7 @@ pub(super) fn set<P: Proxy>(state: &State<P>, arguments: &[u8]) -> Result<(), St
 /// `BadArgument`: no such message, a name that is too long, or declared already.
 pub(super) fn declare<P: Proxy>(state: &mut State<P>, arguments: &[u8]) -> Result<(), Status> {
     let arguments = DeclareArguments::decode(arguments).map_err(|_| Status::BadArgument)?;
-    let root = state.current.as_ref().ok_or(Status::BadArgument)?.root;
+    let root = state.current().ok_or(Status::BadArgument)?.root;
     let name = arguments.name.into_bytes();
     if name.len() > MAX_NAME || state.declared.get(root, &name).is_some() {
         return Err(Status::BadArgument);
@@ -118,7 +118,7 @@ pub(crate) fn set_property<P: Proxy>(
     name: &[u8],
     value: &[u8],
 ) -> Option<Result<(), Status>> {
-    let current = state.current.as_ref()?;
+    let current = state.current()?;
     let stream = current.stream.as_ref()?;
     let readonly = state.declared.get(current.root, name)?;
     if readonly && property(stream, name, &mut Vec::new()).is_ok() {

@@ -52,7 +52,7 @@ pub(crate) fn call<P: Proxy>(
     if let Some(function) = named(name) {
         return function(state, arguments, out);
     }
-    let current = state.current.as_ref().ok_or(Status::NotFound)?;
+    let current = state.current().ok_or(Status::NotFound)?;
     let (root, stream) = (current.root, current.stream.as_ref());
     let proxy = &state.proxy;
     let result = proxy.foreign_function(root, stream, name, arguments, out);

@@ -47,7 +47,7 @@ fn source<P: Proxy>(state: &State<P>, buffer: u32) -> Result<Source<'_, P::Strea
     match BufferType::try_from(buffer)? {
         BufferType::VmConfiguration => Ok(Source::Own(&state.config.configuration)),
         BufferType::PluginConfiguration => {
-            let current = state.current.as_ref().ok_or(Status::NotFound)?;
+            let current = state.current().ok_or(Status::NotFound)?;
             Ok(Source::Own(&current.plugin.configuration))
         }
         BufferType::CallResponseBody | BufferType::GrpcMessage | BufferType::ForeignArguments => {
@@ -152,7 +152,7 @@ fn set<P: Proxy>(
 /// 0.1.0: the VM's configuration in `proxy_on_vm_start`, else the plugin's.
 fn configuration<P: Proxy>(mut caller: Caller<'_, State<P>>, ptr: u32, len: u32) -> Result<u32> {
     let state = caller.data();
-    let buffer = if state.in_vm_start || state.current.is_none() {
+    let buffer = if state.in_vm_start || state.current().is_none() {
         BufferType::VmConfiguration
     } else {
         BufferType::PluginConfiguration

@@ -29,7 +29,7 @@ fn register<P: Proxy>(mut caller: Caller<'_, State<P>>, name: u32, name_len: u32
         let (memory, state) = parts(&mut caller)?;
         slice(memory, id, 4)?;
         let name = slice(memory, name, name_len)?;
-        let current = state.current.as_ref().ok_or(Status::BadArgument)?;
+        let current = state.current().ok_or(Status::BadArgument)?;
         let number = state.proxy.register_queue(current.root, name)?;
         write_u32(memory, id, number)
     };

@@ -13,7 +13,7 @@ pub(super) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
         "proxy_set_tick_period_milliseconds",
         |caller: Caller<'_, State<P>>, milliseconds: u32| {
             let state = caller.data();
-            let root = state.current.as_ref().map(|current| current.root);
+            let root = state.current().map(|current| current.root);
             code(match root {
                 Some(root) => state.proxy.set_tick_period(root, milliseconds),
                 None => Err(Status::BadArgument),

@@ -7,11 +7,11 @@ use wasm_runtime::wasmtime::{Error, Instance, Store, TypedFunc, WasmParams, Wasm
 use wasm_runtime::{Guard, trap_reason};
 
 use super::{ContextId, Vm, VmConfig};
-use crate::context::Phase;
+use crate::context::{Kind, Phase};
 use crate::error::CallError;
 use crate::exports::{Exports, function};
 use crate::program::Program;
-use crate::state::{Current, State};
+use crate::state::State;
 use crate::traits::Proxy;
 
 /// A store for an instance, with its limits.
@@ -112,14 +112,15 @@ impl<P: Proxy> Guest<P> {
     ) -> Result<R, CallError> {
         self.check()?;
         let state = self.store.data_mut();
-        let context = state.contexts.get(id).ok_or(CallError::UnknownContext)?;
-        state.current = Some(Current::new(id, context));
+        if !state.begin(id) {
+            return Err(CallError::UnknownContext);
+        }
         let started = state.proxy.times_callbacks().then(Instant::now);
         let result = run(&mut self.store, callback, |store| {
             function.call(store, arguments)
         });
         let state = self.store.data_mut();
-        state.current = None;
+        state.end();
         if let Some(started) = started {
             state.proxy.callback_ended(callback, started.elapsed());
         }
@@ -167,12 +168,13 @@ impl<P: Proxy> Vm<P> {
             self.state().remove_context(id);
             return Ok(());
         }
-        match self.state().contexts.get(id) {
-            Some(context) if context.phase == Phase::Live => {}
-            _ => return Ok(()),
+        let stream = self.state().is_live(id, Kind::Stream);
+        if !stream && !self.state().is_live(id, Kind::Root) {
+            return Ok(());
         }
+        let log = log && stream;
         match self.call(id, "proxy_on_done", |exports| exports.done.as_ref(), id) {
-            Ok(Some(0)) if self.state().contexts.await_done(id, log) => Ok(()),
+            Ok(Some(0)) if self.state().await_done(id, log) => Ok(()),
             // Too many wait already, or this one does not.
             Ok(_) => self.log_and_delete(id, log),
             Err(error) => {
@@ -184,11 +186,9 @@ impl<P: Proxy> Vm<P> {
 
     /// What comes after `proxy_on_done`; the context is gone then, whatever happens.
     fn log_and_delete(&mut self, id: ContextId, log: bool) -> Result<(), CallError> {
-        let stream = self.state().contexts.is_stream(id);
         let mut result = Ok(());
         if let Some(on_log) = &self.exports.log
             && log
-            && stream
         {
             result = self.guest.enter(id, "proxy_on_log", on_log, id);
         }

@@ -21,13 +21,15 @@ impl<P: Proxy> Vm<P> {
         root: ContextId,
         stream: P::Stream,
     ) -> Result<ContextId, CallError> {
-        self.live(root, Kind::Root)?;
-        let contexts = &mut self.state().contexts;
-        let plugin = match contexts.get(root) {
-            Some(context) => context.plugin.clone(),
-            None => return Err(CallError::UnknownContext),
+        self.guest.check()?;
+        let state = self.state();
+        let plugin = match state.contexts.get(root) {
+            Some(context) if context.kind == Kind::Root && context.phase == Phase::Live => {
+                context.plugin.clone()
+            }
+            _ => return Err(CallError::UnknownContext),
         };
-        let id = contexts.insert(Context {
+        let id = state.add_context(Context {
             plugin,
             root: Some(root),
             stream: Some(stream),
@@ -186,9 +188,9 @@ impl<P: Proxy> Vm<P> {
     /// Is this a live context of this kind?
     pub(super) fn live(&self, id: ContextId, kind: Kind) -> Result<(), CallError> {
         self.guest.check()?;
-        match self.guest.store.data().contexts.get(id) {
-            Some(context) if context.kind == kind && context.phase == Phase::Live => Ok(()),
-            _ => Err(CallError::UnknownContext),
+        match self.guest.store.data().is_live(id, kind) {
+            true => Ok(()),
+            false => Err(CallError::UnknownContext),
         }
     }
 }

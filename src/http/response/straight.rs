@@ -1,0 +1,114 @@
+//! The usual case: what comes in passes the filters as it is, and goes on without being queued.
+
+use std::rc::Rc;
+
+use ngx::ffi::{ngx_chain_t, ngx_int_t};
+
+use super::output::{hold_off_headers, keep_promise};
+use super::pass::{conclude, go_on};
+use super::stop::stopped;
+use super::trailers::has_trailers;
+use super::window::{Source, Window, waits_for_end};
+use super::{Stage, enqueue};
+use crate::http::body::Body;
+use crate::http::context::{Context, Direction, Stop};
+use crate::http::next;
+use crate::nginx::request::Request;
+use crate::nginx::{ERROR, OK, buf};
+
+/// Passes buffers in memory through the filters, and on if they are still what they were. `None`:
+/// they have to be queued; no filter has seen them.
+pub(super) fn pass(
+    context: &Rc<Context>,
+    request: Request,
+    input: *mut ngx_chain_t,
+) -> Option<ngx_int_t> {
+    let response = &context.response;
+    let idle = matches!(response.stage.get(), Stage::HeadersHeld | Stage::Sent)
+        && response.queue.get().is_null()
+        && response.output.borrow().is_empty()
+        && !response.trailers_are_paused()
+        && !context.has_held()
+        && context.check_stop().is_ok();
+    if !idle {
+        return None;
+    }
+    let mut window = window(request, input)?;
+    let body = std::mem::take(&mut window.body);
+    let size = body.len();
+    if (size == 0 && !window.end)
+        || (window.end && has_trailers(context, request))
+        || waits_for_end(context, request, &window, size)
+    {
+        return None;
+    }
+    let expected = response.expected.get();
+    let left = expected.map(|length| length.saturating_sub(size as u64));
+    response.expected.set(left);
+    let rc = match context.pass_body(Direction::Response, 0, body, window.end) {
+        Ok(Some(piece)) if piece.is_untouched() => {
+            match forward(context, request, input, size, window.end) {
+                Ok(rc) => rc,
+                Err(stop) => stopped(context, request, stop),
+            }
+        }
+        passed => {
+            if enqueue(context, request, input) != OK {
+                return Some(ERROR);
+            }
+            match passed.and_then(|passed| conclude(context, request, window, passed)) {
+                Ok(rc) => go_on(context, request, rc),
+                Err(stop) => stopped(context, request, stop),
+            }
+        }
+    };
+    Some(rc)
+}
+
+/// All of the input, if it is in memory and nothing is behind its end.
+fn window(request: Request, input: *mut ngx_chain_t) -> Option<Window> {
+    let mut window = Window {
+        body: Body::default(),
+        end: false,
+        flush: false,
+        source: Source::Buffers(0),
+    };
+    let mut count = 0;
+    // SAFETY: nginx's buffers are valid until they are passed on; the body borrows them until then.
+    unsafe {
+        for source in buf::iter(input) {
+            if window.end || (!buf::in_memory(source) && buf::size(source) > 0) {
+                return None;
+            }
+            window.body.push(source, 0, usize::MAX);
+            window.flush |= (*source).flush() != 0;
+            window.end = buf::ends(source, request);
+            count += 1;
+        }
+    }
+    window.source = Source::Buffers(count);
+    Some(window)
+}
+
+/// Passes the input on.
+fn forward(
+    context: &Rc<Context>,
+    request: Request,
+    input: *mut ngx_chain_t,
+    size: usize,
+    end: bool,
+) -> Result<ngx_int_t, Stop> {
+    let response = &context.response;
+    let changed = response.changed.get().then_some(None);
+    let rc = hold_off_headers(context, request, changed, end);
+    if rc == ERROR || rc > OK || response.stage.get() != Stage::Sent {
+        // SAFETY: nobody reads these buffers any more.
+        unsafe { buf::iter(input).for_each(|buf| buf::consume(buf)) };
+        return Ok(rc);
+    }
+    keep_promise(context, request, size, end)?;
+    if end {
+        response.ended.set(true);
+    }
+    Ok(next::body(request, input))
+}
