@@ -5,6 +5,10 @@
 #   make test                all tests: cargo test, then Test::Nginx over t/
 #   make conformance         the same guests and requests on Envoy and on this nginx, compared
 #   make soak [TIME=600]     so many seconds of mixed traffic, reloads and kills, and what must hold then
+#   make bench [ONLY=W0,W2] [CONTENDERS=nginx,module] [ROUNDS=12] [TIME=1]
+#                            CPU time and throughput of one worker with filters, beside Lua and Envoy: a table,
+#                            and of everything bench/results/ and docs/performance.md; TIME is of one case in one round
+#   make bench BASE=rev      this module beside that of another revision
 #   make install PREFIX=dir  a tree that runs on its own
 #   make lint                formatting and clippy
 #   make audit               licences, sources and yanked releases of all Rust packages; their advisories
@@ -49,8 +53,8 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test conformance soak audit fuzz install lint filters nginx module smoke-debian configure-test clean
-.PHONY: setup-build setup-test setup-conformance samples
+.PHONY: all run test conformance soak bench audit fuzz install lint filters nginx module smoke-debian configure-test clean
+.PHONY: setup-build setup-test setup-conformance setup-bench samples
 .DEFAULT_GOAL := all
 
 all: module
@@ -63,6 +67,9 @@ setup-test:
 
 setup-conformance:
 	@scripts/setup conformance
+
+setup-bench:
+	@scripts/setup bench
 
 nginx: setup-build
 ifeq ($(PINNED),yes)
@@ -88,6 +95,7 @@ run: module samples
 
 test: module filters setup-test
 	cargo test --workspace --locked --no-fail-fast --profile $(PROFILE)
+	"$(TARGET)/python/bin/python" -B -m unittest discover -q -s bench
 	WASM_MODULE="$(MODULE)" WASM_FILTERS="$(FILTERS)" scripts/prove
 
 # CASES: names, or beginnings of names, of the cases to run; all by default.
@@ -102,6 +110,21 @@ soak: module filters setup-test
 	@"$(TARGET)/python/bin/python" -B soak --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
 		--filters "$(FILTERS)" --work "$(TARGET)/soak" --time "$(TIME)" \
 		$(if $(SEED),--seed "$(SEED)") $(if $(KINDS),--kinds "$(KINDS)")
+
+# As is what is measured.
+ifeq ($(BUILD),release)
+bench: module filters setup-bench
+	@$(if $(BASE),scripts/bench-base "$(BASE)",scripts/bench-debian)
+	@"$(TARGET)/bench-python/bin/python" -B bench --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
+		--filters "$(FILTERS)" --work "$(TARGET)/bench" \
+		$(if $(BASE),--base "$(TARGET)/bench-base/ngx_http_wasm_module.so",--envoy "$(TARGET)/envoy/bin/envoy" \
+			--debian "$(TARGET)/debian-bench/root" --debian-module "$(TARGET)/debian-bench/objs/ngx_http_wasm_module.so") \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(CONTENDERS),--contenders "$(CONTENDERS)") \
+		$(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(filter file,$(origin TIME)),,--time "$(TIME)")
+else
+bench:
+	@$(if $(PINNED),env -u NGINX_SOURCE_DIR -u NGINX_BUILD_DIR) $(MAKE) --no-print-directory bench BUILD=release
+endif
 
 # The tree for the user is the optimised one, so everything starts over with BUILD=release.
 install:

@@ -1,22 +1,64 @@
 # Sourced after common.sh by the tests that build the module for another nginx.
 
-# variants_target [NAME] : prepares TARGET/variants (or NAME), a second cargo target directory for builds
-# against another nginx: a copy of what the profile dev has built so far, so that Wasmtime is not compiled again, apart from
+# variants_target [NAME [FLAVOUR]] : prepares TARGET/variants (or NAME), a second cargo target directory for builds
+# against another nginx: a copy of what the profile dev (or release) has built so far, so that Wasmtime is not compiled again, apart from
 # the first, so that the two do not undo each other's work.
 variants_target() {
-    local variants=$TARGET/${1:-variants}
-    if [ ! -d "$variants/debug" ]; then
-        note "copying the built dependencies to $variants"
-        rm -rf "$variants.new"
-        mkdir -p "$variants.new/debug"
+    local variants=$TARGET/${1:-variants} flavour=${2:-debug} new
+    new=$variants/$flavour.new
+    if [ ! -d "$variants/$flavour" ]; then
+        note "copying the built dependencies to $variants/$flavour"
+        rm -rf "$new"
+        mkdir -p "$new"
         # Without the test programs, which are most of it. posix: with the full time stamps, by
         # which cargo tells what is out of date.
-        (cd "$TARGET/debug" && find .fingerprint build deps -type f \
+        (cd "$TARGET/$flavour" && find .fingerprint build deps -type f \
             \( -path 'build/*' -o -name '*.so' -o ! -perm -u+x \) -print0 |
-            tar -c --format=posix --null -T -) | tar -x -C "$variants.new/debug"
-        mv "$variants.new" "$variants"
+            tar -c --format=posix --null -T -) | tar -x -C "$new"
+        mv "$new" "$variants/$flavour"
     fi
     printf '%s\n' "$variants"
+}
+
+# debian_unpack DIRECTORY PACKAGE... : fetches Debian's packages and unpacks them in DIRECTORY/root,
+# where nothing of them is installed. DIRECTORY/.unpacked has a line for each, name and version.
+debian_unpack() {
+    local directory=$1 package version found
+    shift
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
+        die "this needs apt-get and dpkg-deb to fetch Debian's packages"
+    found=$(debian_versions "$@")
+    if grep -q ' (none)$\| $' <<<"$found"; then
+        as_root apt-get update -q >&2
+        found=$(debian_versions "$@")
+    fi
+    [ "$(cat "$directory/.unpacked" 2>/dev/null)" != "$found" ] || return 0
+    note "fetching from Debian: $*"
+    rm -rf "$directory"
+    mkdir -p "$directory/packages"
+    while read -r package version; do
+        (cd "$directory/packages" &&
+            apt-get download -q -o APT::Sandbox::User="$(id -un)" "$package=$version") >&2
+    done <<<"$found"
+    for package in "$directory"/packages/*.deb; do
+        dpkg-deb -x "$package" "$directory/root"
+    done
+    printf '%s\n' "$found" >"$directory/.unpacked"
+}
+
+# debian_versions PACKAGE... : each with the version that apt would take.
+debian_versions() {
+    local package
+    for package; do
+        printf '%s %s\n' "$package" "$(apt-cache policy "$package" | sed -n 's/^ *Candidate: //p')"
+    done
+}
+
+# debian_module DIRECTORY BUILD : builds BUILD/ngx_http_wasm_module.so for the nginx of the packages nginx and
+# nginx-dev unpacked in DIRECTORY, with that one's own flags.
+debian_module() {
+    local src=$1/root/usr/share/nginx/src
+    configure_module "$src" "$2" "$(. "$src/conf_flags" && printf '%q ' "${NGX_CONF_FLAGS[@]}")"
 }
 
 # try_module NGINX MODULE FILTERS WORK : runs NGINX with MODULE below WORK and asks it for one
@@ -67,13 +109,14 @@ CONF
 }
 
 # configure_module SOURCE BUILD FLAGS : builds BUILD/ngx_http_wasm_module.so with nginx's configure
-# in SOURCE. FLAGS is quoted for the shell.
+# in SOURCE, and with cargo's profile NGX_CARGO_PROFILE, by default dev. FLAGS is quoted for the shell.
 configure_module() {
-    local src=$1 build=$2 flags=$3 configure=./configure key
+    local src=$1 build=$2 flags=$3 configure=./configure key flavour=debug
     [ -x "$src/configure" ] || configure=auto/configure
-    key="$ROOT $src $flags $(cat "$ROOT"/config "$ROOT"/config.make "$ROOT"/auto/* | sha256sum)"
-    export CARGO_TARGET_DIR NGX_CARGO_PROFILE=dev
-    CARGO_TARGET_DIR=$(variants_target)
+    export CARGO_TARGET_DIR NGX_CARGO_PROFILE=${NGX_CARGO_PROFILE:-dev}
+    [ "$NGX_CARGO_PROFILE" = dev ] || flavour=$NGX_CARGO_PROFILE
+    key="$ROOT $src $NGX_CARGO_PROFILE $flags $(cat "$ROOT"/config "$ROOT"/config.make "$ROOT"/auto/* | sha256sum)"
+    CARGO_TARGET_DIR=$(variants_target variants "$flavour")
     if [ "$(cat "$build/.configured" 2>/dev/null)" != "$key" ]; then
         note "configuring $src with --add-dynamic-module"
         rm -rf "$build"

@@ -38,8 +38,17 @@ our $counter = <<'_EOC_';
     (i32.const 1)))
 _EOC_
 
+# The same without growing, in memory of 16 MiB: one byte of each page.
+(our $plain = $counter) =~ s/counter\.wat/plain.wat/;
+$plain =~ s/\(export "memory"\) 2\b/(export "memory") 256/;
+$plain =~ s/\s+\(i32\.store8 \(i32\.const 302\).*\n/\n/;
+$plain =~ s/\(i32\.const 303\)/(i32.const 302)/g;
+$plain =~ s/\(i32\.const 300\) \(i32\.const 4\)/(i32.const 300) (i32.const 3)/;
+$plain =~ s/\(i32\.add \(local\.get \$at\) \(i32\.const 1\)\)/(i32.add (local.get \$at) (i32.const 40960))/;
 
 
+
+worker_connections(512);
 no_long_string();
 run_tests();
 
@@ -299,3 +308,111 @@ Test::More::like((main::wait_for(qr/\[emerg\] .*: \Kwasm module.*/))[0], qr/\Awa
 --- request
 GET /t
 --- error_code: 204
+
+
+
+=== TEST 10: an instance that is used again, with all that requests leave in it
+--- http_config
+    wasm_module m ../html/plain.wat isolation=request;
+--- config
+    location /m { wasm_filter m; return 204; }
+    location /pid { return 200 $pid; }
+    location /t { return 204; }
+--- user_files eval: $::plain
+--- init
+my $pid = main::body_of(main::get('/pid'));
+my $measure = sub {
+    open my $status, '<', "/proc/$pid/status" or die $!;
+    my ($rss) = map { /^VmRSS:\s+(\d+)/ } <$status>;
+    open my $maps, '<', "/proc/$pid/maps" or die $!;
+    return ($rss, scalar(() = glob("/proc/$pid/fd/*")), scalar(() = <$maps>));
+};
+my $load = sub {
+    for (1 .. $_[0]) {
+        my $socket = main::connection();
+        print $socket "GET /m HTTP/1.1\r\nHost: localhost\r\n\r\n" x 89 . "GET /m HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        my $got = main::receive($socket);
+        return 0 unless (() = $got =~ /21-/g) == 90;
+    }
+    return 1;
+};
+Test::More::ok($load->(5), 'hundreds of requests');
+my @before = $measure->();
+Test::More::ok($load->(40), 'thousands of requests');
+my @after = $measure->();
+Test::More::diag("RSS $before[0] -> $after[0] KiB, descriptors $before[1] -> $after[1], mappings $before[2] -> $after[2]");
+Test::More::cmp_ok($after[0] - $before[0], '<', $ENV{ASAN_OPTIONS} ? 400_000 : 2048, 'resident memory');
+Test::More::cmp_ok($after[1] - $before[1], '<=', 1, 'descriptors');
+Test::More::cmp_ok($after[2] - $before[2], '<=', 8, 'mappings');
+--- request
+GET /t
+--- error_code: 204
+--- no_error_log
+[error]
+[alert]
+[emerg]
+panicked
+
+
+
+=== TEST 11: many at once, again and again: more than are kept for the next
+--- http_config
+    wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm isolation=request log_rate=off;
+--- config
+    location /m { wasm_filter m '{"trace":true,"request_headers":[["action","pause"]]}'; return 200 served; }
+    location /t { return 204; }
+--- init
+my $ids = sub { scalar(() = main::matches(qr/\[wasm\] m: on_request_headers id=2 /)) };
+for my $turn (1 .. 3) {
+    my @held = map { my $socket = main::connection(); print $socket "GET /m HTTP/1.1\r\nHost: localhost\r\n\r\n"; $socket } 1 .. 100;
+    Test::More::ok(main::wait_until(sub { $ids->() == 100 * $turn }), "turn $turn: each with the first context");
+    close $_ for @held;
+    Test::More::ok(main::wait_until(sub { (() = main::matches(qr/\[wasm\] m: on_delete id=2/)) == 100 * $turn }), "turn $turn: all ended");
+}
+--- request
+GET /t
+--- error_code: 204
+--- no_error_log
+[error]
+[alert]
+[emerg]
+panicked
+
+
+
+=== TEST 12: ticks, queues and calls of a request end with it, and are not those of the next
+--- http_config
+    wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm isolation=request log_rate=off;
+    wasm_module sender $TEST_NGINX_FILTERS/hostcalls.wasm vm_id=m;
+    upstream up { server 127.0.0.1:$TEST_NGINX_SERVER_PORT; }
+--- config
+    location /leave { wasm_filter m '{"trace":true,"request_headers":[["set_tick",10],["register_queue","q","q"]]}'; return 200 served; }
+    location /call { wasm_filter m '{"trace":true,"request_headers":[["http_call","a","up",[[":method","GET"],[":path","/upstream"],[":authority","up"]],"",[],1000]]}'; return 200 served; }
+    location /hold { wasm_filter m '{"trace":true,"request_headers":[["http_call","b","up",[[":method","GET"],[":path","/upstream"],[":authority","up"]],"",[],1000],["action","pause"]],"http_call_response":[["continue","request"]]}'; return 200 served; }
+    location /send { wasm_filter sender '{"request_headers":[["resolve_queue","m","q","q"],["enqueue",{"var":"q"},"message"]]}'; return 200 sent; }
+    location /upstream { return 200 answer; }
+    location /t { return 204; }
+--- init
+my $until = Time::HiRes::time() + 0.3;
+my $turns = 0;
+while (Time::HiRes::time() < $until) {
+    $turns++;
+    for my $path (qw(/leave /hold /send /call /hold)) {
+        my $got = main::get($path);
+        next if $got =~ /\A\S+ 200 /;
+        Test::More::fail("$path: $got");
+    }
+}
+my $lines = sub { scalar(() = main::matches($_[0])) };
+Test::More::cmp_ok($turns, '>', 1, 'requests');
+Test::More::is($lines->(qr/\[wasm\] m: on_queue_ready/), 0, 'queues');
+Test::More::is($lines->(qr/on_tick/), 0, 'ticks');
+Test::More::is($lines->(qr/call=b headers=[1-9]/), 2 * $turns, 'each has the answer to its own call');
+Test::More::is(scalar(main::wait_for(qr/call=a headers=[1-9]/, $turns)), $turns, 'also behind its request');
+--- request
+GET /t
+--- error_code: 204
+--- no_error_log
+[alert]
+[emerg]
+panicked

@@ -40,7 +40,7 @@ use crate::metrics::Host;
 use crate::net::{Budget, Channels, Top, tls};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
-use crate::nginx::{OK, pool};
+use crate::nginx::{OK, pool, variable};
 use crate::shm::Shared;
 use crate::shm::wakers::Wakers;
 use crate::worker::{LogRate, Worker};
@@ -69,6 +69,8 @@ pub struct MainConf {
     top: Option<Top>,
     /// The HTTP/2 connections of the worker.
     channels: Channels,
+    /// See [`variable::of_requests`].
+    request_variables: OnceCell<Vec<usize>>,
     /// TLS of outbound calls.
     tls: tls::Contexts,
 }
@@ -125,6 +127,15 @@ impl MainConf {
         // SAFETY: `create_main_conf` put it there; it lives as long as the cycle, and the cycle
         // as long as its requests.
         unsafe { request.main_conf::<MainConf>(crate::module()).as_ref() }
+    }
+
+    /// Has nginx find out anew what its variables are that follow from the request's line and
+    /// headers, after these have changed.
+    pub fn forget_request_variables(&self, request: Request) {
+        let all = self
+            .request_variables
+            .get_or_init(|| variable::of_requests(request));
+        variable::forget(request, all);
     }
 
     /// This process's runtime; there is none in a process that serves no requests.

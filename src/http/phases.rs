@@ -18,7 +18,7 @@ use super::route;
 use crate::conf::{LocConf, MainConf};
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
-use crate::nginx::{DECLINED, DONE, OK, variable};
+use crate::nginx::{DECLINED, DONE, OK};
 
 /// Before the location's rewrite directives.
 pub fn rewrite(request: Request) -> ngx_int_t {
@@ -260,7 +260,9 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
 fn finish(context: &Context, request: Request) {
     if context.request_changed.get() {
         keep_body_length(context, request);
-        variable::forget_request_values(request);
+        if let Some(conf) = MainConf::of(request) {
+            conf.forget_request_variables(request);
+        }
     }
 }
 

@@ -80,8 +80,12 @@ pub unsafe fn make(pool: *mut ngx_pool_t, key: &[u8], value: &[u8]) -> Option<ng
         let mut line: ngx_table_elt_t = std::mem::zeroed();
         line.key = pool::copy(pool, key)?;
         line.value = pool::copy(pool, value)?;
-        let mut lower = pool::copy(pool, key)?;
-        lower.as_bytes_mut().make_ascii_lowercase();
+        // As nginx does with HTTP/2's names.
+        let mut lower = line.key;
+        if key.iter().any(u8::is_ascii_uppercase) {
+            lower = pool::copy(pool, key)?;
+            lower.as_bytes_mut().make_ascii_lowercase();
+        }
         line.lowcase_key = lower.data;
         line.hash = hash(lower.as_bytes());
         Some(line)

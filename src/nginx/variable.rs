@@ -95,32 +95,41 @@ pub fn set(request: Request, name: &[u8], value: &[u8]) -> Result<(), SetError> 
     }
 }
 
-/// Forgets cached values that follow from the request's line and headers, after these changed.
-pub fn forget_request_values(request: Request) {
-    // SAFETY: `variables` of a request has one value for each of the main configuration's
-    // indexed variables.
-    unsafe {
-        let main = request.core_main_conf();
-        let definitions: &[ngx_http_variable_t] = (*main).variables.as_slice();
-        let values = (*request.as_ptr()).variables;
-        for (index, definition) in definitions.iter().enumerate() {
-            let name = definition.name.as_bytes();
-            let follows = matches!(
-                name,
-                b"host"
-                    | b"request_uri"
-                    | b"request_method"
-                    | b"content_length"
-                    | b"content_type"
-                    | b"remote_user"
-            ) || [&b"http_"[..], b"cookie_", b"arg_"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix));
-            if follows {
-                let value = &mut *values.add(index);
-                value.set_valid(0);
-                value.set_not_found(0);
-            }
+/// The variables whose values nginx keeps and that follow from a request's line and headers: by their
+/// index in a main configuration that has been read.
+pub fn of_requests(request: Request) -> Vec<usize> {
+    // SAFETY: the request's main configuration is live.
+    let all = unsafe {
+        let variables: &[ngx_http_variable_t] = (*request.core_main_conf()).variables.as_slice();
+        variables.iter().enumerate()
+    };
+    let follows = |name: &[u8]| {
+        matches!(
+            name,
+            b"host"
+                | b"request_uri"
+                | b"request_method"
+                | b"content_length"
+                | b"content_type"
+                | b"remote_user"
+        ) || [&b"http_"[..], b"cookie_", b"arg_"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    };
+    all.filter(|(_, definition)| follows(definition.name.as_bytes()))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// Forgets the kept values of variables that [`of_requests`] has found.
+pub fn forget(request: Request, indexes: &[usize]) {
+    for index in indexes {
+        // SAFETY: `variables` of a request has one value for each of the main configuration's
+        // indexed variables.
+        unsafe {
+            let value = &mut *(*request.as_ptr()).variables.add(*index);
+            value.set_valid(0);
+            value.set_not_found(0);
         }
     }
 }

@@ -66,7 +66,7 @@ fn resolve(caller: &Caller<'_>, arguments: &[u8], out: &mut Vec<u8>) -> Result<(
     if !is_host_name(name) {
         return Err(Status::BadArgument);
     }
-    let Some(outbound) = &caller.proxy.outbound else {
+    let Some(outbound) = caller.proxy.outbound() else {
         // The check of the configuration gets no answers.
         out.extend_from_slice(&0u32.to_le_bytes());
         return Ok(());

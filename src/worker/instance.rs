@@ -28,7 +28,8 @@ pub struct SharedVm(pub(super) Rc<Instance>);
 pub(super) struct Instance {
     pub(super) name: Rc<str>,
     pub(super) metrics: Option<Rc<ModuleMetrics>>,
-    pub(super) vm: RefCell<WorkerVm>,
+    /// Shared, so that it can outlive this when it is used again.
+    pub(super) vm: Rc<RefCell<WorkerVm>>,
     /// Root contexts, by filter.
     pub(super) roots: Rc<[(FilterId, ContextId)]>,
     pub(super) ticks: Rc<RefCell<Vec<(ContextId, u32)>>>,
@@ -213,7 +214,7 @@ pub fn start(
     let instance = Rc::new(Instance {
         name,
         metrics,
-        vm: RefCell::new(vm),
+        vm: Rc::new(RefCell::new(vm)),
         roots: roots.into(),
         ticks,
         waiters: RefCell::default(),

@@ -1,46 +1,87 @@
 //! Instances that belong to one request (`isolation=request`): each starts with the state that the module's ordinary instance
 //! had when it was configured.
+//!
+//! When its request has ended, an instance is taken back to that state and kept for another one.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use proxy_wasm_host::{Engine, Snapshot, StartError};
 
-use super::instance::{Instance, SharedVm};
-use super::proxy::{Link, NginxProxy};
+use super::instance::{Instance, SharedVm, WorkerVm};
+use super::proxy::NginxProxy;
 use crate::nginx::log::{Level, Log};
+
+/// Instances that wait for a request, of each module.
+const MAX_IDLE: usize = 64;
 
 /// What instances of a module start from.
 pub(super) struct Template {
-    snapshot: Snapshot<NginxProxy>,
-    /// Instances that there are.
-    live: Rc<Cell<u32>>,
+    pool: Rc<Pool>,
     /// `instances=`
     most: u32,
 }
 
+/// The instances of a module that are requests' own.
+struct Pool {
+    snapshot: Snapshot<NginxProxy>,
+    /// Those that requests have.
+    live: Cell<u32>,
+    /// Those that wait for one, the last used last: as new, but for the pages of their memory, which are there already.
+    idle: RefCell<Vec<Rc<RefCell<WorkerVm>>>>,
+}
+
+impl Pool {
+    /// The request that had it has ended.
+    fn take_back(&self, shared: &Rc<RefCell<WorkerVm>>) {
+        let Ok(mut vm) = shared.try_borrow_mut() else {
+            return;
+        };
+        vm.proxy().leave_queues();
+        if self.idle.borrow().len() < MAX_IDLE && !vm.poisoned() {
+            let proxy = vm.proxy().of_request();
+            if self.snapshot.rewind(&mut vm, proxy) {
+                self.idle.borrow_mut().push(shared.clone());
+            }
+        }
+    }
+
+    /// An instance that is as new.
+    fn start(&self, shared: &SharedVm) -> Result<Rc<RefCell<WorkerVm>>, String> {
+        if let Some(vm) = self.idle.borrow_mut().pop() {
+            return Ok(vm);
+        }
+        let proxy = match shared.0.vm.try_borrow() {
+            Ok(vm) => vm.proxy().of_request(),
+            Err(_) => return Err("its own call is running".to_owned()),
+        };
+        let vm = self.snapshot.start(proxy).map_err(|e| e.to_string())?;
+        Ok(Rc::new(RefCell::new(vm)))
+    }
+}
+
 /// What an instance of one request has beside that of others.
 pub(super) struct Own {
-    live: Rc<Cell<u32>>,
+    pool: Rc<Pool>,
     /// The instance itself, when its request has ended and something that it has going has not.
     lingers: RefCell<Option<SharedVm>>,
 }
 
 impl Drop for Own {
     fn drop(&mut self) {
-        self.live.set(self.live.get().saturating_sub(1));
+        let live = &self.pool.live;
+        live.set(live.get().saturating_sub(1));
     }
 }
 
 impl Template {
-    pub fn new(
-        vm: &mut super::WorkerVm,
-        engine: &Engine,
-        most: u32,
-    ) -> Result<Template, StartError> {
+    pub fn new(vm: &mut WorkerVm, engine: &Engine, most: u32) -> Result<Template, StartError> {
         Ok(Template {
-            snapshot: vm.snapshot(engine)?,
-            live: Rc::default(),
+            pool: Rc::new(Pool {
+                snapshot: vm.snapshot(engine)?,
+                live: Cell::default(),
+                idle: RefCell::default(),
+            }),
             most,
         })
     }
@@ -68,39 +109,43 @@ impl OwnVms {
 
 impl SharedVm {
     fn own(&self, template: &Template, log: Log) -> Option<SharedVm> {
-        let failed = |error: std::fmt::Arguments<'_>| {
-            log.write(
-                Level::Error,
-                format_args!("[wasm] {}: {error}", self.name()),
-            );
+        let failed = |error: &str| {
+            let line = format_args!("[wasm] {}: {error}", self.name());
+            log.write(Level::Error, line);
             None
         };
-        let live = template.live.get();
+        let pool = &template.pool;
+        let live = pool.live.get();
         if live >= template.most {
-            return failed(format_args!("all of instances={live} are in use"));
+            return failed(&format!("all of instances={live} are in use"));
         }
-        let link = Link::default();
-        let proxy = match self.0.vm.try_borrow() {
-            Ok(vm) => vm.proxy().of_request(link.clone()),
-            Err(_) => return failed(format_args!("its own call is running")),
-        };
-        let (ticks, metrics) = (proxy.ticks.clone(), proxy.metrics.clone());
-        let vm = match template.snapshot.start(proxy) {
+        let vm = match pool.start(self) {
             Ok(vm) => vm,
-            Err(error) => return failed(format_args!("{error}")),
+            Err(error) => return failed(&error),
         };
-        template.live.set(live + 1);
+        pool.live.set(live + 1);
         let own = Own {
-            live: template.live.clone(),
+            pool: pool.clone(),
             lingers: RefCell::default(),
         };
+        let (link, ticks, metrics, bytes) = {
+            let vm = vm.borrow();
+            let proxy = vm.proxy();
+            let (link, ticks, metrics) = (&proxy.link, &proxy.ticks, &proxy.metrics);
+            (
+                link.clone(),
+                ticks.clone(),
+                metrics.clone(),
+                vm.memory_bytes(),
+            )
+        };
         if let Some(metrics) = &metrics {
-            metrics.runs(vm.memory_bytes());
+            metrics.runs(bytes);
         }
         let instance = Rc::new(Instance {
             name: self.0.name.clone(),
             metrics,
-            vm: RefCell::new(vm),
+            vm,
             roots: self.0.roots.clone(),
             ticks,
             waiters: RefCell::default(),
@@ -142,8 +187,8 @@ impl SharedVm {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        if self.own.is_some() {
-            self.vm.get_mut().proxy().leave_queues();
+        if let Some(own) = &self.own {
+            own.pool.take_back(&self.vm);
         }
     }
 }

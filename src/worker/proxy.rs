@@ -37,8 +37,10 @@ pub struct NginxProxy {
     conf: *const MainConf,
     /// Index in [`MainConf::modules`].
     module: usize,
-    /// `None`: the check of the configuration makes no calls.
-    pub(super) outbound: Option<Outbound>,
+    /// Its calls, from the first one on.
+    outbound: OnceCell<Option<Outbound>>,
+    /// `false`: the check of the configuration makes no calls.
+    calls: bool,
     shared: Option<Rc<Shared>>,
     /// Number of the instance among those of its process, for its queues.
     number: u64,
@@ -88,18 +90,10 @@ impl NginxProxy {
         };
         let metrics = host.and_then(|host| ModuleMetrics::new(host, &name));
         let metrics = metrics.map(Rc::new);
-        let channels = conf.channels().clone();
-        let outbound = match process {
-            Process::Check => None,
-            Process::Worker => {
-                let (link, metrics) = (link.clone(), metrics.clone());
-                let budget = module_conf.calls.clone();
-                Outbound::new(conf, name.clone(), log, link, channels, budget, metrics)
-            }
-        };
         NginxProxy {
             name,
-            outbound,
+            outbound: OnceCell::new(),
+            calls: process == Process::Worker,
             log_rate,
             metrics,
             log,
@@ -114,29 +108,17 @@ impl NginxProxy {
     }
 
     /// The same for an instance of one request.
-    pub(super) fn of_request(&self, link: Link) -> NginxProxy {
+    pub(super) fn of_request(&self) -> NginxProxy {
         let metrics = self.metrics.as_ref().map(|all| Rc::new(all.of_request()));
-        let outbound = self.outbound.as_ref().and_then(|_| {
-            let (link, metrics) = (link.clone(), metrics.clone());
-            let channels = self.conf().channels().clone();
-            Outbound::new(
-                self.conf(),
-                self.name.clone(),
-                self.log,
-                link,
-                channels,
-                self.conf().modules[self.module].calls.clone(),
-                metrics,
-            )
-        });
         NginxProxy {
             name: self.name.clone(),
-            outbound,
+            outbound: OnceCell::new(),
+            calls: self.calls,
             log_rate: self.log_rate.clone(),
             metrics,
             log: self.log,
             ticks: Rc::default(),
-            link,
+            link: Link::default(),
             conf: self.conf,
             module: self.module,
             shared: self.shared.clone(),
@@ -156,14 +138,39 @@ impl NginxProxy {
         self.metrics.as_deref().ok_or(Status::InternalFailure)
     }
 
+    /// Its calls, which are made for the first one; `None`: it makes none.
+    pub(super) fn outbound(&self) -> Option<&Outbound> {
+        let new = || {
+            let conf = self.conf();
+            Outbound::new(
+                conf,
+                self.name.clone(),
+                self.log,
+                self.link.clone(),
+                conf.channels().clone(),
+                conf.modules[self.module].calls.clone(),
+                self.metrics.clone(),
+            )
+        };
+        match self.calls {
+            true => self.outbound.get_or_init(new).as_ref(),
+            false => None,
+        }
+    }
+
+    /// Those that it has made so far.
+    fn made(&self) -> Option<&Outbound> {
+        self.outbound.get()?.as_ref()
+    }
+
     /// Does something with the calls. In the check of the configuration they never end.
-    fn outbound(&self, act: impl FnOnce(&Outbound) -> Result<(), Status>) -> Result<(), Status> {
-        self.outbound.as_ref().map_or(Ok(()), act)
+    fn call(&self, act: impl FnOnce(&Outbound) -> Result<(), Status>) -> Result<(), Status> {
+        self.outbound().map_or(Ok(()), act)
     }
 
     /// The instance is not called any more: nobody is told of its calls.
     pub(super) fn end_calls(&self) {
-        if let Some(outbound) = &self.outbound {
+        if let Some(outbound) = self.made() {
             outbound.calls.clear();
             outbound.questions.clear();
         }
@@ -171,8 +178,7 @@ impl NginxProxy {
 
     /// Has it asked something and not been told yet?
     pub(super) fn has_questions(&self) -> bool {
-        self.outbound
-            .as_ref()
+        self.made()
             .is_some_and(|outbound| !outbound.questions.is_empty())
     }
 
@@ -263,7 +269,7 @@ impl Proxy for NginxProxy {
         id: CallId,
         call: &HttpCall<'_>,
     ) -> Result<(), Status> {
-        self.outbound(|outbound| outbound.calls.http(&outbound.origin(stream)?, id, call))
+        self.call(|outbound| outbound.calls.http(&outbound.origin(stream)?, id, call))
     }
 
     fn grpc_call(
@@ -272,19 +278,19 @@ impl Proxy for NginxProxy {
         id: CallId,
         call: &GrpcCall<'_>,
     ) -> Result<(), Status> {
-        self.outbound(|outbound| outbound.calls.grpc(&outbound.origin(stream)?, id, call))
+        self.call(|outbound| outbound.calls.grpc(&outbound.origin(stream)?, id, call))
     }
 
     fn grpc_send(&self, id: CallId, message: &[u8], end: bool) -> Result<(), Status> {
-        self.outbound(|outbound| outbound.calls.grpc_send(id, message, end))
+        self.call(|outbound| outbound.calls.grpc_send(id, message, end))
     }
 
     fn grpc_close(&self, id: CallId) -> Result<(), Status> {
-        self.outbound(|outbound| outbound.calls.grpc_close(id))
+        self.call(|outbound| outbound.calls.grpc_close(id))
     }
 
     fn cancel_call(&self, id: CallId) {
-        if let Some(outbound) = &self.outbound
+        if let Some(outbound) = self.made()
             && outbound.calls.cancel(id)
             && let Some(metrics) = &self.metrics
         {
@@ -293,10 +299,10 @@ impl Proxy for NginxProxy {
     }
 
     fn detach_call(&self, id: CallId) -> bool {
-        if let Some(outbound) = &self.outbound {
+        if let Some(outbound) = self.made() {
             outbound.calls.detach(id);
         }
-        self.outbound.is_some()
+        self.calls
     }
 
     fn foreign_function(

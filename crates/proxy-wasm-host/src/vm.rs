@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use wasm_runtime::wasmtime::Instance;
-use wasm_runtime::{Guard, Limits};
+use wasm_runtime::{Guard, Limits, Rewind};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
@@ -60,6 +60,8 @@ pub struct Vm<P: Proxy> {
     instance: Instance,
     exports: Exports,
     program: Program,
+    /// It was started from a snapshot, and can be taken back to it.
+    rewind: Option<Rewind>,
 }
 
 impl<P: Proxy> Vm<P> {
@@ -92,6 +94,7 @@ impl<P: Proxy> Vm<P> {
             guest: Guest::new(store),
             instance,
             program: program.clone(),
+            rewind: None,
         })
     }
 

@@ -157,6 +157,7 @@ impl Engine {
         };
         let initial = Initial {
             data: rewritten.data.into(),
+            rewinds: !rewritten.drops_data,
         };
         let sha256 = sha256(&rewritten.binary);
         let artifact = match self.find(&sha256) {

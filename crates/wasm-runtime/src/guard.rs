@@ -11,6 +11,7 @@ use crate::limits::{Limits, Size};
 use crate::ticker::{Clock, cpu_time};
 
 /// Holds the limits of one instance; it stands in the data of the instance's store.
+#[derive(Clone)]
 pub struct Guard {
     limits: Limits,
     clock: Arc<Clock>,

@@ -12,7 +12,9 @@ mod error;
 mod guard;
 mod limits;
 mod memory;
+mod pagemap;
 mod rewrite;
+mod slot;
 mod snapshot;
 mod ticker;
 mod trap;
@@ -22,7 +24,7 @@ pub use engine::Engine;
 pub use error::{Error, one_line};
 pub use guard::Guard;
 pub use limits::{Limits, Size};
-pub use snapshot::{Initial, Snapshot};
+pub use snapshot::{Initial, Rewind, Snapshot};
 pub use ticker::Ticker;
 pub use trap::trap_reason;
 /// The runtime itself, for whoever defines host functions.

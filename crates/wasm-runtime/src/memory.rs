@@ -1,26 +1,32 @@
 //! Linear memories that start as a copy of another one's contents, page by page as they are written.
 //!
 //! The contents lie in a sealed memory file, which is mapped privately into the memory's reserved range. When an instance ends,
-//! its mapping is reset and kept for the next one of the same snapshot.
+//! its mapping is reset and kept for the next one of the same snapshot. Where the instance itself is to start again, the pages
+//! that it has written get their contents back and stay where they are: dropping them, and copying them again as they are
+//! written, takes several times as long.
 
 use std::cell::RefCell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::ptr::{self, NonNull};
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::mm::{
-    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
-};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
 use crate::artifact::MemoryFile;
+use crate::pagemap::{PAGE, PageMap};
+use crate::slot::{Slot, drop_pages};
 
 /// Mappings that are kept for instances to come, of each snapshot.
 const MAX_IDLE: usize = 64;
 
-/// The unit in which contents are stored.
-const PAGE: usize = 4096;
+/// Pages of a memory that stay when it starts again; those above them are dropped.
+const MAX_KEPT: usize = 64;
+
+/// All of a memory's pages are dropped every so many times: a page that is written once in a while is not to be copied each
+/// time.
+const ALL_DROPPED: u32 = 256;
 
 /// Contents that memories start with.
 pub(crate) struct Image {
@@ -29,6 +35,12 @@ pub(crate) struct Image {
     len: usize,
     /// Bytes of the memory.
     size: usize,
+    /// The contents themselves, as far as they come from the file.
+    contents: Slot,
+    /// Pages of that which are zero.
+    zero: Vec<bool>,
+    pagemap: Option<PageMap>,
+    restored: AtomicU32,
     idle: Mutex<Vec<Slot>>,
 }
 
@@ -38,19 +50,56 @@ impl Image {
         let text =
             |error: &dyn std::fmt::Display| format!("{} bytes of memory: {error}", memory.len());
         let file = MemoryFile::new("wasm-snapshot").map_err(|e| text(&e))?;
+        let mut zero = Vec::with_capacity(memory.len() / PAGE);
         let mut len = 0;
-        let pages = memory.chunks(PAGE).enumerate();
-        for (number, page) in pages.filter(|(_, page)| page.iter().any(|byte| *byte != 0)) {
-            let written = file.file().write_all_at(page, (number * PAGE) as u64);
-            written.map_err(|e| text(&e))?;
-            len = (number + 1) * PAGE;
+        for page in memory.chunks(PAGE) {
+            zero.push(page.iter().all(|byte| *byte == 0));
+            if zero.last() == Some(&false) {
+                let at = (zero.len() - 1) * PAGE;
+                let written = file.file().write_all_at(page, at as u64);
+                written.map_err(|e| text(&e))?;
+                len = at + PAGE;
+            }
         }
+        let file = file.seal().map_err(|e| text(&e))?;
         Ok(Arc::new(Image {
-            file: file.seal().map_err(|e| text(&e))?,
+            contents: Slot::new(len, 0, Some((&file, len))).map_err(|e| text(&e))?,
+            file,
             len,
             size: memory.len(),
+            zero,
+            pagemap: PageMap::open(),
+            restored: AtomicU32::new(0),
             idle: Mutex::default(),
         }))
+    }
+
+    /// Bytes of the memory.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Gives a memory that started with this image its contents back; `false`: the system refuses.
+    pub fn restore(&self, memory: &mut [u8]) -> bool {
+        let turn = self.restored.fetch_add(1, Ordering::Relaxed);
+        let scan = |pagemap: &PageMap| pagemap.written(memory, MAX_KEPT).ok();
+        let written = match turn % ALL_DROPPED {
+            0 => None,
+            _ => self.pagemap.as_ref().and_then(scan),
+        };
+        let Some(written) = written else {
+            return drop_pages(memory);
+        };
+        for run in written.runs() {
+            for at in run.step_by(PAGE) {
+                match (self.zero.get(at / PAGE), memory.get_mut(at..at + PAGE)) {
+                    (Some(true), Some(page)) => page.fill(0),
+                    (Some(false), Some(page)) => page.copy_from_slice(self.contents.page(at)),
+                    _ => return false,
+                }
+            }
+        }
+        memory.get_mut(written.known..).is_none_or(drop_pages)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Slot>> {
@@ -91,7 +140,7 @@ unsafe impl MemoryCreator for Memories {
         let size = image.as_ref().map_or(minimum, |image| image.size);
         let slot = match image.as_ref().and_then(|image| image.idle().pop()) {
             Some(slot) => slot,
-            None => Slot::new(capacity, guard, image.as_deref())
+            None => Slot::new(capacity, guard, image.as_ref().map(|i| (&i.file, i.len)))
                 .and_then(|mut slot| slot.make_writable(size).map(|()| slot))
                 .map_err(|error| format!("{size} bytes of memory: {error}"))?,
         };
@@ -136,9 +185,7 @@ unsafe impl LinearMemory for Memory {
     }
 
     fn as_ptr(&self) -> *mut u8 {
-        self.slot
-            .as_ref()
-            .map_or(ptr::null_mut(), |slot| slot.base.as_ptr())
+        self.slot.as_ref().map_or(ptr::null_mut(), Slot::as_ptr)
     }
 }
 
@@ -148,97 +195,122 @@ impl Drop for Memory {
             return;
         };
         if image.idle().len() < MAX_IDLE
-            && let Some(slot) = slot.reset(image)
+            && let Some(slot) = slot.reset(image.size)
         {
             image.idle().push(slot);
         }
     }
 }
 
-/// A reserved range of addresses.
-struct Slot {
-    base: NonNull<u8>,
-    /// Bytes of the range.
-    reserved: usize,
-    /// Bytes from its start that can be accessed.
-    writable: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-// SAFETY: it owns its range.
-#[allow(unsafe_code)]
-unsafe impl Send for Slot {}
-// SAFETY: there is nothing to do with a shared reference.
-#[allow(unsafe_code)]
-unsafe impl Sync for Slot {}
+    const SIZE: usize = 200 * PAGE;
 
-#[allow(unsafe_code)]
-impl Slot {
-    /// Reserves a range, with an image at its start.
-    fn new(capacity: usize, guard: usize, image: Option<&Image>) -> std::io::Result<Slot> {
-        let reserved = capacity.saturating_add(guard);
-        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
-        // SAFETY: a new mapping, wherever the system likes.
-        let base = unsafe { mmap_anonymous(ptr::null_mut(), reserved, ProtFlags::empty(), flags)? };
-        let base = NonNull::new(base.cast()).ok_or(std::io::ErrorKind::OutOfMemory)?;
-        let mut slot = Slot {
-            base,
-            reserved,
-            writable: 0,
-        };
-        if let Some(image) = image.filter(|image| image.len > 0) {
-            let access = ProtFlags::READ | ProtFlags::WRITE;
-            let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
-            // SAFETY: within the range that this owns: an image is not larger than the memory.
-            unsafe {
-                mmap(
-                    base.as_ptr().cast(),
-                    image.len,
-                    access,
-                    flags,
-                    &image.file,
-                    0,
-                )?
+    /// Numbers that look random, the same each time.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 >> 11) as usize % limit
+        }
+    }
+
+    /// Memory with pages of zeroes in the midst and at its end.
+    fn contents() -> Vec<u8> {
+        let mut bytes = vec![0; SIZE];
+        for page in [0, 1, 2, 40, 41, 90, 120] {
+            bytes[page * PAGE..][..PAGE].fill(page as u8 + 1);
+        }
+        bytes
+    }
+
+    fn memory(image: &Image) -> (Slot, &'static mut [u8]) {
+        let mut slot = Slot::new(2 * SIZE, 0, Some((&image.file, image.len))).unwrap();
+        slot.make_writable(SIZE).unwrap();
+        // SAFETY: within the range; the slot is dropped last.
+        #[allow(unsafe_code)]
+        let memory = unsafe { std::slice::from_raw_parts_mut(slot.as_ptr(), SIZE) };
+        (slot, memory)
+    }
+
+    /// Writes here and there and everywhere, again and again, in two memories of the same image.
+    fn restores(image: &Image) {
+        let contents = contents();
+        let (first, memory_1) = memory(image);
+        let (second, memory_2) = memory(image);
+        let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+        for round in 0..3 * ALL_DROPPED {
+            let memory = match numbers.below(3) {
+                0 => &mut *memory_1,
+                _ => &mut *memory_2,
             };
-            slot.writable = image.len;
-        }
-        Ok(slot)
-    }
-
-    /// Makes the bytes up to `size` accessible; `size` is a multiple of the page size, and within the range.
-    fn make_writable(&mut self, size: usize) -> std::io::Result<()> {
-        if size > self.writable {
-            let access = MprotectFlags::READ | MprotectFlags::WRITE;
-            // SAFETY: within the range that this owns.
-            unsafe {
-                let from = self.base.as_ptr().add(self.writable);
-                mprotect(from.cast(), size - self.writable, access)?;
+            assert!(*memory == contents[..], "before round {round}");
+            let writes = [0, 1, 3, 10, MAX_KEPT, 300, 2000][numbers.below(7)];
+            for _ in 0..writes {
+                let at = numbers.below(SIZE);
+                memory[at] ^= 1 + numbers.below(255) as u8;
             }
-            self.writable = size;
+            if numbers.below(20) == 0 {
+                memory.fill(0xA7);
+            }
+            assert!(image.restore(memory), "round {round}");
+            assert!(*memory == contents[..], "after round {round}");
         }
-        Ok(())
+        drop((first, second));
     }
 
-    /// Makes the range what it was when it was new. `None`: the system refuses.
-    fn reset(mut self, image: &Image) -> Option<Slot> {
-        // SAFETY: within the range that this owns, which no instance uses any more. Pages that were written are dropped, so
-        // that those of the file, or zeroes, come back.
-        unsafe {
-            let base = self.base.as_ptr();
-            madvise(base.cast(), self.writable, Advice::LinuxDontNeed).ok()?;
-            if self.writable > image.size {
-                let grown = self.writable - image.size;
-                mprotect(base.add(image.size).cast(), grown, MprotectFlags::empty()).ok()?;
-                self.writable = image.size;
+    #[test]
+    fn memories_get_their_contents_back() {
+        restores(&Image::new(&contents()).unwrap());
+    }
+
+    #[test]
+    fn where_the_system_tells_nothing_of_pages() {
+        let mut image = Image::new(&contents()).unwrap();
+        Arc::get_mut(&mut image).unwrap().pagemap = None;
+        restores(&image);
+    }
+
+    #[test]
+    fn memories_without_contents() {
+        for bytes in [&[][..], &[0; 16 * PAGE]] {
+            let image = Image::new(bytes).unwrap();
+            assert_eq!(image.len, 0);
+            let (_slot, memory) = memory(&image);
+            let memory = &mut memory[..bytes.len()];
+            for _ in 0..3 {
+                memory.fill(1);
+                assert!(image.restore(memory));
+                assert!(*memory == *bytes);
             }
         }
-        Some(self)
     }
-}
 
-#[allow(unsafe_code)]
-impl Drop for Slot {
-    fn drop(&mut self) {
-        // SAFETY: it owns the range; there is nothing to be done about an error.
-        let _ = unsafe { munmap(self.base.as_ptr().cast(), self.reserved) };
+    #[test]
+    fn few_pages_stay_and_many_go() {
+        let image = Image::new(&contents()).unwrap();
+        let (_slot, memory) = memory(&image);
+        let pagemap = PageMap::open().unwrap();
+        let kept = |memory: &[u8]| {
+            let written = pagemap.written(memory, usize::MAX).unwrap();
+            written.runs().map(|run| run.len() / PAGE).sum::<usize>()
+        };
+        assert!(image.restore(memory));
+        memory[..3 * PAGE].fill(9);
+        assert!(image.restore(memory));
+        assert_eq!(kept(memory), 3);
+        memory.fill(9);
+        assert!(image.restore(memory));
+        assert_eq!(kept(memory), MAX_KEPT);
+        // From time to time all of them go.
+        for _ in 3..=ALL_DROPPED {
+            assert!(image.restore(memory));
+        }
+        assert_eq!(kept(memory), 0);
     }
 }

@@ -20,6 +20,8 @@ pub(crate) const START: &str = "\u{1}snapshot start";
 pub(crate) struct Rewritten {
     pub binary: Vec<u8>,
     pub data: Vec<Segment>,
+    /// It has the instruction `data.drop`.
+    pub drops_data: bool,
 }
 
 /// Bytes for the memory, and where they go.
@@ -36,6 +38,7 @@ pub(crate) fn rewrite(binary: &[u8]) -> Result<Rewritten, Error> {
     let mut data = Vec::new();
     let mut globals = Vec::new();
     let mut start = None;
+    let mut drops_data = false;
     for payload in Parser::new(0).parse_all(binary) {
         let payload = payload.map_err(broken)?;
         match &payload {
@@ -53,7 +56,7 @@ pub(crate) fn rewrite(binary: &[u8]) -> Result<Rewritten, Error> {
             // Stands in front of the start section, which has to be known here.
             Payload::ExportSection(_) => start = start_function(binary)?,
             Payload::StartSection { .. } => continue,
-            Payload::CodeSectionEntry(body) => check_tables(body)?,
+            Payload::CodeSectionEntry(body) => drops_data |= check_code(body)?,
             _ => {}
         }
         match payload {
@@ -108,6 +111,7 @@ pub(crate) fn rewrite(binary: &[u8]) -> Result<Rewritten, Error> {
     Ok(Rewritten {
         binary: output.finish(),
         data,
+        drops_data,
     })
 }
 
@@ -142,8 +146,10 @@ fn constant(expression: &ConstExpr<'_>) -> Result<Option<u32>, Error> {
     })
 }
 
-/// A snapshot does not have the tables: they must stay as an instance starts with them.
-fn check_tables(body: &FunctionBody<'_>) -> Result<(), Error> {
+/// A snapshot does not have the tables: they must stay as an instance starts with them. Answers whether the function drops
+/// data.
+fn check_code(body: &FunctionBody<'_>) -> Result<bool, Error> {
+    let mut drops_data = false;
     for operator in body.get_operators_reader().map_err(broken)? {
         let name = match operator.map_err(broken)? {
             Operator::TableSet { .. } => "table.set",
@@ -151,11 +157,15 @@ fn check_tables(body: &FunctionBody<'_>) -> Result<(), Error> {
             Operator::TableFill { .. } => "table.fill",
             Operator::TableCopy { .. } => "table.copy",
             Operator::TableInit { .. } => "table.init",
+            Operator::DataDrop { .. } => {
+                drops_data = true;
+                continue;
+            }
             _ => continue,
         };
         return Err(stateful(&format!("the instruction {name}")));
     }
-    Ok(())
+    Ok(drops_data)
 }
 
 fn stateful(what: &str) -> Error {

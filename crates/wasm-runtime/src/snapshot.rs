@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use wasmtime::{Extern, Instance, InstancePre, Module, ModuleExport, Result, Store, Trap, Val};
+use wasmtime::{
+    Extern, Global, Instance, InstancePre, Memory, Module, ModuleExport, Result, Store, Trap, Val,
+};
 
 use crate::error::Error;
 use crate::memory::{Image, with_image};
@@ -12,9 +14,16 @@ use crate::rewrite::{PREFIX, START, Segment};
 #[derive(Clone)]
 pub struct Initial {
     pub(crate) data: Arc<[Segment]>,
+    /// The module drops no data.
+    pub(crate) rewinds: bool,
 }
 
 impl Initial {
+    /// Can instances be taken back to the snapshot? Not those that drop data: nothing gives it back to them.
+    pub fn rewinds(&self) -> bool {
+        self.rewinds
+    }
+
     /// What the instance that a snapshot is taken of does first: its data is written, and its start function runs.
     pub fn start<T: 'static>(&self, store: &mut Store<T>, instance: &Instance) -> Result<()> {
         if let Some(memory) = instance.get_memory(&mut *store, "memory") {
@@ -35,6 +44,13 @@ impl Initial {
 pub struct Snapshot {
     image: Arc<Image>,
     globals: Vec<(ModuleExport, Val)>,
+}
+
+/// Takes an instance that was started from a snapshot back to it.
+pub struct Rewind {
+    image: Arc<Image>,
+    memory: Option<Memory>,
+    globals: Vec<(Global, Val)>,
 }
 
 impl Snapshot {
@@ -65,13 +81,45 @@ impl Snapshot {
         &self,
         pre: &InstancePre<T>,
         store: &mut Store<T>,
-    ) -> Result<Instance> {
+    ) -> Result<(Instance, Rewind)> {
         let instance = with_image(&self.image, || pre.instantiate(&mut *store))?;
+        let mut globals = Vec::with_capacity(self.globals.len());
         for (index, value) in &self.globals {
             if let Some(Extern::Global(global)) = instance.get_module_export(&mut *store, index) {
                 global.set(&mut *store, *value)?;
+                globals.push((global, *value));
             }
         }
-        Ok(instance)
+        let rewind = Rewind {
+            image: self.image.clone(),
+            memory: instance.get_memory(&mut *store, "memory"),
+            globals,
+        };
+        Ok((instance, rewind))
+    }
+
+    /// Is it this snapshot's?
+    pub fn has(&self, rewind: &Rewind) -> bool {
+        Arc::ptr_eq(&self.image, &rewind.image)
+    }
+}
+
+impl Rewind {
+    /// Takes the instance, which must not have trapped, back to the snapshot. `false`: it cannot be, and is to be dropped; its
+    /// memory has grown.
+    ///
+    /// The module must be one whose instances [can be](Initial::rewinds). `store` is the one that the instance was started in.
+    pub fn rewind<T: 'static>(&self, store: &mut Store<T>) -> bool {
+        let mut globals = self.globals.iter();
+        if !globals.all(|(global, value)| global.set(&mut *store, *value).is_ok()) {
+            return false;
+        }
+        match self.memory {
+            Some(memory) if memory.data_size(&*store) == self.image.size() => {
+                self.image.restore(memory.data_mut(&mut *store))
+            }
+            Some(_) => false,
+            None => true,
+        }
     }
 }

@@ -29,13 +29,29 @@ fn visit_lower(name: &[u8], value: &[u8], visit: Visit<'_>) {
 /// HTTP/1 takes for none of it. A name is a token of RFC 9110, a value has no line break and no NUL: nothing else must
 /// reach the wire.
 fn check_line<'a>(name: &[u8], value: &'a [u8]) -> Result<&'a [u8], Status> {
-    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-    if name.is_empty() || !name.iter().all(token) {
+    if name.is_empty() || !name.iter().all(|b| TOKEN[usize::from(*b)]) {
         return Err(Status::BadArgument);
     }
     check_value(value)?;
     Ok(without_blanks(value))
 }
+
+/// The bytes that a token may have.
+const TOKEN: [bool; 256] = {
+    let mut token = [false; 256];
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut i = 0;
+    while i < others.len() {
+        token[others[i] as usize] = true;
+        i += 1;
+    }
+    let mut byte = 0;
+    while byte < 128 {
+        token[byte] |= (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    token
+};
 
 fn without_blanks(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {

@@ -50,7 +50,9 @@ pub fn count(request: Request) -> usize {
 /// Passes the first value of `name` on; `false` when there is none.
 pub fn get(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool {
     if name.first() == Some(&b':') {
-        return pseudo(request, &name.to_ascii_lowercase(), found);
+        let mut all = PSEUDO.iter();
+        let known = all.find(|known| known.eq_ignore_ascii_case(name));
+        return known.is_some_and(|name| pseudo(request, name, found));
     }
     // SAFETY: as in `visit`.
     let line =

@@ -112,25 +112,25 @@ pub fn replace(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status
     let value = check_line(name, value)?;
     // SAFETY: the request is live.
     let headers = unsafe { &raw mut (*request.as_ptr()).headers_out };
-    match name.to_ascii_lowercase().as_slice() {
-        b"content-type" => set_content_type(request, value),
-        b"content-length" => {
+    match named(name) {
+        Some(Apart::ContentType) => set_content_type(request, value),
+        Some(Apart::ContentLength) => {
             let length = parse_length(value).ok_or(Status::BadArgument)?;
             request.set_response_length(Some(length));
             Ok(())
         }
-        b"connection" => {
+        Some(Apart::Connection) => {
             if value.eq_ignore_ascii_case(b"close") {
                 // SAFETY: as above.
                 unsafe { (*request.as_ptr()).set_keepalive(0) };
             }
             Ok(())
         }
-        b"transfer-encoding" => {
+        Some(Apart::TransferEncoding) => {
             request.set_response_length(None);
             Ok(())
         }
-        b"last-modified" => {
+        Some(Apart::LastModified) => {
             // SAFETY: nginx's parser only reads the value.
             unsafe {
                 (*headers).last_modified_time =
@@ -138,7 +138,9 @@ pub fn replace(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status
             }
             replace_in_list(request, list(request), name, value)
         }
-        _ => replace_in_list(request, list(request), name, value),
+        Some(Apart::Server | Apart::Date) | None => {
+            replace_in_list(request, list(request), name, value)
+        }
     }?;
     point(request, name);
     Ok(())
@@ -150,26 +152,25 @@ pub fn remove(request: Request, name: &[u8]) -> Result<(), Status> {
     if name.first() == Some(&b':') {
         return Ok(());
     }
-    let lower = name.to_ascii_lowercase();
     // SAFETY: the request is live.
     let headers = unsafe { &raw mut (*request.as_ptr()).headers_out };
     remove_in_list(list(request), name);
-    match lower.as_slice() {
-        b"content-type" => set_content_type(request, b"")?,
-        b"content-length" => request.set_response_length(None),
+    match named(name) {
+        Some(Apart::ContentType) => set_content_type(request, b"")?,
+        Some(Apart::ContentLength) => request.set_response_length(None),
         // nginx writes its own unless the field points at a line, be it switched off.
-        b"server" | b"date" => {
+        Some(Apart::Server | Apart::Date) => {
             let line = push(request, list(request), name, b"")?;
             // SAFETY: the line was made just now.
             unsafe {
                 (*line).hash = 0;
-                *field(headers, offset(&lower).ok_or(Status::InternalFailure)?) = line;
+                *field(headers, offset(name).ok_or(Status::InternalFailure)?) = line;
             }
             return Ok(());
         }
         // SAFETY: as above.
-        b"last-modified" => unsafe { (*headers).last_modified_time = -1 },
-        _ => {}
+        Some(Apart::LastModified) => unsafe { (*headers).last_modified_time = -1 },
+        Some(Apart::TransferEncoding | Apart::Connection) | None => {}
     }
     point(request, name);
     Ok(())
@@ -442,7 +443,7 @@ fn point(request: Request, name: &[u8]) {
         }
         #[cfg(not(nginx1_23_0))]
         forget_array(headers, name);
-        let Some(offset) = offset(&name.to_ascii_lowercase()) else {
+        let Some(offset) = offset(name) else {
             return;
         };
         #[cfg_attr(not(nginx1_23_0), allow(unused_mut))]
@@ -484,22 +485,44 @@ unsafe fn field(headers: *mut ngx_http_headers_out_t, offset: usize) -> *mut *mu
 }
 
 /// Where nginx keeps a pointer to lines of this name.
-fn offset(lower: &[u8]) -> Option<usize> {
-    Some(match lower {
-        b"server" => offset_of!(ngx_http_headers_out_t, server),
-        b"date" => offset_of!(ngx_http_headers_out_t, date),
-        b"content-encoding" => offset_of!(ngx_http_headers_out_t, content_encoding),
-        b"refresh" => offset_of!(ngx_http_headers_out_t, refresh),
-        b"last-modified" => offset_of!(ngx_http_headers_out_t, last_modified),
-        b"content-range" => offset_of!(ngx_http_headers_out_t, content_range),
-        b"accept-ranges" => offset_of!(ngx_http_headers_out_t, accept_ranges),
-        b"www-authenticate" => offset_of!(ngx_http_headers_out_t, www_authenticate),
-        b"expires" => offset_of!(ngx_http_headers_out_t, expires),
-        b"etag" => offset_of!(ngx_http_headers_out_t, etag),
-        #[cfg(nginx1_23_0)]
-        b"cache-control" => offset_of!(ngx_http_headers_out_t, cache_control),
-        #[cfg(nginx1_23_0)]
-        b"link" => offset_of!(ngx_http_headers_out_t, link),
-        _ => return None,
-    })
+fn offset(name: &[u8]) -> Option<usize> {
+    let mut all = POINTERS.iter();
+    let found = all.find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, offset)| *offset)
 }
+
+/// Lines that nginx keeps a pointer to.
+const POINTERS: &[(&[u8], usize)] = &[
+    (b"server", offset_of!(ngx_http_headers_out_t, server)),
+    (b"date", offset_of!(ngx_http_headers_out_t, date)),
+    (
+        b"content-encoding",
+        offset_of!(ngx_http_headers_out_t, content_encoding),
+    ),
+    (b"refresh", offset_of!(ngx_http_headers_out_t, refresh)),
+    (
+        b"last-modified",
+        offset_of!(ngx_http_headers_out_t, last_modified),
+    ),
+    (
+        b"content-range",
+        offset_of!(ngx_http_headers_out_t, content_range),
+    ),
+    (
+        b"accept-ranges",
+        offset_of!(ngx_http_headers_out_t, accept_ranges),
+    ),
+    (
+        b"www-authenticate",
+        offset_of!(ngx_http_headers_out_t, www_authenticate),
+    ),
+    (b"expires", offset_of!(ngx_http_headers_out_t, expires)),
+    (b"etag", offset_of!(ngx_http_headers_out_t, etag)),
+    #[cfg(nginx1_23_0)]
+    (
+        b"cache-control",
+        offset_of!(ngx_http_headers_out_t, cache_control),
+    ),
+    #[cfg(nginx1_23_0)]
+    (b"link", offset_of!(ngx_http_headers_out_t, link)),
+];

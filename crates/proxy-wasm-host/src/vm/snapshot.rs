@@ -1,8 +1,10 @@
 //! VMs that start with the state of another one.
 
+use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
 
+use wasm_runtime::Initial;
 use wasm_runtime::wasmtime::InstancePre;
 
 use super::entry::{self, Guest, reason};
@@ -15,7 +17,7 @@ use crate::exports::Places;
 use crate::foreign::Declared;
 use crate::pending::{Calls, LastCalls};
 use crate::program::Program;
-use crate::state::State;
+use crate::state::{Allocator, State};
 use crate::traits::Proxy;
 
 /// The state of a VM: the guest's memory and globals, its root contexts, and what they have declared.
@@ -70,22 +72,45 @@ impl<P: Proxy> Snapshot<P> {
     /// Makes a VM with this state. No code of the guest's runs.
     pub fn start(&self, proxy: P) -> Result<Vm<P>, StartError> {
         let mut store = entry::store(&self.runtime, &self.program, proxy, self.config.clone());
-        let state = store.data_mut();
-        state.contexts = Contexts::of_roots(&self.roots);
-        state.declared = self.declared.clone();
-        state.denied = self.denied.clone();
-        state.calls = Calls::behind(self.calls);
-        state.started = self.started;
-        let instance = self
-            .state
-            .instantiate(&self.instance_pre, &mut store)
-            .map_err(|error| StartError::Instantiate(reason(store.data(), &error)))?;
+        self.apply(store.data_mut());
+        let started = self.state.instantiate(&self.instance_pre, &mut store);
+        let (instance, rewind) =
+            started.map_err(|error| StartError::Instantiate(reason(store.data(), &error)))?;
         store.data_mut().memory = instance.get_memory(&mut store, "memory");
+        let initial = self.program.inner.initial.as_ref();
         Ok(Vm {
             exports: self.places.exports(&mut store, &instance),
             guest: Guest::new(store),
             instance,
             program: self.program.clone(),
+            rewind: Some(rewind).filter(|_| initial.is_some_and(Initial::rewinds)),
         })
+    }
+
+    /// Takes a VM that was started from this snapshot back to it, for another proxy: it is as a new one. No code of the guest's
+    /// runs. `false`: it cannot be, and is to be dropped: the guest has trapped, or its memory has grown.
+    pub fn rewind(&self, vm: &mut Vm<P>, proxy: P) -> bool {
+        let rewind = match &vm.rewind {
+            Some(rewind) if !vm.guest.poisoned && self.state.has(rewind) => rewind,
+            _ => return false,
+        };
+        let store = &mut vm.guest.store;
+        let old = store.data_mut();
+        let mut state = State::new(proxy, old.abi, old.config.clone(), old.guard.clone());
+        self.apply(&mut state);
+        // What stands for parts of the instance, and room for what comes: nothing that the guest can see.
+        state.memory = old.memory;
+        state.allocator = mem::replace(&mut old.allocator, Allocator::Unknown);
+        state.scratch = mem::take(&mut old.scratch);
+        *old = state;
+        rewind.rewind(store)
+    }
+
+    fn apply(&self, state: &mut State<P>) {
+        state.contexts = Contexts::of_roots(&self.roots);
+        state.declared = self.declared.clone();
+        state.denied = self.denied.clone();
+        state.calls = Calls::behind(self.calls);
+        state.started = self.started;
     }
 }

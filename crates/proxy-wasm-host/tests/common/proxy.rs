@@ -51,6 +51,11 @@ impl Default for MockProxy {
 }
 
 impl MockProxy {
+    /// How many have it, this one included.
+    pub fn holders(&self) -> usize {
+        Rc::strong_count(&self.inner)
+    }
+
     pub fn set_level(&self, level: LogLevel) {
         self.inner.level.set(level);
     }

@@ -35,6 +35,11 @@ pub fn pairs(list: &[(&str, &str)]) -> Pairs {
 }
 
 impl MockStream {
+    /// How many have it, this one included.
+    pub fn holders(&self) -> usize {
+        Rc::strong_count(&self.inner)
+    }
+
     pub fn map(self, map: MapType, list: &[(&str, &str)]) -> MockStream {
         self.inner.maps.borrow_mut()[map as usize] = Some(pairs(list));
         self

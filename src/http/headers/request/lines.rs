@@ -60,6 +60,9 @@ pub(super) fn append(request: Request, own: &Own, name: &[u8], value: &[u8]) -> 
     unsafe {
         let list = list(request);
         let part = &raw mut (*list).part;
+        if own.0.get().is_null() {
+            move_to_own(request, own)?;
+        }
         let alone = (*part).elts.cast_const() == own.0.get() && (*part).next.is_null();
         if alone && (*part).nelts < (*list).nalloc {
             let line = table::make(request.pool(), name, value).ok_or(NO_MEMORY)?;
@@ -75,6 +78,40 @@ pub(super) fn append(request: Request, own: &Own, name: &[u8], value: &[u8]) -> 
     let mut lines = Lines::of(request);
     lines.push(request, name, value)?;
     lines.store(request, own)
+}
+
+/// Moves the lines as they are to memory that nobody else has lines in, with room for more.
+fn move_to_own(request: Request, own: &Own) -> Result<(), Status> {
+    let list = list(request);
+    // SAFETY: the list, the pool and the fields are the live request's; a part has `nelts` lines.
+    unsafe {
+        let old = (*list).part;
+        if !old.next.is_null() || old.nelts == 0 || cfg!(not(nginx1_23_0)) {
+            return Lines::of(request).store(request, own);
+        }
+        let from: *mut ngx_table_elt_t = old.elts.cast();
+        let lines = std::slice::from_raw_parts(from, old.nelts);
+        if !table::rebuild(list, request.pool(), lines) {
+            return Err(NO_MEMORY);
+        }
+        let to: *mut ngx_table_elt_t = (*list).part.elts.cast();
+        own.0.set(to.cast());
+        let follow = |place: *mut *mut ngx_table_elt_t| {
+            let offset = (*place).addr().wrapping_sub(from.addr());
+            if offset < size_of_val(lines) {
+                *place = to.byte_add(offset);
+            }
+        };
+        let headers = &raw mut (*request.as_ptr()).headers_in;
+        for (_, offset) in KNOWN {
+            follow(field(headers, *offset));
+        }
+        #[cfg(nginx1_23_0)]
+        for line in table::iter(list) {
+            follow(&raw mut (*line).next);
+        }
+    }
+    Ok(())
 }
 
 /// Has nginx decode the Authorization line again when it is asked for.

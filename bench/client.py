@@ -1,0 +1,46 @@
+"""Single requests."""
+
+import http.client
+from dataclasses import dataclass
+
+from workload import HEADERS
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict
+    body: bytes
+
+
+def get(case):
+    """None where there is no whole answer."""
+    return ask(case.port, case.workload.path)
+
+
+def ask(port, path, headers=HEADERS, timeout=30):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        return exchange(connection, path, headers)
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def exchange(connection, path, headers=HEADERS):
+    connection.putrequest("GET", path, skip_accept_encoding=True)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    response = connection.getresponse()
+    body = response.read()
+    return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+
+
+def warm(case, count):
+    """So many requests on one connection. Their answers were checked before."""
+    connection = http.client.HTTPConnection("127.0.0.1", case.port, timeout=30)
+    for _ in range(count):
+        exchange(connection, case.workload.path)
+    connection.close()

@@ -1,0 +1,2 @@
+class Failure(Exception):
+    """What makes a benchmark impossible, or its result worth nothing."""

@@ -1,0 +1,66 @@
+"""What is to be reached, and whether it is."""
+
+from dataclasses import dataclass
+
+import result as results
+
+
+@dataclass(frozen=True)
+class Target:
+    """`value`: the figure of a result; None where it was not measured. `least`: the figure must be at least the bound, not at most."""
+    name: str
+    bound: float
+    unit: str
+    value: object
+    least: bool = False
+
+    def reached(self, value):
+        return value >= self.bound if self.least else value <= self.bound
+
+
+def extra(workload, other="nginx/hello", contender="module"):
+    def value(result):
+        names = (f"{contender}/{workload}", other)
+        return results.difference(result, *names)["median"] if all(name in result["cases"] for name in names) else None
+    return value
+
+
+def ratio(workload, other, measure, inverse=False):
+    def value(result):
+        names = (f"module/{workload}", other)
+        if not all(name in result["cases"] for name in names):
+            return None
+        return 100 * results.ratio(result, *(reversed(names) if inverse else names), measure)["median"]
+    return value
+
+
+def private(configurations):
+    """More private memory of the worker than a bare nginx's, in MiB."""
+    def value(result):
+        found = {row["configurations"]: row["private"] for row in result.get("memory", []) if row["workers"] == 1 and row["cache"]}
+        return (found[configurations] - found[None]) / 1024 if configurations in found else None
+    return value
+
+
+def warm_test(result):
+    return result["start"]["warm"]["test_ms"]["median"] if "start" in result else None
+
+
+def compiled(result):
+    return max(result["reload"].values()) if "reload" in result else None
+
+
+TARGETS = (
+    Target("W0: extra CPU per request", 0.3, "µs", extra("W0")),
+    Target("W1: CPU per request more than Lua's, in the same nginx", 0, "µs",
+           extra("W1", "debian-lua/W1", "debian-module")),
+    Target("W2: extra CPU per request", 1, "µs", extra("W2")),
+    Target("W3, unchanged: throughput of nginx's without a filter", 95, "%", ratio("W3-pass", "nginx/page", "rps"), True),
+    Target("W3, unchanged: the same by CPU per request", 95, "%", ratio("W3-pass", "nginx/page", "cpu_us", True), True),
+    Target("W4: extra CPU per request", 2, "µs", extra("W4")),
+    Target("W5: CPU per request more than W2", 8, "µs", extra("W5", "module/W2")),
+    Target("private memory of a worker more than bare nginx's, one small Rust filter", 3, "MiB", private(1)),
+    Target("the same, 100 configurations", 10, "MiB", private(100)),
+    Target("`nginx -t` of a Go guest of 5 MiB, warm cache", 100, "ms", warm_test),
+    Target("modules compiled by a reload with unchanged modules", 0, "", compiled),
+)

@@ -1,0 +1,108 @@
+"""What can be checked without a proxy: python -B -m unittest discover -s bench"""
+
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import document
+import result as results
+import wrk
+from case import COMPARED, CONTENDERS, cases
+from failure import Failure
+from report import number
+from statistic import spread
+from target import TARGETS
+
+SAID = """Running 1s test @ http://127.0.0.1:1/
+  1 threads and 32 connections
+Requests/sec: 110483.09
+{"requests":%d,"duration":1001000,"p50":276,"p99":444,"errors":{"connect":0,"read":0,"write":0,"timeout":0,"status":%d}}
+"""
+
+
+def made(**samples):
+    """A result with these CPU times of these cases, whose base is the first."""
+    base = next(iter(samples))
+    return {"cases": {name: {"contender": name, "workload": name, "base": None if name == base else base,
+                             "samples": [{"cpu_us": value, "rps": 1e6 / value} for value in values]}
+                      for name, values in samples.items()}}
+
+
+class Wrk(unittest.TestCase):
+    def test_numbers_of_the_script(self):
+        load = wrk.parse(SAID % (110600, 0), "u")
+        self.assertEqual((load.requests, load.seconds, load.p50, load.p99), (110600, 1.001, 276, 444))
+
+    def test_a_wrong_status_fails(self):
+        with self.assertRaisesRegex(Failure, "status"):
+            wrk.parse(SAID % (110600, 3), "u")
+
+    def test_no_requests_fail(self):
+        with self.assertRaises(Failure):
+            wrk.parse(SAID % (0, 0), "u")
+
+    def test_no_result_fails_with_what_wrk_said(self):
+        with self.assertRaisesRegex(Failure, "unable to connect"):
+            wrk.parse("unable to connect", "u")
+
+
+class Statistics(unittest.TestCase):
+    def test_spread(self):
+        self.assertEqual(spread([3, 1, 2, 5, 4]), {"median": 3, "q1": 2, "q3": 4})
+        self.assertEqual(spread([7]), {"median": 7, "q1": 7, "q3": 7})
+
+    def test_differences_are_within_rounds(self):
+        # The machine is slower in the second round; the filter costs 1 in each.
+        result = made(base=[5, 50, 6], filter=[6, 51, 7])
+        self.assertEqual(results.difference(result, "filter", "base"), {"median": 1, "q1": 1, "q3": 1})
+
+    def test_a_missing_round_is_noticed(self):
+        with self.assertRaises(ValueError):
+            results.difference(made(base=[5, 6], filter=[6]), "filter", "base")
+
+    def test_ratio(self):
+        self.assertAlmostEqual(results.ratio(made(base=[4, 4], filter=[5, 5]), "filter", "base", "rps")["median"], 0.8)
+
+
+class Cases(unittest.TestCase):
+    def names(self, contenders, wanted=()):
+        return [case.name for case in cases(contenders, wanted, iter(range(1, 1000)))]
+
+    def test_every_base_is_measured(self):
+        for contenders in (CONTENDERS, COMPARED):
+            every = cases(contenders, (), iter(range(1, 1000)))
+            names = {case.name for case in every}
+            self.assertEqual([case.name for case in every if case.base not in names | {None}], [])
+
+    def test_wanted_with_its_base(self):
+        names = self.names(CONTENDERS, ["W3-pass"])
+        self.assertIn("nginx/page", names)
+        self.assertIn("debian-lua/W3-pass", names)
+        self.assertNotIn("nginx/hello", names)
+
+    def test_what_targets_are_about_is_measured(self):
+        result = made(**dict.fromkeys(self.names(CONTENDERS), [5.0, 5.0]))
+        values = {target.name: target.value(result) for target in TARGETS if target.name.startswith("W")}
+        self.assertNotIn(None, values.values(), values)
+
+
+class Document(unittest.TestCase):
+    TEXT = "by hand\n<!-- bench cases -->\nold\n<!-- end cases -->\nby hand too\n"
+
+    def test_what_is_written_by_hand_stays(self):
+        self.assertEqual(document.replace(self.TEXT, "cases", "new"), self.TEXT.replace("old", "\nnew"))
+        again = document.replace(document.replace(self.TEXT, "cases", "new"), "cases", "new")
+        self.assertEqual(again, document.replace(self.TEXT, "cases", "new"))
+
+    def test_a_place_that_is_gone_is_noticed(self):
+        with self.assertRaises(Failure):
+            document.replace("by hand", "cases", "new")
+
+    def test_numbers(self):
+        self.assertEqual([number(value) for value in (0.123, -0.5, 12.34, 123456.7)], ["0.12", "−0.50", "12.3", "123,457"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,41 @@
+"""wrk, and what it says at its end."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+
+from failure import Failure
+from workload import HEADERS
+
+SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lua", "wrk.lua")
+
+
+@dataclass(frozen=True)
+class Load:
+    """`seconds` as wrk measured them; `p50`, `p99` in µs."""
+    requests: int
+    seconds: float
+    p50: float
+    p99: float
+
+
+def run(url, cpu, seconds, connections):
+    """One thread on processor `cpu`. Raises Failure where any request had no answer, or a wrong status."""
+    command = ["taskset", "-c", str(cpu), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", SCRIPT]
+    for name, value in HEADERS.items():
+        command += ["-H", f"{name}: {value}"]
+    done = subprocess.run([*command, url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds + 60)
+    return parse(done.stdout, url)
+
+
+def parse(text, url):
+    """The line that lua/wrk.lua writes, which has exact numbers where wrk's own text rounds them."""
+    lines = [line for line in text.splitlines() if line.startswith("{")]
+    if not lines:
+        raise Failure(f"wrk {url} said:\n{text}")
+    said = json.loads(lines[-1])
+    errors = {name: count for name, count in said["errors"].items() if count}
+    if errors or not said["requests"]:
+        raise Failure(f"wrk {url}: {said['requests']} requests, errors {errors}")
+    return Load(said["requests"], said["duration"] / 1e6, said["p50"], said["p99"])

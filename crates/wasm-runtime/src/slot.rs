@@ -1,0 +1,117 @@
+//! Reserved ranges of addresses, for memories.
+
+use std::fs::File;
+use std::io;
+use std::ptr::{self, NonNull};
+
+use rustix::mm::{
+    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
+};
+
+use crate::pagemap::PAGE;
+
+/// A reserved range of addresses.
+pub(crate) struct Slot {
+    base: NonNull<u8>,
+    /// Bytes of the range.
+    reserved: usize,
+    /// Bytes from its start that can be accessed.
+    writable: usize,
+}
+
+// SAFETY: it owns its range.
+#[allow(unsafe_code)]
+unsafe impl Send for Slot {}
+// SAFETY: there is nothing to do with a shared reference.
+#[allow(unsafe_code)]
+unsafe impl Sync for Slot {}
+
+#[allow(unsafe_code)]
+impl Slot {
+    /// The start of the range.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.base.as_ptr()
+    }
+
+    /// Reserves a range, with so many bytes of a file at its start.
+    pub fn new(capacity: usize, guard: usize, image: Option<(&File, usize)>) -> io::Result<Slot> {
+        // An empty range cannot be mapped.
+        let reserved = capacity.saturating_add(guard).max(PAGE);
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a new mapping, wherever the system likes.
+        let base = unsafe { mmap_anonymous(ptr::null_mut(), reserved, ProtFlags::empty(), flags)? };
+        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let mut slot = Slot {
+            base,
+            reserved,
+            writable: 0,
+        };
+        // What is written is little, and is copied and zeroed by the page. A system without large pages refuses.
+        // SAFETY: within the range that this owns.
+        let _ = unsafe { madvise(base.as_ptr().cast(), reserved, Advice::LinuxNoHugepage) };
+        if let Some((file, len)) = image.filter(|(_, len)| *len > 0) {
+            let access = ProtFlags::READ | ProtFlags::WRITE;
+            let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
+            // SAFETY: within the range that this owns: an image is not larger than the memory.
+            unsafe { mmap(base.as_ptr().cast(), len, access, flags, file, 0)? };
+            slot.writable = len;
+        }
+        Ok(slot)
+    }
+
+    /// Makes the bytes up to `size` accessible; `size` is a multiple of the page size, and within the range.
+    pub fn make_writable(&mut self, size: usize) -> io::Result<()> {
+        if size > self.writable {
+            let access = MprotectFlags::READ | MprotectFlags::WRITE;
+            // SAFETY: within the range that this owns.
+            unsafe {
+                let from = self.base.as_ptr().add(self.writable);
+                mprotect(from.cast(), size - self.writable, access)?;
+            }
+            self.writable = size;
+        }
+        Ok(())
+    }
+
+    /// A page of those that can be accessed, all of which nobody writes to.
+    pub fn page(&self, at: usize) -> &[u8] {
+        if at.saturating_add(PAGE) > self.writable {
+            return &[];
+        }
+        // SAFETY: within what can be accessed of the range that this owns.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(at), PAGE) }
+    }
+
+    /// Makes the range what it was when it was new and `size` bytes could be accessed. `None`: the system refuses.
+    pub fn reset(mut self, size: usize) -> Option<Slot> {
+        // SAFETY: within the range that this owns, which no instance uses any more. Pages that were written are dropped, so
+        // that those of the file, or zeroes, come back.
+        unsafe {
+            let base = self.base.as_ptr();
+            madvise(base.cast(), self.writable, Advice::LinuxDontNeed).ok()?;
+            if self.writable > size {
+                let grown = self.writable - size;
+                mprotect(base.add(size).cast(), grown, MprotectFlags::empty()).ok()?;
+                self.writable = size;
+            }
+        }
+        Some(self)
+    }
+}
+
+/// Drops the pages of a private mapping that were written, so that those of its file, or zeroes, come back. `false`: the system
+/// refuses.
+#[allow(unsafe_code)]
+pub(crate) fn drop_pages(memory: &mut [u8]) -> bool {
+    let start = memory.as_mut_ptr().cast();
+    // SAFETY: only this has the memory, and any contents are valid.
+    memory.is_empty() || unsafe { madvise(start, memory.len(), Advice::LinuxDontNeed) }.is_ok()
+}
+
+#[allow(unsafe_code)]
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // SAFETY: it owns the range; there is nothing to be done about an error.
+        let _ = unsafe { munmap(self.base.as_ptr().cast(), self.reserved) };
+    }
+}
