@@ -37,6 +37,13 @@ sub entries { my @all = sort glob "$main::html/cache/*"; return @all }
 sub status { return (main::get($_[0] // '/t') =~ m{\AHTTP/1\.1 (\d+)})[0] }
 sub restart { return main::quit() && main::start() }
 
+# Reloads, for the so manieth time, and waits until the two workers from before have gone, which answer up to then.
+sub reloaded {
+    my $times = shift;
+    kill HUP => main::pid();
+    return main::wait_for(qr/worker process \d+ exited with code 0/, 2 * $times) == 2 * $times;
+}
+
 # How many modules nginx has found, and how many it has compiled, since it was started.
 sub compiled {
     my %counts = main::get('/metrics') =~ /^nginx_wasm_compile_cache_(hits|misses)_total (\d+)$/mg;
@@ -232,14 +239,13 @@ my $first = main::compiled();
 Test::More::is($first, '1 found, 2 compiled', 'the start');
 my $found = 1;
 for my $turn (1 .. 3) {
-    kill HUP => main::pid();
+    Test::More::ok(main::reloaded($turn), "reload $turn");
     $found += 3;
-    Test::More::ok(main::wait_until(sub { main::compiled() eq "$found found, 2 compiled" }), "reload $turn") or Test::More::diag(main::compiled());
+    Test::More::is(main::compiled(), "$found found, 2 compiled", "reload $turn: nothing compiled");
     Test::More::is(main::status($_), 201, "reload $turn: $_") for '/t', '/deep', '/own';
 }
 main::spew("$main::html/m.wat", main::guest(202));
-kill HUP => main::pid();
-Test::More::ok(main::wait_until(sub { main::status() == 202 }), 'the changed file, after a reload');
+Test::More::ok(main::reloaded(4), 'a reload with the changed file');
 Test::More::is(main::compiled(), ($found + 1) . ' found, 4 compiled', 'is compiled, once for each way to run it');
 --- request
 GET /t
@@ -263,14 +269,13 @@ my $first = main::compiled();
 Test::More::is($first, '1 found, 2 compiled', 'the start');
 my $found = 1;
 for my $turn (1 .. 3) {
-    kill HUP => main::pid();
+    Test::More::ok(main::reloaded($turn), "reload $turn");
     $found += 3;
-    Test::More::ok(main::wait_until(sub { main::compiled() eq "$found found, 2 compiled" }), "reload $turn") or Test::More::diag(main::compiled());
+    Test::More::is(main::compiled(), "$found found, 2 compiled", "reload $turn: nothing compiled");
     Test::More::is(main::status($_), 201, "reload $turn: $_") for '/t', '/deep', '/own';
 }
 main::spew("$main::html/m.wat", main::guest(202));
-kill HUP => main::pid();
-Test::More::ok(main::wait_until(sub { main::status() == 202 }), 'the changed file, after a reload');
+Test::More::ok(main::reloaded(4), 'a reload with the changed file');
 Test::More::is(main::compiled(), ($found + 1) . ' found, 4 compiled', 'is compiled, once for each way to run it');
 --- request
 GET /t
