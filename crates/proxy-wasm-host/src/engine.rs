@@ -15,8 +15,8 @@ use crate::program::{self, Program};
 use crate::state::State;
 use crate::traits::Proxy;
 
-/// The runtime of one process; it starts no thread. Make one in each process that runs guests,
-/// after the fork. Clone = refcount.
+/// The runtime of one process; it starts no thread. A process that is forked while no guest runs, and no [`Ticker`], goes
+/// on with what is loaded and linked here, most of it in memory that both have. Clone = refcount.
 #[derive(Clone)]
 pub struct Engine {
     pub(crate) runtime: wasm_runtime::Engine,

@@ -20,8 +20,8 @@ use crate::ticker::{Clock, TICK, Ticker};
 
 /// The WebAssembly runtime of one process. Clone = refcount.
 ///
-/// It starts no thread by itself, so it survives a fork that happens while no guest runs. Processes that run
-/// guests make their own all the same, and load the artifacts of the one that compiled.
+/// It starts no thread by itself, so it survives a fork that happens while no guest runs and no [`Ticker`] is there:
+/// both processes have what was loaded then, and nothing in common that either could change.
 #[derive(Clone)]
 pub struct Engine {
     inner: wasmtime::Engine,
