@@ -9,6 +9,8 @@
 #                            CPU time and throughput of one worker with filters, beside Lua and Envoy: a table,
 #                            and of everything bench/results/ and docs/performance.md; TIME is of one case in one round
 #   make bench BASE=rev      this module beside that of another revision
+#   make bench-instructions [RECORD=yes]
+#                            instructions of a filter per request, which must not grow by more than 5 %; or records them
 #   make install PREFIX=dir  a tree that runs on its own
 #   make lint                formatting and clippy
 #   make audit               licences, sources and yanked releases of all Rust packages; their advisories
@@ -53,8 +55,8 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test conformance soak bench audit fuzz install lint filters nginx module smoke-debian configure-test clean
-.PHONY: setup-build setup-test setup-conformance setup-bench samples
+.PHONY: all run test conformance soak bench bench-instructions audit fuzz install lint filters nginx module smoke-debian configure-test clean
+.PHONY: setup-build setup-test setup-conformance setup-bench setup-instructions samples
 .DEFAULT_GOAL := all
 
 all: module
@@ -70,6 +72,9 @@ setup-conformance:
 
 setup-bench:
 	@scripts/setup bench
+
+setup-instructions:
+	@scripts/setup instructions
 
 nginx: setup-build
 ifeq ($(PINNED),yes)
@@ -121,9 +126,14 @@ bench: module filters setup-bench
 			--debian "$(TARGET)/debian-bench/root" --debian-module "$(TARGET)/debian-bench/objs/ngx_http_wasm_module.so") \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(CONTENDERS),--contenders "$(CONTENDERS)") \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(filter file,$(origin TIME)),,--time "$(TIME)")
+
+bench-instructions: module setup-instructions
+	@scripts/filters bench_headers bench_noop fault_injection
+	@python3 -B bench/instructions.py --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
+		--filters "$(FILTERS)" --work "$(TARGET)/bench-instructions" $(if $(RECORD),--record)
 else
-bench:
-	@$(if $(PINNED),env -u NGINX_SOURCE_DIR -u NGINX_BUILD_DIR) $(MAKE) --no-print-directory bench BUILD=release
+bench bench-instructions:
+	@$(if $(PINNED),env -u NGINX_SOURCE_DIR -u NGINX_BUILD_DIR) $(MAKE) --no-print-directory $@ BUILD=release
 endif
 
 # The tree for the user is the optimised one, so everything starts over with BUILD=release.

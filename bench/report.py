@@ -30,7 +30,7 @@ def cases(result):
             last = workload.name
         found = results.summary(result, name)
         extra = with_spread(results.difference(result, name, case["base"])) if case["base"] in result["cases"] else ""
-        rows.append([titles.get(case["contender"], case["contender"]), number(found["rps"]["median"]),
+        rows.append([titles.get(case["contender"], case["contender"]), with_spread(found["rps"]),
                      with_spread(found["cpu_us"]), extra, number(found["p50_us"]["median"]),
                      number(found["p99_us"]["median"]), f"{100 * found['busy']['median']:.0f} %"])
     return table(head, rows)

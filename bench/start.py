@@ -82,15 +82,17 @@ def start(stage, kind, port):
     """From the start of the program to the first answer, which a worker gives."""
     begin = time.monotonic()
     running = launch(stage, kind)
-    while (got := client.ask(port, "/x")) is None:
-        if running.poll() is not None:
-            raise Failure(f"nginx ({kind}) does not start: {running.stderr.read()}")
-        time.sleep(0.0005)
-    seconds = time.monotonic() - begin
-    worker, = process.children(running.pid)
-    used = process.cpu(worker) / 1e6
-    running.terminate()
-    running.wait()
+    try:
+        while (got := client.ask(port, "/x")) is None:
+            if running.poll() is not None:
+                raise Failure(f"nginx ({kind}) does not start: {running.stderr.read()}")
+            time.sleep(0.0005)
+        seconds = time.monotonic() - begin
+        worker, = process.children(running.pid)
+        used = process.cpu(worker) / 1e6
+    finally:
+        running.terminate()
+        running.wait()
     if got.body != b"hello /x":
         raise Failure(f"nginx ({kind}) answers {got.body!r}")
     return {"start_ms": seconds * 1e3, "worker_cpu_ms": used}

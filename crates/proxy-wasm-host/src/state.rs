@@ -130,11 +130,17 @@ impl<P: Proxy> State<P> {
     /// A callback of this context begins; `false`: there is none of that id.
     #[inline]
     pub fn begin(&mut self, id: ContextId) -> bool {
-        if self.noted.as_ref().is_none_or(|noted| noted.id != id) {
-            self.noted = self.contexts.get(id).map(|c| Current::new(id, c));
+        self.in_callback = self.noted.as_ref().is_some_and(|noted| noted.id == id);
+        if !self.in_callback {
+            self.note(id);
         }
-        self.in_callback = self.noted.is_some();
         self.in_callback
+    }
+
+    #[inline(never)]
+    fn note(&mut self, id: ContextId) {
+        self.noted = self.contexts.get(id).map(|c| Current::new(id, c));
+        self.in_callback = self.noted.is_some();
     }
 
     /// The callback has returned.

@@ -200,7 +200,15 @@ impl<P: Proxy> Vm<P> {
     }
 
     /// Ends the contexts whose `proxy_done` came. Their callbacks may ask for more.
+    #[inline]
     pub(super) fn finish_done(&mut self) {
+        if !self.guest.store.data().finishing.is_empty() {
+            self.finish_all();
+        }
+    }
+
+    #[cold]
+    fn finish_all(&mut self) {
         while let Some(id) = self.state().finishing.pop() {
             let Some(Phase::Finishing { log }) = self.state().contexts.get(id).map(|c| c.phase)
             else {
