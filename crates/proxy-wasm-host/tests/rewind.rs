@@ -148,28 +148,56 @@ fn streams_of_its_contexts_are_let_go() {
 }
 
 #[test]
-fn one_that_has_grown_cannot_be_taken_back() {
+fn what_has_grown_is_zero_and_out_of_reach() {
+    // The number of pages to grow by; then, if it is not 0, all that is new is looked at, and written.
     let guest = Guest::new()
-        .with("(global $turn (mut i32) (i32.const 0))")
+        .memory(r#"(memory (export "memory") 1)"#)
+        .with(SAY)
+        .callback("on_configure", 2, true, "(drop (memory.grow #1)) #1")
         .callback(
             "on_request_headers",
             3,
             true,
-            "(drop (memory.grow (local.get $1))) #0",
+            "(local $at i32) (call $digit (memory.size)) (call $digit (memory.grow (local.get $1)))
+             (local.set $at (i32.const 131072))
+             (loop $next
+                (if (i32.lt_u (local.get $at) (i32.mul (memory.size) (i32.const 65536)))
+                    (then
+                        (if (i32.load8_u (local.get $at)) (then unreachable))
+                        (i32.store8 (local.get $at) (i32.const 0xA7))
+                        (local.set $at (i32.add (local.get $at) (i32.const 61)))
+                        (br $next))))
+             #0",
+        )
+        .callback(
+            "on_response_headers",
+            3,
+            true,
+            "(i32.store8 (i32.mul (local.get $1) (i32.const 65536)) #1) #0",
         );
     let original = Original::new(&guest);
-    let (mut vm, _) = original.start();
-    let grow = |vm: &mut Vm<MockProxy>, pages: usize| {
+    let (mut vm, mut proxy) = original.start();
+    let mut grow = |vm: &mut Vm<MockProxy>, pages: usize, grown: bool| {
         let id = vm.create_stream(1, MockStream::default()).unwrap();
         vm.on_request_headers(id, pages, true).unwrap();
+        assert_eq!(proxy.take_logs(), ["2", if grown { "2" } else { "/" }]);
+        assert_eq!(vm.memory_bytes(), if grown { 2 + pages } else { 2 } << 16);
+        proxy = original.again(vm).unwrap();
+        assert_eq!(vm.memory_bytes(), 2 << 16);
     };
-    grow(&mut vm, 0);
-    assert!(original.again(&mut vm).is_some());
-    // More than there can be: it has not.
-    grow(&mut vm, 60_000);
-    assert!(original.again(&mut vm).is_some());
-    grow(&mut vm, 1);
-    assert!(original.again(&mut vm).is_none());
+    for pages in [1, 5, 0, 3, 200, 0, 1, 5, 40, 2] {
+        grow(&mut vm, pages, true);
+    }
+    // More than there can be.
+    grow(&mut vm, 60_000, false);
+    grow(&mut vm, 5, true);
+    let id = vm.create_stream(1, MockStream::default()).unwrap();
+    vm.on_response_headers(id, 1, true).unwrap();
+    let error = vm.on_response_headers(id, 2, true).unwrap_err();
+    assert!(
+        error.to_string().contains("out of bounds memory access"),
+        "{error}"
+    );
 }
 
 #[test]

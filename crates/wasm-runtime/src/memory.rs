@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
@@ -79,7 +79,8 @@ impl Image {
         self.size
     }
 
-    /// Gives a memory that started with this image its contents back; `false`: the system refuses.
+    /// Gives a memory that started with this image its contents back, and zeroes what it has grown by; `false`: the system
+    /// refuses.
     pub fn restore(&self, memory: &mut [u8]) -> bool {
         let turn = self.restored.fetch_add(1, Ordering::Relaxed);
         let scan = |pagemap: &PageMap| pagemap.written(memory, MAX_KEPT).ok();
@@ -92,10 +93,12 @@ impl Image {
         };
         for run in written.runs() {
             for at in run.step_by(PAGE) {
-                match (self.zero.get(at / PAGE), memory.get_mut(at..at + PAGE)) {
-                    (Some(true), Some(page)) => page.fill(0),
-                    (Some(false), Some(page)) => page.copy_from_slice(self.contents.page(at)),
-                    _ => return false,
+                let Some(page) = memory.get_mut(at..at + PAGE) else {
+                    return false;
+                };
+                match self.zero.get(at / PAGE) {
+                    Some(false) => page.copy_from_slice(self.contents.page(at)),
+                    _ => page.fill(0),
                 }
             }
         }
@@ -110,14 +113,44 @@ impl Image {
 thread_local! {
     /// What the memory that is made next starts with.
     static NEXT: RefCell<Option<Arc<Image>>> = const { RefCell::new(None) };
+    /// That of the memory that was made so.
+    static MADE: RefCell<Option<Arc<Backing>>> = const { RefCell::new(None) };
 }
 
-/// Makes an instance whose memory starts with an image.
-pub(crate) fn with_image<R>(image: &Arc<Image>, instantiate: impl FnOnce() -> R) -> R {
+/// Makes an instance whose memory starts with an image. `None` beside it: it has no memory.
+pub(crate) fn with_image<R>(
+    image: &Arc<Image>,
+    instantiate: impl FnOnce() -> R,
+) -> (R, Option<Arc<Backing>>) {
     NEXT.set(Some(image.clone()));
     let result = instantiate();
     NEXT.set(None);
-    result
+    (result, MADE.take())
+}
+
+/// What a memory stands on.
+pub(crate) struct Backing {
+    /// There until the memory is dropped.
+    slot: Mutex<Option<Slot>>,
+    /// Bytes of the memory.
+    size: AtomicUsize,
+}
+
+impl Backing {
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Slot>> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what the memory has grown by from it, which must be zero by now; `false`: the system refuses. Wasmtime does not know
+    /// of it yet.
+    pub fn shrink(&self, size: usize) -> bool {
+        let mut slot = self.slot();
+        let shrunk = slot.as_mut().is_some_and(|slot| slot.forbid_from(size));
+        if shrunk {
+            self.size.store(size, Ordering::Relaxed);
+        }
+        shrunk
+    }
 }
 
 /// Makes the memories of engines whose instances are started from snapshots.
@@ -144,9 +177,15 @@ unsafe impl MemoryCreator for Memories {
                 .and_then(|mut slot| slot.make_writable(size).map(|()| slot))
                 .map_err(|error| format!("{size} bytes of memory: {error}"))?,
         };
+        let backing = Arc::new(Backing {
+            slot: Mutex::new(Some(slot)),
+            size: AtomicUsize::new(size),
+        });
+        if image.is_some() {
+            MADE.set(Some(backing.clone()));
+        }
         Ok(Box::new(Memory {
-            slot: Some(slot),
-            size,
+            backing,
             capacity,
             image,
         }))
@@ -155,18 +194,16 @@ unsafe impl MemoryCreator for Memories {
 
 /// The memory of an instance.
 struct Memory {
-    /// There until it is dropped.
-    slot: Option<Slot>,
-    size: usize,
+    backing: Arc<Backing>,
     capacity: usize,
     image: Option<Arc<Image>>,
 }
 
-// SAFETY: see `Memories`.
+// SAFETY: see `Memories`. It shrinks only while no guest runs, and Wasmtime is told.
 #[allow(unsafe_code)]
 unsafe impl LinearMemory for Memory {
     fn byte_size(&self) -> usize {
-        self.size
+        self.backing.size.load(Ordering::Relaxed)
     }
 
     fn byte_capacity(&self) -> usize {
@@ -177,21 +214,22 @@ unsafe impl LinearMemory for Memory {
         if size > self.capacity {
             return Err(wasmtime::Error::msg("more than is reserved"));
         }
-        if let Some(slot) = &mut self.slot {
+        if let Some(slot) = self.backing.slot().as_mut() {
             slot.make_writable(size)?;
         }
-        self.size = size;
+        self.backing.size.store(size, Ordering::Relaxed);
         Ok(())
     }
 
     fn as_ptr(&self) -> *mut u8 {
-        self.slot.as_ref().map_or(ptr::null_mut(), Slot::as_ptr)
+        let slot = self.backing.slot();
+        slot.as_ref().map_or(ptr::null_mut(), Slot::as_ptr)
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        let (Some(slot), Some(image)) = (self.slot.take(), &self.image) else {
+        let (Some(slot), Some(image)) = (self.backing.slot().take(), &self.image) else {
             return;
         };
         if image.idle().len() < MAX_IDLE

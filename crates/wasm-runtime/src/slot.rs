@@ -84,18 +84,28 @@ impl Slot {
 
     /// Makes the range what it was when it was new and `size` bytes could be accessed. `None`: the system refuses.
     pub fn reset(mut self, size: usize) -> Option<Slot> {
+        let base = self.base.as_ptr().cast();
         // SAFETY: within the range that this owns, which no instance uses any more. Pages that were written are dropped, so
         // that those of the file, or zeroes, come back.
-        unsafe {
-            let base = self.base.as_ptr();
-            madvise(base.cast(), self.writable, Advice::LinuxDontNeed).ok()?;
-            if self.writable > size {
-                let grown = self.writable - size;
-                mprotect(base.add(size).cast(), grown, MprotectFlags::empty()).ok()?;
-                self.writable = size;
+        unsafe { madvise(base, self.writable, Advice::LinuxDontNeed) }.ok()?;
+        self.forbid_from(size).then_some(self)
+    }
+
+    /// Makes what is beyond `size` inaccessible; what is in it stays. `false`: the system refuses.
+    pub fn forbid_from(&mut self, size: usize) -> bool {
+        if self.writable > size {
+            let none = MprotectFlags::empty();
+            // SAFETY: within the range that this owns.
+            let forbidden = unsafe {
+                let from = self.base.as_ptr().add(size);
+                mprotect(from.cast(), self.writable - size, none)
+            };
+            if forbidden.is_err() {
+                return false;
             }
+            self.writable = size;
         }
-        Some(self)
+        true
     }
 }
 

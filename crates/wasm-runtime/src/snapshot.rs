@@ -7,7 +7,7 @@ use wasmtime::{
 };
 
 use crate::error::Error;
-use crate::memory::{Image, with_image};
+use crate::memory::{Backing, Image, with_image};
 use crate::rewrite::{PREFIX, START, Segment};
 
 /// What a module that was rewritten for snapshots does when an instance starts.
@@ -49,7 +49,7 @@ pub struct Snapshot {
 /// Takes an instance that was started from a snapshot back to it.
 pub struct Rewind {
     image: Arc<Image>,
-    memory: Option<Memory>,
+    memory: Option<(Memory, Arc<Backing>)>,
     globals: Vec<(Global, Val)>,
 }
 
@@ -82,7 +82,8 @@ impl Snapshot {
         pre: &InstancePre<T>,
         store: &mut Store<T>,
     ) -> Result<(Instance, Rewind)> {
-        let instance = with_image(&self.image, || pre.instantiate(&mut *store))?;
+        let (instance, backing) = with_image(&self.image, || pre.instantiate(&mut *store));
+        let instance = instance?;
         let mut globals = Vec::with_capacity(self.globals.len());
         for (index, value) in &self.globals {
             if let Some(Extern::Global(global)) = instance.get_module_export(&mut *store, index) {
@@ -92,7 +93,7 @@ impl Snapshot {
         }
         let rewind = Rewind {
             image: self.image.clone(),
-            memory: instance.get_memory(&mut *store, "memory"),
+            memory: instance.get_memory(&mut *store, "memory").zip(backing),
             globals,
         };
         Ok((instance, rewind))
@@ -105,8 +106,7 @@ impl Snapshot {
 }
 
 impl Rewind {
-    /// Takes the instance, which must not have trapped, back to the snapshot. `false`: it cannot be, and is to be dropped; its
-    /// memory has grown.
+    /// Takes the instance, which must not have trapped, back to the snapshot. `false`: it cannot be, and is to be dropped.
     ///
     /// The module must be one whose instances [can be](Initial::rewinds). `store` is the one that the instance was started in.
     pub fn rewind<T: 'static>(&self, store: &mut Store<T>) -> bool {
@@ -114,12 +114,15 @@ impl Rewind {
         if !globals.all(|(global, value)| global.set(&mut *store, *value).is_ok()) {
             return false;
         }
-        match self.memory {
-            Some(memory) if memory.data_size(&*store) == self.image.size() => {
-                self.image.restore(memory.data_mut(&mut *store))
-            }
-            Some(_) => false,
-            None => true,
+        let Some((memory, backing)) = &self.memory else {
+            return true;
+        };
+        if !self.image.restore(memory.data_mut(&mut *store)) {
+            return false;
         }
+        let size = self.image.size();
+        let fits = |store: &Store<T>| memory.data_size(store) == size;
+        // To grow by nothing has Wasmtime look at the size again.
+        fits(store) || backing.shrink(size) && memory.grow(&mut *store, 0).is_ok() && fits(store)
     }
 }

@@ -88,7 +88,7 @@ impl<P: Proxy> Snapshot<P> {
     }
 
     /// Takes a VM that was started from this snapshot back to it, for another proxy: it is as a new one. No code of the guest's
-    /// runs. `false`: it cannot be, and is to be dropped: the guest has trapped, or its memory has grown.
+    /// runs. `false`: it cannot be, and is to be dropped; the guest has trapped, or its module drops data.
     pub fn rewind(&self, vm: &mut Vm<P>, proxy: P) -> bool {
         let rewind = match &vm.rewind {
             Some(rewind) if !vm.guest.poisoned && self.state.has(rewind) => rewind,
