@@ -81,9 +81,8 @@ impl LocalReply {
                 let _ = response::add(request, name, value);
             }
         }
-        let typed = response::get(request, b"content-type", &mut |_| ());
-        if !self.body.is_empty() && !typed {
-            response::replace(request, b"content-type", b"text/plain")?;
+        if !self.body.is_empty() && !response::is_typed(request) {
+            response::set_content_type(request, b"text/plain")?;
         }
         request.set_response_length(Some(self.body.len() as u64));
         last_buffer(request, &self.body)

@@ -360,9 +360,14 @@ fn is_chunked(request: Request) -> bool {
     }
 }
 
+/// Is there a content-type?
+pub fn is_typed(request: Request) -> bool {
+    is_apart(request, Apart::ContentType)
+}
+
 /// Sets the type so that nginx writes these bytes; a `charset` directive can only add to a type
 /// without parameters.
-fn set_content_type(request: Request, value: &[u8]) -> Result<(), Status> {
+pub fn set_content_type(request: Request, value: &[u8]) -> Result<(), Status> {
     // SAFETY: the request is live; the value is in its pool.
     unsafe {
         let headers = &raw mut (*request.as_ptr()).headers_out;

@@ -9,15 +9,15 @@ use super::pass::{conclude, go_on};
 use super::stop::stopped;
 use super::trailers::has_trailers;
 use super::window::{Source, Window, waits_for_end};
-use super::{Stage, enqueue};
+use super::{Stage, WINDOW, enqueue};
 use crate::http::body::Body;
 use crate::http::context::{Context, Direction, Stop};
 use crate::http::next;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, buf};
 
-/// Passes buffers in memory through the filters, and on if they are still what they were. `None`:
-/// they have to be queued; no filter has seen them.
+/// Passes buffers in memory, or a small file, through the filters, and on if they are still what
+/// they were. `None`: they have to be queued; no filter has seen them.
 pub(super) fn pass(
     context: &Rc<Context>,
     request: Request,
@@ -56,6 +56,9 @@ pub(super) fn pass(
             if enqueue(context, request, input) != OK {
                 return Some(ERROR);
             }
+            if let Source::LastPart(_) = window.source {
+                response.passed.set(size);
+            }
             match passed.and_then(|passed| conclude(context, request, window, passed)) {
                 Ok(rc) => go_on(context, request, rc),
                 Err(stop) => stopped(context, request, stop),
@@ -65,7 +68,10 @@ pub(super) fn pass(
     Some(rc)
 }
 
-/// All of the input, if it is in memory and nothing is behind its end.
+/// All of the input, if the filters see all of it at a time: buffers in memory, or a file as [`next_window`]
+/// gives it; and if nothing is behind its end.
+///
+/// [`next_window`]: super::window::next_window
 fn window(request: Request, input: *mut ngx_chain_t) -> Option<Window> {
     let mut window = Window {
         body: Body::default(),
@@ -74,11 +80,19 @@ fn window(request: Request, input: *mut ngx_chain_t) -> Option<Window> {
         source: Source::Buffers(0),
     };
     let mut count = 0;
+    let mut file = false;
     // SAFETY: nginx's buffers are valid until they are passed on; the body borrows them until then.
     unsafe {
         for source in buf::iter(input) {
-            if window.end || (!buf::in_memory(source) && buf::size(source) > 0) {
+            let size = buf::size(source);
+            if window.end || (file && size > 0) {
                 return None;
+            }
+            if !buf::in_memory(source) && size > 0 {
+                if count > 0 || size > WINDOW {
+                    return None;
+                }
+                file = true;
             }
             window.body.push(source, 0, usize::MAX);
             window.flush |= (*source).flush() != 0;
@@ -86,7 +100,10 @@ fn window(request: Request, input: *mut ngx_chain_t) -> Option<Window> {
             count += 1;
         }
     }
-    window.source = Source::Buffers(count);
+    window.source = match file {
+        true => Source::LastPart(count),
+        false => Source::Buffers(count),
+    };
     Some(window)
 }
 
