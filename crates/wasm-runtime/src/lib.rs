@@ -10,6 +10,7 @@ mod cache;
 mod engine;
 mod error;
 mod guard;
+mod image;
 mod limits;
 mod memory;
 mod pagemap;

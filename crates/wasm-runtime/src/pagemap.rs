@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
+use std::process;
 
 /// The unit of what this tells, in bytes. Where the system's pages are larger, it cannot tell.
 pub(crate) const PAGE: usize = 4096;
@@ -54,8 +55,12 @@ struct Region {
     categories: u64,
 }
 
-/// What is known of the pages of this process; not of those that are forked from it.
-pub(crate) struct PageMap(File);
+/// What is known of the pages of a process.
+pub(crate) struct PageMap {
+    file: File,
+    /// Whose pages the file tells, also to the processes that are forked from it.
+    process: u32,
+}
 
 /// The pages of a piece of memory that have been written.
 pub(crate) struct Written {
@@ -73,12 +78,20 @@ impl PageMap {
         if rustix::param::page_size() != PAGE {
             return None;
         }
-        File::open("/proc/self/pagemap").ok().map(PageMap)
+        Some(PageMap {
+            file: File::open("/proc/self/pagemap").ok()?,
+            process: process::id(),
+        })
     }
 
     /// Finds the pages that have been written since they were mapped, of memory that starts at a page and is mapped privately:
     /// so many of them at the most. There may be some that were only read among them, where they are zero.
+    ///
+    /// An error, among others, in a process that was forked from the one that has opened this.
     pub fn written(&self, memory: &[u8], most: usize) -> io::Result<Written> {
+        if process::id() != self.process {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let scanned = self.scan(memory, most);
         // Before Linux 6.7.
         scanned.or_else(|_| self.read(memory, most))
@@ -99,7 +112,7 @@ impl PageMap {
             category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
             ..Scan::default()
         };
-        written.count = scan_pages(&self.0, &mut scan)?;
+        written.count = scan_pages(&self.file, &mut scan)?;
         written.known = scan.walk_end.saturating_sub(written.base) as usize;
         Ok(written)
     }
@@ -111,7 +124,7 @@ impl PageMap {
             let pages = ((memory.len() - written.known) / PAGE).min(CHUNK);
             let entries = &mut buffer[..pages * 8];
             let at = (written.base as usize + written.known) / PAGE * 8;
-            self.0.read_exact_at(entries, at as u64)?;
+            self.file.read_exact_at(entries, at as u64)?;
             for entry in entries.as_chunks().0 {
                 let entry = u64::from_ne_bytes(*entry);
                 if entry & (PM_PRESENT | PM_SWAP) != 0 && entry & PM_FILE == 0 {
@@ -231,5 +244,24 @@ mod tests {
                 assert!(pages >= 2 * found - 1 && pages <= 2 * found, "{pages}");
             }
         }
+    }
+
+    #[test]
+    fn a_forked_process_is_told_nothing() {
+        let map = PageMap::open().unwrap();
+        let memory = fresh(4);
+        memory[0] = 1;
+        assert_eq!(map.written(memory, 4).unwrap().runs().count(), 1);
+        let mut status = 0;
+        // SAFETY: the child makes system calls only, and ends.
+        #[allow(unsafe_code)]
+        unsafe {
+            match libc::fork() {
+                0 => libc::_exit(map.written(memory, 4).is_err().into()),
+                child => assert_eq!(libc::waitpid(child, &raw mut status, 0), child),
+            }
+        }
+        assert!(libc::WIFEXITED(status));
+        assert_eq!(libc::WEXITSTATUS(status), 1);
     }
 }

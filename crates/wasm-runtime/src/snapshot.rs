@@ -7,7 +7,8 @@ use wasmtime::{
 };
 
 use crate::error::Error;
-use crate::memory::{Backing, Image, with_image};
+use crate::image::Image;
+use crate::memory::{Backing, with_image};
 use crate::rewrite::{PREFIX, START, Segment};
 
 /// What a module that was rewritten for snapshots does when an instance starts.
