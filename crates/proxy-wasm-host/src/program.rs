@@ -90,7 +90,7 @@ impl Program {
             || self.inner.grpc_calls && capabilities.allows(Capability::GrpcCall)
     }
 
-    /// SHA-256 of the bytes given to [`Program::compile`], or of what they were rewritten to.
+    /// SHA-256 of the bytes given to [`Program::compile`]; of a program for snapshots, what its code is kept under.
     pub fn sha256(&self) -> &[u8; 32] {
         self.inner.artifact.sha256()
     }

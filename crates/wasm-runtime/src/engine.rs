@@ -14,7 +14,7 @@ use crate::cache::{Cache, Miss};
 use crate::error::{Error, one_line, push_words};
 use crate::limits::Limits;
 use crate::memory::Memories;
-use crate::rewrite::rewrite;
+use crate::rewrite::{check_code, rewrite};
 use crate::snapshot::Initial;
 use crate::ticker::{Clock, TICK, Ticker};
 
@@ -155,18 +155,27 @@ impl Engine {
             Ok(rewritten) => rewritten,
             Err(error) => return Err(self.validate(&binary).err().unwrap_or(error)),
         };
+        // Under which of the two it was compiled tells what a look at all of its code did, which takes longer than all the rest.
+        let hash = sha256(&rewritten.binary);
+        let keys = [false, true].map(|drops_data| snapshot_key(&hash, drops_data));
+        let mut found = keys.map(|key| self.look_up(&key));
+        let known = found.iter().position(Result::is_ok);
+        artifact::count(known.is_some());
+        let drops_data = match known {
+            Some(known) => known == 1,
+            None => {
+                self.validate(&binary)?;
+                check_code(&binary)?
+            }
+        };
+        let which = usize::from(drops_data);
+        let artifact = match std::mem::replace(&mut found[which], Err(None)) {
+            Ok(artifact) => artifact,
+            Err(miss) => self.compile_binary(keys[which], &rewritten.binary, miss)?,
+        };
         let initial = Initial {
             data: rewritten.data.into(),
-            rewinds: !rewritten.drops_data,
-        };
-        let sha256 = sha256(&rewritten.binary);
-        let artifact = match self.find(&sha256) {
-            Ok(artifact) => artifact,
-            Err(miss) => {
-                // What was compiled already has been valid: validating it takes longer than all the rest.
-                self.validate(&binary)?;
-                self.compile_binary(sha256, &rewritten.binary, miss)?
-            }
+            rewinds: !drops_data,
         };
         Ok((artifact, initial))
     }
@@ -176,9 +185,15 @@ impl Engine {
         Module::validate(&self.inner, binary).map_err(|e| invalid(&e, binary))
     }
 
-    /// What was compiled already, in this process or into the cache.
+    /// What was compiled already, in this process or into the cache; counted.
     fn find(&self, sha256: &[u8; 32]) -> Result<Artifact, Option<Miss>> {
-        let found = match Artifact::find(sha256) {
+        let found = self.look_up(sha256);
+        artifact::count(found.is_ok());
+        found
+    }
+
+    fn look_up(&self, sha256: &[u8; 32]) -> Result<Artifact, Option<Miss>> {
+        match Artifact::find(sha256) {
             Some(artifact) => {
                 if let Some(cache) = self.family.cache.get() {
                     cache.keep(sha256, artifact.file());
@@ -189,9 +204,7 @@ impl Engine {
                 Some(cache) => self.cached(cache, sha256).map_err(Some),
                 None => Err(None),
             },
-        };
-        artifact::count(found.is_ok());
-        found
+        }
     }
 
     fn cached(&self, cache: &Cache, sha256: &[u8; 32]) -> Result<Artifact, Miss> {
@@ -235,6 +248,16 @@ impl Engine {
         );
         Ok(module)
     }
+}
+
+/// What the code of a rewritten module is kept under. No module that is compiled as it is has the same, for its code was not
+/// checked; nor has one that differs in `drops_data`.
+fn snapshot_key(rewritten: &[u8; 32], drops_data: bool) -> [u8; 32] {
+    let kind: &[u8] = match drops_data {
+        false => b"snapshot",
+        true => b"snapshot, drops data",
+    };
+    sha256(&[rewritten, kind].concat())
 }
 
 /// The same in every process, or an artifact of one would not load in another.

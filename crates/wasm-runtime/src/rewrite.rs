@@ -20,8 +20,6 @@ pub(crate) const START: &str = "\u{1}snapshot start";
 pub(crate) struct Rewritten {
     pub binary: Vec<u8>,
     pub data: Vec<Segment>,
-    /// It has the instruction `data.drop`.
-    pub drops_data: bool,
 }
 
 /// Bytes for the memory, and where they go.
@@ -32,13 +30,12 @@ pub(crate) struct Segment {
 }
 
 /// Rewrites a module, which need not be valid; the result is so only if it is. An error says what stands in the way of a
-/// snapshot, or what is broken.
+/// snapshot, or what is broken; there may be more in the code, at which only [`check_code`] looks.
 pub(crate) fn rewrite(binary: &[u8]) -> Result<Rewritten, Error> {
     let mut output = wasm_encoder::Module::new();
     let mut data = Vec::new();
     let mut globals = Vec::new();
     let mut start = None;
-    let mut drops_data = false;
     for payload in Parser::new(0).parse_all(binary) {
         let payload = payload.map_err(broken)?;
         match &payload {
@@ -56,7 +53,6 @@ pub(crate) fn rewrite(binary: &[u8]) -> Result<Rewritten, Error> {
             // Stands in front of the start section, which has to be known here.
             Payload::ExportSection(_) => start = start_function(binary)?,
             Payload::StartSection { .. } => continue,
-            Payload::CodeSectionEntry(body) => drops_data |= check_code(body)?,
             _ => {}
         }
         match payload {
@@ -111,7 +107,6 @@ pub(crate) fn rewrite(binary: &[u8]) -> Result<Rewritten, Error> {
     Ok(Rewritten {
         binary: output.finish(),
         data,
-        drops_data,
     })
 }
 
@@ -146,9 +141,19 @@ fn constant(expression: &ConstExpr<'_>) -> Result<Option<u32>, Error> {
     })
 }
 
-/// A snapshot does not have the tables: they must stay as an instance starts with them. Answers whether the function drops
-/// data.
-fn check_code(body: &FunctionBody<'_>) -> Result<bool, Error> {
+/// A snapshot does not have the tables: they must stay as an instance starts with them. Answers whether there is the
+/// instruction `data.drop`.
+pub(crate) fn check_code(binary: &[u8]) -> Result<bool, Error> {
+    let mut drops_data = false;
+    for payload in Parser::new(0).parse_all(binary) {
+        if let Payload::CodeSectionEntry(body) = payload.map_err(broken)? {
+            drops_data |= check_function(&body)?;
+        }
+    }
+    Ok(drops_data)
+}
+
+fn check_function(body: &FunctionBody<'_>) -> Result<bool, Error> {
     let mut drops_data = false;
     for operator in body.get_operators_reader().map_err(broken)? {
         let name = match operator.map_err(broken)? {

@@ -433,3 +433,39 @@ fn several_processes_share_a_directory() {
         assert_eq!(run(&directory, 100 + number), (From::Cache, vec![]));
     }
 }
+
+/// What a module's code does is looked at once, when it is compiled for snapshots.
+#[test]
+fn what_a_module_for_snapshots_does_is_known_when_it_is_found() {
+    let directory = Directory::new("snapshots");
+    let code = |code: &str| {
+        format!(r#"(module (memory 1) (data $d "") (table $t 1 funcref) (func {code}))"#)
+    };
+    for (body, rewinds) in [("data.drop $d", false), ("nop", true)] {
+        let before = compile_counts();
+        for _ in 0..2 {
+            let (first, initial) = directory
+                .engine()
+                .compile_for_snapshots(code(body).as_bytes())
+                .unwrap();
+            assert_eq!(initial.rewinds(), rewinds);
+            // While there is one, there is no need of the directory.
+            let again = Engine::new().unwrap();
+            let (second, initial) = again.compile_for_snapshots(code(body).as_bytes()).unwrap();
+            assert_eq!(initial.rewinds(), rewinds);
+            assert_eq!(first.sha256(), second.sha256());
+        }
+        let after = compile_counts();
+        assert_eq!(
+            (after.hits - before.hits, after.misses - before.misses),
+            (3, 1)
+        );
+    }
+
+    // It is rewritten to what it is.
+    let stateful = code("(table.set $t (i32.const 0) (ref.null func))");
+    let engine = directory.engine();
+    let _plain = engine.compile(stateful.as_bytes()).unwrap();
+    let refused = engine.compile_for_snapshots(stateful.as_bytes());
+    assert!(refused.is_err_and(|e| e.to_string().contains("table.set")));
+}
