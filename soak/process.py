@@ -30,8 +30,9 @@ def usage(pid):
             maps = sum(1 for _ in file)
         fds = {}
         for name in os.listdir(f"/proc/{pid}/fd"):
-            kind = kind_of(f"/proc/{pid}/fd/{name}")
-            fds[kind] = fds.get(kind, 0) + 1
+            # What has been closed meanwhile, a client's connection say, is none of them.
+            if kind := kind_of(f"/proc/{pid}/fd/{name}"):
+                fds[kind] = fds.get(kind, 0) + 1
         return Usage(int(rss[1]), fds, maps) if rss else None
     except (FileNotFoundError, ProcessLookupError):
         return None
@@ -41,7 +42,7 @@ def kind_of(link):
     try:
         target = os.readlink(link)
     except FileNotFoundError:
-        return "closed"
+        return None
     for mark, kind in (("/memfd:", "memfd"), ("anon_inode:[eventfd]", "eventfd"), ("socket:", "socket"),
                        ("anon_inode:", "epoll"), ("pipe:", "pipe")):
         if target.startswith(mark):
