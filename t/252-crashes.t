@@ -12,19 +12,6 @@ no_long_string();
 
 our $version = '{"response_headers":[["set_header","response","x-version","one"]],"request_headers":[["if_path","/a?trap",[["abort"]]]]}';
 
-# The workers of a master that are not zombies.
-sub main::workers_of {
-    my $master = shift;
-    open my $in, '<', "/proc/$master/task/$master/children" or return;
-    my @pids = split ' ', <$in> // '';
-    return grep { main::is_alive($_) } @pids;
-}
-
-sub main::is_alive {
-    open my $in, '<', "/proc/$_[0]/stat" or return 0;
-    return <$in> !~ /\) [ZX] /;
-}
-
 run_tests();
 
 __DATA__

@@ -18,16 +18,6 @@ sub main::new_master {
     return $new;
 }
 
-sub main::workers_of {
-    open my $in, '<', "/proc/$_[0]/task/$_[0]/children" or return;
-    return grep { main::is_alive($_) } split ' ', <$in> // '';
-}
-
-sub main::is_alive {
-    open my $in, '<', "/proc/$_[0]/stat" or return 0;
-    return <$in> !~ /\) [ZX] /;
-}
-
 # How many descriptors of each kind of ours a process has.
 sub main::descriptors {
     my $pid = shift;

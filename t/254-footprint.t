@@ -10,17 +10,11 @@ sub memory {
     return { map { /^(\w+):\s+(\d+) kB/ ? ($1 => $2) : () } <$in> };
 }
 
-sub worker_pids {
-    my $master = main::pid();
-    open my $in, '<', "/proc/$master/task/$master/children" or die "children: $!";
-    return split ' ', <$in>;
-}
-
 # Reloads, and waits until there is one worker, another one.
 sub reloaded {
-    my @before = main::worker_pids();
+    my @before = main::workers_of(main::pid());
     kill HUP => main::pid();
-    return main::wait_until(sub { my @now = main::worker_pids(); @now == 1 && $now[0] != $before[0] });
+    return main::wait_until(sub { my @now = main::workers_of(main::pid()); @now == 1 && $now[0] != $before[0] });
 }
 
 our $headers = 'wasm_module m $TEST_NGINX_FILTERS/headers.wasm;';
@@ -35,7 +29,7 @@ sub private {
     for my $number (1 .. $count) {
         main::get("/$number") =~ /^x-number: $number\r$/m or die "no filter in /$number";
     }
-    return main::memory((main::worker_pids())[0])->{Private_Dirty};
+    return main::memory((main::workers_of(main::pid()))[0])->{Private_Dirty};
 }
 
 # AddressSanitizer's own memory comes on top.
@@ -91,7 +85,7 @@ panicked
 main::private(1);
 Test::More::ok(main::reloaded(), 'a reload');
 main::private(1);
-my ($master, $worker) = map { main::memory($_)->{Rss} } main::pid(), main::worker_pids();
+my ($master, $worker) = map { main::memory($_)->{Rss} } main::pid(), main::workers_of(main::pid());
 Test::More::cmp_ok($_, '<', $::more + (100 << 10), 'KiB') for $master, $worker;
 --- request
 GET /1

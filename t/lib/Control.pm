@@ -18,7 +18,7 @@ use Time::HiRes ();
 our ($root, $html) = (Test::Nginx::Util::server_root(), Test::Nginx::Util::html_dir());
 our ($log, $conf) = ("$root/logs/error.log", "$root/conf/nginx.conf");
 
-our @EXPORT = qw($root $html $log $conf connection receive get body_of matches wait_for wait_until pid quit start reload);
+our @EXPORT = qw($root $html $log $conf connection receive get body_of matches wait_for wait_until pid workers_of is_alive quit start reload);
 
 Test::Nginx::Util::add_block_preprocessor(sub {
     my $block = shift;
@@ -95,6 +95,18 @@ sub pid {
     wait_until(sub { -s "$root/logs/nginx.pid" });
     open my $in, '<', "$root/logs/nginx.pid" or die "nginx.pid: $!";
     return <$in> + 0;
+}
+
+# The workers of a master that are not zombies.
+sub workers_of {
+    my $master = shift;
+    open my $in, '<', "/proc/$master/task/$master/children" or return;
+    return grep { is_alive($_) } split ' ', <$in> // '';
+}
+
+sub is_alive {
+    open my $in, '<', "/proc/$_[0]/stat" or return 0;
+    return <$in> !~ /\) [ZX] /;
 }
 
 # Has nginx end what it does and exit; false when it is not gone within 5 s.

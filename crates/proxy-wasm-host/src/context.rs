@@ -20,6 +20,11 @@ pub(crate) struct Context<S> {
 }
 
 impl<S> Context<S> {
+    /// Is it of this kind, and has it not begun to end?
+    pub fn is_live(&self, kind: Kind) -> bool {
+        self.kind == kind && self.phase == Phase::Live
+    }
+
     /// A new root context.
     pub fn root(plugin: Rc<PluginConfig>) -> Context<S> {
         Context {
@@ -158,7 +163,7 @@ impl<S> Contexts<S> {
         let roots = self.table.iter();
         Roots {
             contexts: roots
-                .filter(|(_, context)| context.kind == Kind::Root && context.phase == Phase::Live)
+                .filter(|(_, context)| context.is_live(Kind::Root))
                 .map(|(id, context)| (*id, context.plugin.clone()))
                 .collect(),
             last: self.last,

@@ -9,7 +9,7 @@ use wasm_runtime::wasmtime::{Memory, TypedFunc};
 use crate::abi::{AbiVersion, Status};
 use crate::calls::CallId;
 use crate::capabilities::Denied;
-use crate::context::{Context, Contexts, Kind, Phase};
+use crate::context::{Context, Contexts, Kind};
 use crate::foreign::Declared;
 use crate::pending::{CallKind, Calls, Incoming};
 use crate::traits::Proxy;
@@ -76,7 +76,7 @@ impl<S: Clone> Current<S> {
             plugin: context.plugin.clone(),
             stream: context.stream.clone(),
             kind: context.kind,
-            live: context.phase == Phase::Live,
+            live: context.is_live(context.kind),
         }
     }
 }
@@ -162,7 +162,7 @@ impl<P: Proxy> State<P> {
             Some(noted) if noted.id == id => noted.kind == kind && noted.live,
             _ => {
                 let context = self.contexts.get(id);
-                context.is_some_and(|c| c.kind == kind && c.phase == Phase::Live)
+                context.is_some_and(|context| context.is_live(kind))
             }
         }
     }

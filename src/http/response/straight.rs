@@ -10,7 +10,6 @@ use super::stop::stopped;
 use super::trailers::has_trailers;
 use super::window::{Source, Window, waits_for_end};
 use super::{Stage, WINDOW, enqueue};
-use crate::http::body::Body;
 use crate::http::context::{Context, Direction, Stop};
 use crate::http::next;
 use crate::nginx::request::Request;
@@ -73,12 +72,7 @@ pub(super) fn pass(
 ///
 /// [`next_window`]: super::window::next_window
 fn window(request: Request, input: *mut ngx_chain_t) -> Option<Window> {
-    let mut window = Window {
-        body: Body::default(),
-        end: false,
-        flush: false,
-        source: Source::Buffers(0),
-    };
+    let mut window = Window::default();
     let mut count = 0;
     let mut file = false;
     // SAFETY: nginx's buffers are valid until they are passed on; the body borrows them until then.

@@ -7,6 +7,7 @@ use crate::nginx::buf;
 use crate::nginx::request::Request;
 
 /// What the body callbacks see at a time: whole buffers, or part of a file.
+#[derive(Default)]
 pub(super) struct Window {
     pub body: Body,
     pub end: bool,
@@ -24,15 +25,16 @@ pub(super) enum Source {
     LastPart(usize),
 }
 
+impl Default for Source {
+    fn default() -> Source {
+        Source::Buffers(0)
+    }
+}
+
 /// The next bytes of the queue: all buffers up to the next file, or part of a file.
 pub(super) fn next_window(context: &Context, request: Request) -> Option<Window> {
     let response = &context.response;
-    let mut window = Window {
-        body: Body::default(),
-        end: false,
-        flush: false,
-        source: Source::Buffers(0),
-    };
+    let mut window = Window::default();
     let mut count = 0;
     // SAFETY: queued buffers are valid until they are used up; the body borrows them until the
     // window is dealt with.

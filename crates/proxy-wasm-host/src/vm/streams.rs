@@ -24,9 +24,7 @@ impl<P: Proxy> Vm<P> {
         self.guest.check()?;
         let state = self.state();
         let plugin = match state.contexts.get(root) {
-            Some(context) if context.kind == Kind::Root && context.phase == Phase::Live => {
-                context.plugin.clone()
-            }
+            Some(context) if context.is_live(Kind::Root) => context.plugin.clone(),
             _ => return Err(CallError::UnknownContext),
         };
         let id = state.add_context(Context {
