@@ -3,8 +3,10 @@
 mod body;
 mod bounds;
 mod filter;
+mod framing;
 mod pause;
 mod store;
+mod unsendable;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -26,6 +28,7 @@ pub use bounds::LINE;
 pub use filter::{Filter, Half};
 use store::attach;
 pub use store::{all, detach, find};
+pub use unsendable::Unsendable;
 
 /// Half of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +68,8 @@ pub enum Stop {
     TimedOut,
     /// More than `wasm_buffer_size` of the request's or the response's.
     OverLimit(Direction),
+    /// A filter has written a header that cannot be sent.
+    Unsendable(Direction),
 }
 
 /// How far the request callbacks are.
@@ -105,6 +110,8 @@ pub struct Context {
     pub timed_out: Cell<bool>,
     /// A filter is over `wasm_buffer_size`, with what belongs to this direction.
     pub over: Cell<Option<Direction>>,
+    /// What filters have written and nginx cannot send.
+    refused: unsendable::Refused,
     /// A filter has held back some of a body, or some has waited for one's header callback.
     has_held: Cell<bool>,
     /// What guests have written and read so far.
@@ -146,6 +153,7 @@ impl Context {
             close: Cell::new(false),
             timed_out: Cell::new(false),
             over: Cell::new(None),
+            refused: unsendable::Refused::default(),
             has_held: Cell::new(false),
             bounds: bounds::Bounds::default(),
             running: Cell::new(false),
@@ -281,7 +289,7 @@ impl Context {
         if self.timed_out.get() {
             return Err(Stop::TimedOut);
         }
-        Ok(())
+        self.check_refused()
     }
 
     /// Makes the last callbacks in all filters' contexts: done, log, delete. Later calls do

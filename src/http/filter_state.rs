@@ -13,6 +13,7 @@ use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str
 use proxy_wasm_host::Status;
 
 use super::context::{Context, LINE, all};
+use super::headers::escape_for_variable;
 use crate::conf::LocConf;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, pool};
@@ -165,7 +166,8 @@ pub unsafe extern "C" fn variable(
                 v.set_not_found(1);
                 return OK;
             };
-            let Some(text) = pool::copy(request.pool(), &bytes) else {
+            // Filters may store what they like; nginx's lines cannot hold it.
+            let Some(text) = pool::copy(request.pool(), &escape_for_variable(&bytes, false)) else {
                 return ERROR;
             };
             v.set_len(text.len as _);

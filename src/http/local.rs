@@ -1,8 +1,10 @@
 //! Responses that a guest sends itself.
 
+use std::ops::RangeInclusive;
+
 use ngx::ffi::{
-    ngx_buf_t, ngx_chain_t, ngx_http_clean_header, ngx_http_discard_request_body,
-    ngx_http_output_filter, ngx_http_send_header, ngx_int_t,
+    NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_buf_t, ngx_chain_t, ngx_http_clean_header,
+    ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_send_header, ngx_int_t,
 };
 use proxy_wasm_host::{LocalResponse, Status};
 
@@ -19,10 +21,17 @@ pub struct LocalReply {
     grpc_status: Option<u32>,
 }
 
+/// The statuses that end a request. nginx makes those below itself, and HTTP has none above.
+const STATUSES: RangeInclusive<u32> = 200..=999;
+
 impl LocalReply {
+    /// A status that cannot be sent becomes 500.
     pub fn new(response: &LocalResponse<'_>) -> LocalReply {
         LocalReply {
-            status: response.status,
+            status: match STATUSES.contains(&response.status) {
+                true => response.status,
+                false => NGX_HTTP_INTERNAL_SERVER_ERROR,
+            },
             headers: response
                 .headers
                 .iter()
@@ -41,6 +50,10 @@ impl LocalReply {
             body: Vec::new(),
             grpc_status: None,
         }
+    }
+
+    pub fn status(&self) -> u32 {
+        self.status
     }
 
     /// Answers in place of the content handler; the response passes the response filters. The
@@ -78,7 +91,7 @@ impl LocalReply {
             // The length is that of the body. As in Envoy, a header that cannot be sent is left
             // out rather than the response.
             if !name.eq_ignore_ascii_case(b"content-length") && name.first() != Some(&b':') {
-                let _ = response::add(request, name, value);
+                let _ = response::add(request, None, name, value);
             }
         }
         if !self.body.is_empty() && !response::is_typed(request) {

@@ -259,31 +259,10 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
 /// The filters have seen all of the request.
 fn finish(context: &Context, request: Request) {
     if context.request_changed.get() {
-        keep_body_length(context, request);
+        context.keep_framing(request);
         if let Some(conf) = MainConf::of(request) {
             conf.forget_request_variables(request);
         }
-    }
-}
-
-/// A body that no filter has changed keeps its length, whatever became of its line.
-fn keep_body_length(context: &Context, request: Request) {
-    // SAFETY: the request is live.
-    let length = unsafe { (*request.as_ptr()).headers_in.content_length_n };
-    let mut line = None;
-    headers::get(request, b"content-length", &mut |value| {
-        line = Some(value.to_vec())
-    });
-    let text = length.to_string().into_bytes();
-    if length >= 0 && request.is_main() && line.as_ref() != Some(&text) {
-        let had_line = line.is_some() || length > 0;
-        // A line that cannot be kept is left as the filter set it.
-        let _ = match had_line {
-            true => headers::replace(request, &context.lines, b"content-length", &text),
-            false => Ok(()),
-        };
-    } else if length < 0 && line.is_some() {
-        let _ = headers::remove(request, &context.lines, b"content-length");
     }
 }
 
@@ -317,6 +296,7 @@ fn stopped(context: &Context, request: Request, stop: Stop) -> ngx_int_t {
     context.stage.set(RequestStage::Done);
     context.timed_out.set(false);
     context.over.set(None);
+    context.forget_refused();
     context.wake.unlimit();
     context.drop_body(Direction::Request);
     let rc = match stop {
@@ -333,6 +313,7 @@ fn stopped(context: &Context, request: Request, stop: Stop) -> ngx_int_t {
         }
         Stop::TimedOut => NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t,
         Stop::OverLimit(direction) => direction.over_limit() as ngx_int_t,
+        Stop::Unsendable(direction) => direction.unsendable() as ngx_int_t,
         Stop::Failed | Stop::CutOff => NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
     };
     // The access phase would take some of these results for a verdict.

@@ -8,7 +8,9 @@ use proxy_wasm_host::{Status, serialize_map};
 
 use super::context::Context;
 use super::filter_state;
-use super::headers::{request as request_headers, response as response_headers};
+use super::headers::{
+    escape_for_variable, request as request_headers, response as response_headers,
+};
 use super::response::Stage;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, borrowed_str, variable};
@@ -75,7 +77,10 @@ pub fn set(
         [] => Err(Status::BadArgument),
         [b"nginx", name @ ..] if !name.is_empty() => {
             context.write(index, context.direction(), value.len(), |request| {
-                variable::set(request, &name.join(&b'.'), value).map_err(|error| match error {
+                let name = name.join(&b'.');
+                let target = name.eq_ignore_ascii_case(b"args");
+                let value = escape_for_variable(value, target);
+                variable::set(request, &name, &value).map_err(|error| match error {
                     variable::SetError::Unknown => Status::NotFound,
                     variable::SetError::ReadOnly => Status::BadArgument,
                     variable::SetError::NoMemory => Status::InternalFailure,

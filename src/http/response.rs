@@ -17,7 +17,7 @@ use std::cell::{Cell, RefCell};
 
 use ngx::ffi::{ngx_buf_t, ngx_chain_add_copy, ngx_chain_t, ngx_int_t};
 
-use super::context::{Context, find};
+use super::context::{Context, Stop, find};
 use super::next;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, buf};
@@ -71,6 +71,8 @@ pub struct Response {
     ended: Cell<bool>,
     /// Bytes of the body, when the upstream has told.
     length: Cell<Option<u64>>,
+    /// It came with a status that has no body (1xx, 204, 304).
+    bodiless: Cell<bool>,
     /// Bytes of it that are still to come in.
     expected: Cell<Option<u64>>,
     /// A filter has changed or held some of the body.
@@ -94,6 +96,7 @@ impl Default for Response {
             storage: RefCell::default(),
             ended: Cell::new(false),
             length: Cell::new(None),
+            bodiless: Cell::new(false),
             expected: Cell::new(None),
             changed: Cell::new(false),
             promised: Cell::new(None),
@@ -113,6 +116,11 @@ impl Response {
             self.stage.get(),
             Stage::HeadersPaused(_) | Stage::HeadersHeld | Stage::Sent
         ) && !self.ended.get()
+    }
+
+    /// Bytes of the body as it came, when that is known.
+    pub fn length(&self) -> Option<u64> {
+        self.length.get()
     }
 
     /// The place of the filter that holds the trailers back.
@@ -157,6 +165,10 @@ pub fn header_filter(request: Request) -> ngx_int_t {
             response.stage.set(Stage::Headers);
             response.length.set(request.response_length());
             response.expected.set(request.response_length());
+            response.bodiless.set(request.status_is_bodiless());
+            if request.status() == 101 && context.lines.has_made_upgrade() {
+                return stop::stopped(&context, request, Stop::CutOff);
+            }
             run_headers(&context, request, 0)
         }
         // nginx gives another response than the one that the filters were at, an error page say.

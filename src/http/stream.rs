@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use proxy_wasm_host::{BufferType, HttpStream, LocalResponse, MapType, Status, StreamType};
 
-use super::context::{Context, Direction, Half, LINE};
+use super::context::{Context, Direction, Half, LINE, Unsendable};
 use super::filter_state;
 use super::headers::{request, response};
 use super::local::LocalReply;
@@ -56,9 +56,13 @@ impl Stream {
 
     /// Applies a change of a map, of so many bytes; header lines of the request are derived values
     /// elsewhere.
+    ///
+    /// As in Envoy, a line that cannot be sent is no matter of the guest's status, which most would pass over or
+    /// trap at: the message does not go on without it. A trailer comes too late for that.
     fn change(
         &self,
         map: MapType,
+        name: &[u8],
         bytes: usize,
         on_request: impl FnOnce(Request) -> Result<(), Status>,
         on_response: impl FnOnce(Request) -> Result<(), Status>,
@@ -67,17 +71,40 @@ impl Stream {
         match map {
             MapType::RequestHeaders => {
                 self.context.request_changed.set(true);
-                self.write(Direction::Request, bytes, on_request)
+                self.write(Direction::Request, bytes, |request| {
+                    let result = on_request(request);
+                    self.context.request_was_changed(request);
+                    self.refuse(result, Unsendable::Header(Direction::Request), name)
+                })
             }
             MapType::ResponseHeaders | MapType::ResponseTrailers => {
                 self.responding()?;
                 let trailers = map == MapType::ResponseTrailers;
                 self.write(Direction::Response, bytes, |request| match trailers {
-                    true => on_trailers(request),
-                    false => on_response(request),
+                    true => self.refuse(on_trailers(request), Unsendable::Trailer, name),
+                    false => {
+                        let header = Unsendable::Header(Direction::Response);
+                        self.refuse(on_response(request), header, name)
+                    }
                 })
             }
             _ => Err(Status::BadArgument),
+        }
+    }
+
+    /// Sees to what cannot be sent.
+    fn refuse(
+        &self,
+        result: Result<(), Status>,
+        what: Unsendable,
+        name: &[u8],
+    ) -> Result<(), Status> {
+        match result {
+            Err(Status::BadArgument) => {
+                self.context.refuse(self.index, what, name);
+                Ok(())
+            }
+            result => result,
         }
     }
 
@@ -123,9 +150,10 @@ impl HttpStream for Stream {
     fn map_add(&self, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
         self.change(
             map,
+            key,
             line(key, value),
             |r| request::add(r, &self.context.lines, key, value),
-            |r| response::add(r, key, value),
+            |r| response::add(r, self.context.response.length(), key, value),
             |r| response::trailers::add(r, key, value),
         )
     }
@@ -133,9 +161,10 @@ impl HttpStream for Stream {
     fn map_replace(&self, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
         self.change(
             map,
+            key,
             line(key, value),
             |r| request::replace(r, &self.context.lines, key, value),
-            |r| response::replace(r, key, value),
+            |r| response::replace(r, self.context.response.length(), key, value),
             |r| response::trailers::replace(r, key, value),
         )
     }
@@ -143,6 +172,7 @@ impl HttpStream for Stream {
     fn map_remove(&self, map: MapType, key: &[u8]) -> Result<(), Status> {
         self.change(
             map,
+            key,
             0,
             |r| request::remove(r, &self.context.lines, key),
             |r| response::remove(r, key),
@@ -153,9 +183,10 @@ impl HttpStream for Stream {
     fn map_set_pairs(&self, map: MapType, pairs: &[(&[u8], &[u8])]) -> Result<(), Status> {
         self.change(
             map,
+            b"",
             lines(pairs),
             |r| request::set_pairs(r, &self.context.lines, pairs),
-            |r| response::set_pairs(r, pairs),
+            |r| response::set_pairs(r, self.context.response.length(), pairs),
             |r| response::trailers::set_pairs(r, pairs),
         )
     }
@@ -243,18 +274,20 @@ impl HttpStream for Stream {
 
     fn send_local_response(&self, response: &LocalResponse<'_>) -> Result<(), Status> {
         self.live()?;
-        if self.context.ending.get() || !(200..=999).contains(&response.status) {
+        if self.context.ending.get() {
             return Err(Status::BadArgument);
         }
         let (context, direction) = (&self.context, Direction::Response);
         context.check_made(self.index, direction, 0, response.body.len())?;
         context.write(self.index, direction, lines(response.headers), |_| Ok(()))?;
         // As in Envoy, the first response is the one that counts.
-        let mut reply = self.context.reply.borrow_mut();
-        if reply.is_none() {
-            *reply = Some(LocalReply::new(response));
+        if self.context.reply.borrow().is_none() {
+            let reply = LocalReply::new(response);
+            if reply.status() != response.status {
+                context.status_refused(self.index, response.status);
+            }
+            self.context.reply.replace(Some(reply));
         }
-        drop(reply);
         self.context.stop_asked();
         Ok(())
     }

@@ -339,14 +339,22 @@ impl Request {
         }
     }
 
+    /// Has nginx send no body behind the header (`r->header_only`).
+    pub fn set_header_only(self) {
+        // SAFETY: as above.
+        unsafe { (*self.as_ptr()).set_header_only(1) };
+    }
+
+    /// Is the status one without a body?
+    pub fn status_is_bodiless(self) -> bool {
+        matches!(self.status(), 100..=199 | 204 | 304)
+    }
+
     /// Can the response have no body, whatever its length says (HEAD, 1xx, 204, 304)?
     pub fn response_is_bodiless(self) -> bool {
         // SAFETY: as above.
-        unsafe {
-            (*self.as_ptr()).header_only() != 0
-                || self.is_head()
-                || matches!(self.status(), 100..=199 | 204 | 304)
-        }
+        let header_only = unsafe { (*self.as_ptr()).header_only() != 0 };
+        header_only || self.is_head() || self.status_is_bodiless()
     }
 }
 

@@ -60,11 +60,11 @@ pub fn is_target(target: &[u8]) -> bool {
 /// client had sent it (`ngx_http_process_request_uri`). `false` when it is not a valid target;
 /// nothing has changed then.
 pub fn set_target(request: Request, target: &[u8]) -> bool {
-    if !is_target(target) {
-        return false;
-    }
     if *target == *self::target(request) {
         return true;
+    }
+    if !is_target(target) {
+        return false;
     }
     // SAFETY: the request is live, and the new target lives in its pool. nginx's parsers read one
     // byte past the end, so the copy has a blank there, as a request line has.

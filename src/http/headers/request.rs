@@ -13,7 +13,7 @@ use proxy_wasm_host::Status;
 pub use lines::Own;
 use lines::{Lines, NO_MEMORY, append, is_named, list, set};
 
-use super::{Visit, check_line, check_value, visit_lower, without_blanks};
+use super::{Visit, check_line, check_value, host_name, is_host, visit_lower, without_blanks};
 use crate::nginx::request::Request;
 use crate::nginx::{pool, table, uri};
 
@@ -93,7 +93,10 @@ pub fn add(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<(),
         return set_request_line(request, own, name, value);
     }
     let value = check_line(name, value)?;
-    append(request, own, name, value)
+    match is_of_connection(name) {
+        true => Ok(()),
+        false => append(request, own, name, value),
+    }
 }
 
 /// Leaves one line of this name, with this value.
@@ -102,7 +105,10 @@ pub fn replace(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result
         return set_request_line(request, own, name, value);
     }
     let value = check_line(name, value)?;
-    set(request, own, name, name, value)
+    match is_of_connection(name) {
+        true => Ok(()),
+        false => set(request, own, name, name, value),
+    }
 }
 
 /// Drops all lines of this name. Pseudo-headers cannot be missing, and stay.
@@ -121,7 +127,7 @@ pub fn remove(request: Request, own: &Own, name: &[u8]) -> Result<(), Status> {
 pub fn set_pairs(request: Request, own: &Own, pairs: &[(&[u8], &[u8])]) -> Result<(), Status> {
     for (name, value) in pairs {
         match is_request_line(name) {
-            true => check_request_line(name, value)?,
+            true => check_request_line(request, name, value)?,
             false => check_line(name, value).map(drop)?,
         }
     }
@@ -136,7 +142,8 @@ pub fn set_pairs(request: Request, own: &Own, pairs: &[(&[u8], &[u8])]) -> Resul
     }
     let mut lines = Lines::of(request);
     lines.0.retain(|line| is_named(line, b"host"));
-    for (name, value) in pairs.iter().filter(|(name, _)| !is_request_line(name)) {
+    let line = |name: &[u8]| !is_request_line(name) && !is_of_connection(name);
+    for (name, value) in pairs.iter().filter(|(name, _)| line(name)) {
         lines.push(request, name, without_blanks(value))?;
     }
     lines.store(request, own)?;
@@ -160,19 +167,23 @@ pub fn set_body_length(request: Request, own: &Own, length: u64) -> Result<(), S
 }
 
 fn is_request_line(name: &[u8]) -> bool {
-    name.first() == Some(&b':') || is_host(name)
+    name.first() == Some(&b':') || name.eq_ignore_ascii_case(b"host")
 }
 
-fn is_host(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"host")
+/// What is about a connection that nginx makes, and nginx would pass on: in HTTP/2, to a gRPC server say, it is an
+/// error (RFC 9113, section 8.2.2).
+fn is_of_connection(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"proxy-connection")
 }
 
 /// Is it a pseudo-header, with a value that it can have?
-fn check_request_line(name: &[u8], value: &[u8]) -> Result<(), Status> {
+fn check_request_line(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status> {
     check_value(value)?;
     let valid = match name.to_ascii_lowercase().as_slice() {
-        b":authority" | b"host" | b":scheme" => true,
-        b":path" => uri::is_target(value),
+        b":scheme" => true,
+        b":authority" | b"host" => is_host(value),
+        // The configuration may have made one that a client cannot send.
+        b":path" => uri::is_target(value) || *value == *uri::target(request),
         b":method" => is_method(value),
         _ => false,
     };
@@ -188,7 +199,7 @@ fn is_method(value: &[u8]) -> bool {
 }
 
 fn set_request_line(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<(), Status> {
-    check_request_line(name, value)?;
+    check_request_line(request, name, value)?;
     match name.to_ascii_lowercase().as_slice() {
         b":authority" | b"host" => set_authority(request, own, value),
         b":path" => match uri::set_target(request, value) {
@@ -207,14 +218,12 @@ fn set_request_line(request: Request, own: &Own, name: &[u8], value: &[u8]) -> R
 /// was chosen by the old one stays.
 fn set_authority(request: Request, own: &Own, value: &[u8]) -> Result<(), Status> {
     set(request, own, b"host", b"Host", value)?;
-    let end = match value.iter().rposition(|&b| b == b':') {
-        Some(colon) if !value[colon..].contains(&b']') => colon,
-        _ => value.len(),
-    };
+    let name = host_name(value);
+    let name = name.strip_suffix(b".").unwrap_or(name).to_ascii_lowercase();
     // SAFETY: as above.
     unsafe {
         (*request.as_ptr()).headers_in.server =
-            pool::copy(request.pool(), &value[..end].to_ascii_lowercase()).ok_or(NO_MEMORY)?;
+            pool::copy(request.pool(), &name).ok_or(NO_MEMORY)?;
     }
     Ok(())
 }

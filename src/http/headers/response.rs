@@ -3,6 +3,7 @@
 //! connection (Connection, Transfer-Encoding).
 
 mod apart;
+mod connection;
 mod fields;
 mod lines;
 pub mod trailers;
@@ -15,6 +16,7 @@ use crate::nginx::request::Request;
 use crate::nginx::table;
 use apart::{APART, Apart, apart, is_apart, named};
 pub use apart::{is_typed, set_content_type};
+use connection::is_of_connection;
 use fields::{field, offset, point};
 use lines::{get_in_list, push, remove_in_list, replace_in_list, visit_list};
 
@@ -45,30 +47,41 @@ pub fn get(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool 
     apart || get_in_list(list(request), name, found)
 }
 
-/// Appends a line. A line that can be there only once is set.
-pub fn add(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status> {
+/// Appends a line. A line that can be there only once is set. `length` is the body's, in bytes, as far as it is
+/// known: that is the one Content-Length that there can be. `BadArgument`: the line cannot be sent.
+pub fn add(request: Request, length: Option<u64>, name: &[u8], value: &[u8]) -> Result<(), Status> {
     if is_single(name) {
-        return replace(request, name, value);
+        return replace(request, length, name, value);
     }
     let value = check_line(name, value)?;
+    if is_of_connection(request, name) {
+        return Ok(());
+    }
     push(request, list(request), name, value)?;
     point(request, name);
     Ok(())
 }
 
-/// Leaves one line of this name, with this value.
-pub fn replace(request: Request, name: &[u8], value: &[u8]) -> Result<(), Status> {
+/// Leaves one line of this name, with this value; `length` as in [`add`].
+pub fn replace(
+    request: Request,
+    length: Option<u64>,
+    name: &[u8],
+    value: &[u8],
+) -> Result<(), Status> {
     if name.eq_ignore_ascii_case(b":status") {
         return set_status(request, value);
     }
     let value = check_line(name, value)?;
+    if is_of_connection(request, name) {
+        return Ok(());
+    }
     // SAFETY: the request is live.
     let headers = unsafe { &raw mut (*request.as_ptr()).headers_out };
     match named(name) {
         Some(Apart::ContentType) => set_content_type(request, value),
         Some(Apart::ContentLength) => {
-            let length = parse_length(value).ok_or(Status::BadArgument)?;
-            request.set_response_length(Some(length));
+            request.set_response_length(length);
             Ok(())
         }
         Some(Apart::Connection) => {
@@ -128,12 +141,15 @@ pub fn remove(request: Request, name: &[u8]) -> Result<(), Status> {
     Ok(())
 }
 
-/// Replaces the whole map; `:status` keeps its value when it is not among the pairs.
-pub fn set_pairs(request: Request, pairs: &[(&[u8], &[u8])]) -> Result<(), Status> {
+/// Replaces the whole map; `:status` keeps its value when it is not among the pairs. `length` as in [`add`].
+pub fn set_pairs(
+    request: Request,
+    length: Option<u64>,
+    pairs: &[(&[u8], &[u8])],
+) -> Result<(), Status> {
     for (name, value) in pairs {
         let valid = match name.to_ascii_lowercase().as_slice() {
             b":status" => parse_status(value).is_some(),
-            b"content-length" => parse_length(value).is_some(),
             _ => check_line(name, value).is_ok(),
         };
         if !valid {
@@ -149,7 +165,7 @@ pub fn set_pairs(request: Request, pairs: &[(&[u8], &[u8])]) -> Result<(), Statu
         }
     }
     for (name, value) in pairs {
-        add(request, name, value)?;
+        add(request, length, name, value)?;
     }
     Ok(())
 }
@@ -171,12 +187,6 @@ fn set_status(request: Request, value: &[u8]) -> Result<(), Status> {
 fn parse_status(value: &[u8]) -> Option<usize> {
     let status = std::str::from_utf8(value).ok()?.parse().ok()?;
     (200..=999).contains(&status).then_some(status)
-}
-
-fn parse_length(value: &[u8]) -> Option<u64> {
-    let length = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
-    i64::try_from(length).ok()?;
-    Some(length)
 }
 
 fn list(request: Request) -> *mut ngx_list_t {

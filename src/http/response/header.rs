@@ -18,7 +18,7 @@ use crate::nginx::{ERROR, OK};
 pub(super) fn run_headers(context: &Rc<Context>, request: Request, from: usize) -> ngx_int_t {
     let response = &context.response;
     let length = response.length.get();
-    let end = length == Some(0) || request.response_is_bodiless();
+    let end = length == Some(0) || response.bodiless.get() || request.response_is_bodiless();
     for place in from..context.count(Direction::Response) {
         let index = context.index(Direction::Response, place);
         if !context.chain.callbacks[index].response_headers() {
@@ -45,12 +45,11 @@ pub(super) fn run_headers(context: &Rc<Context>, request: Request, from: usize) 
             Err(stop) => return stopped(context, request, stop),
         }
     }
-    // The length is that of the body, whatever a filter sets; that of a changed body is put in
-    // later. A filter that drops the length is about to change the body.
-    match request.response_length() {
-        Some(_) => request.set_response_length(length),
-        None if length.is_some() && !end => body_changes(request),
-        None => {}
+    if response.bodiless.get() {
+        keep_bodiless(request);
+    } else if length.is_some() && !end && request.response_length().is_none() {
+        // A filter that drops the length is about to change the body.
+        body_changes(request);
     }
     if end || !context.chain.response_body {
         response.ended.set(end);
@@ -63,6 +62,17 @@ pub(super) fn run_headers(context: &Rc<Context>, request: Request, from: usize) 
     }
     response.stage.set(Stage::HeadersHeld);
     OK
+}
+
+/// A response that came without a body has none, be it that a filter has given it a status of one that has: nothing
+/// comes of the upstream but what would be no body (the bytes of a tunnel), or nothing.
+fn keep_bodiless(request: Request) {
+    let upgrade = request.status() != 101 && request.forget_upgrade();
+    let bodiless = request.status_is_bodiless();
+    if upgrade || !bodiless {
+        request.set_response_length((!bodiless).then_some(0));
+        request.set_header_only();
+    }
 }
 
 /// A changed body has no ranges and not the validator of the old one.

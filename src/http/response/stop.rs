@@ -20,12 +20,14 @@ pub(super) fn stopped(context: &Rc<Context>, request: Request, stop: Stop) -> ng
     drop_queue(context, request);
     context.timed_out.set(false);
     context.over.set(None);
+    context.forget_refused();
     let reply = match stop {
         Stop::LocalReply => context.reply.take(),
         Stop::Failed => Some(LocalReply::failure(503)),
         Stop::CutOff => Some(LocalReply::failure(502)),
         Stop::TimedOut => Some(LocalReply::failure(504)),
         Stop::OverLimit(direction) => Some(LocalReply::failure(direction.over_limit())),
+        Stop::Unsendable(direction) => Some(LocalReply::failure(direction.unsendable())),
         Stop::Close => None,
     };
     let upgrading = request.forget_upgrade();

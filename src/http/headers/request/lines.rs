@@ -12,11 +12,49 @@ use crate::nginx::{pool, table};
 
 /// Where the lines of a request are once a filter has changed them: memory that nothing else has lines
 /// in.
-pub struct Own(Cell<*const c_void>);
+pub struct Own {
+    lines: Cell<*const c_void>,
+    /// Has the client asked for another protocol (Upgrade)? Known from the first change on.
+    upgrade: Cell<Option<bool>>,
+}
 
 impl Default for Own {
     fn default() -> Own {
-        Own(Cell::new(std::ptr::null()))
+        Own {
+            lines: Cell::new(std::ptr::null()),
+            upgrade: Cell::new(None),
+        }
+    }
+}
+
+impl Own {
+    /// Has a filter changed the lines of a client that has not asked for another protocol? An upstream that
+    /// changes to one has been asked by the filter then.
+    pub fn has_made_upgrade(&self) -> bool {
+        self.upgrade.get() == Some(false)
+    }
+
+    /// The lines are about to be changed.
+    ///
+    /// # Safety
+    /// `headers` is the live request's.
+    unsafe fn note_upgrade(&self, headers: *const ngx_http_headers_in_t) {
+        if self.upgrade.get().is_none() {
+            // SAFETY: by the contract.
+            self.upgrade
+                .set(Some(unsafe { !(*headers).upgrade.is_null() }));
+        }
+    }
+
+    /// nginx makes a tunnel for a client that has asked for one.
+    ///
+    /// # Safety
+    /// As for `note_upgrade`.
+    unsafe fn keep_upgrade(&self, headers: *mut ngx_http_headers_in_t) {
+        if self.has_made_upgrade() {
+            // SAFETY: by the contract.
+            unsafe { (*headers).upgrade = std::ptr::null_mut() };
+        }
     }
 }
 
@@ -60,17 +98,19 @@ pub(super) fn append(request: Request, own: &Own, name: &[u8], value: &[u8]) -> 
     unsafe {
         let list = list(request);
         let part = &raw mut (*list).part;
-        if own.0.get().is_null() {
+        let headers = &raw mut (*request.as_ptr()).headers_in;
+        own.note_upgrade(headers);
+        if own.lines.get().is_null() {
             move_to_own(request, own)?;
         }
-        let alone = (*part).elts.cast_const() == own.0.get() && (*part).next.is_null();
+        let alone = (*part).elts.cast_const() == own.lines.get() && (*part).next.is_null();
         if alone && (*part).nelts < (*list).nalloc {
             let line = table::make(request.pool(), name, value).ok_or(NO_MEMORY)?;
             let place = (*part).elts.cast::<ngx_table_elt_t>().add((*part).nelts);
             place.write(line);
             (*part).nelts += 1;
-            let headers = &raw mut (*request.as_ptr()).headers_in;
             point(request, headers, place);
+            own.keep_upgrade(headers);
             forget_user(headers);
             return Ok(());
         }
@@ -95,7 +135,7 @@ fn move_to_own(request: Request, own: &Own) -> Result<(), Status> {
             return Err(NO_MEMORY);
         }
         let to: *mut ngx_table_elt_t = (*list).part.elts.cast();
-        own.0.set(to.cast());
+        own.lines.set(to.cast());
         let follow = |place: *mut *mut ngx_table_elt_t| {
             let offset = (*place).addr().wrapping_sub(from.addr());
             if offset < size_of_val(lines) {
@@ -166,8 +206,9 @@ impl Lines {
             if !table::rebuild(list(request), request.pool(), &self.0) {
                 return Err(NO_MEMORY);
             }
-            own.0.set((*list(request)).part.elts);
+            own.lines.set((*list(request)).part.elts);
             let headers = &raw mut (*request.as_ptr()).headers_in;
+            own.note_upgrade(headers);
             for (_, offset) in KNOWN {
                 *field(headers, *offset) = std::ptr::null_mut();
             }
@@ -176,6 +217,7 @@ impl Lines {
             for line in table::iter(list(request)) {
                 point(request, headers, line);
             }
+            own.keep_upgrade(headers);
             forget_user(headers);
         }
         Ok(())

@@ -1,0 +1,59 @@
+//! The lines of a request that frame its body, whatever filters make of them.
+
+use super::{Context, RequestStage};
+use crate::http::headers::request as headers;
+use crate::nginx::request::Request;
+
+impl Context {
+    /// A filter has changed the request's lines, which other locations may still proxy (`error_page`) when its
+    /// filters are done with it.
+    pub fn request_was_changed(&self, request: Request) {
+        if self.stage.get() == RequestStage::Done {
+            self.keep_framing(request);
+        }
+    }
+
+    /// The lines that frame the body tell what it is: some kinds of upstreams get them as they are.
+    pub fn keep_framing(&self, request: Request) {
+        self.keep_length(request);
+        self.keep_coding(request);
+    }
+
+    /// A body that no filter has changed keeps its length, whatever became of its line.
+    fn keep_length(&self, request: Request) {
+        // SAFETY: the request is live.
+        let length = unsafe { (*request.as_ptr()).headers_in.content_length_n };
+        let mut line = None;
+        headers::get(request, b"content-length", &mut |value| {
+            line = Some(value.to_vec())
+        });
+        let text = length.to_string().into_bytes();
+        if length >= 0 && request.is_main() && line.as_ref() != Some(&text) {
+            let had_line = line.is_some() || length > 0;
+            // A line that cannot be kept is left as the filter set it.
+            let _ = match had_line {
+                true => headers::replace(request, &self.lines, b"content-length", &text),
+                false => Ok(()),
+            };
+        } else if length < 0 && line.is_some() {
+            let _ = headers::remove(request, &self.lines, b"content-length");
+        }
+    }
+
+    /// A body is in chunks when the client has sent it so.
+    fn keep_coding(&self, request: Request) {
+        const NAME: &[u8] = b"transfer-encoding";
+        let mut line = None;
+        headers::get(request, NAME, &mut |value| line = Some(value.to_vec()));
+        // SAFETY: the request is live.
+        let chunked = unsafe { (*request.as_ptr()).headers_in.chunked() } != 0;
+        // As above.
+        let _ = match (line, chunked) {
+            (Some(_), false) => headers::remove(request, &self.lines, NAME),
+            (Some(line), true) if !line.eq_ignore_ascii_case(b"chunked") => {
+                headers::replace(request, &self.lines, NAME, b"chunked")
+            }
+            _ => Ok(()),
+        };
+    }
+}
