@@ -213,27 +213,23 @@ Connection: close
 
 
 
-=== TEST 8: set_pairs with one bad line changes nothing at all
+=== TEST 8: set_pairs with one bad line: the request does not go on
 --- filter
 {"request_headers":[
-  ["set_headers","request",[["x-good","1"],["bad name","2"]]],
-  ["set_headers","request",[["x-good","1"],["x-bad",{"hex":"610d0a62"}]]],
-  ["set_headers","request",[["x-good","1"],[":path","no-slash"]]],
-  ["set_headers","request",[["x-good","1"],[":unknown","2"]]]]}
---- request
-GET /old
---- more_headers
-X-Old: 1
---- guests
-hostcalls: set_headers request: status 2
-hostcalls: set_headers request: status 2
-hostcalls: set_headers request: status 2
-hostcalls: set_headers request: status 2
---- response_body
-GET /old HTTP/1.0
-Host: up
-Connection: close
-X-Old: 1
+  ["if_path","/name",[["set_headers","request",[["x-good","1"],["bad name","2"]]]]],
+  ["if_path","/value",[["set_headers","request",[["x-good","1"],["x-bad",{"hex":"610d0a62"}]]]]],
+  ["if_path","/path",[["set_headers","request",[["x-good","1"],[":path","no-slash"]]]]],
+  ["if_path","/unknown",[["set_headers","request",[["x-good","1"],[":unknown","2"]]]]],
+  ["if_path","/good",[["set_headers","request",[["x-good","1"]]]]]]}
+--- client eval: sub { visit($ENV{TEST_NGINX_SERVER_PORT}, qw(/name /value /path /unknown /good)) }
+--- client_out
+/name 503
+/value 503
+/path 503
+/unknown 503
+/good 200
+--- guests eval: qq(hostcalls: wrote a header of the request that cannot be sent: ""; the request ends with 503\n) x 4
+--- no_error_log eval: $Filtered::alive
 
 
 
@@ -313,76 +309,45 @@ hostcalls: request x-bytes=\xff\xfe\x80\x09.
 
 
 
-=== TEST 14: CR, LF and NUL in a value are refused by add and replace, and never sent
+=== TEST 14: CR, LF and NUL in a value are never sent, by add and replace: the request ends
 --- filter
 {"request_headers":[
-  ["add_header","request","x-a",{"hex":"610d0a582d45766c3a2031"}],
-  ["add_header","request","x-b",{"hex":"610a62"}],
-  ["add_header","request","x-c",{"hex":"610d62"}],
-  ["add_header","request","x-d",{"hex":"610062"}],
-  ["set_header","request","x-old",{"hex":"610a"}],
-  ["set_header","request","x-old",{"hex":"610d"}],
-  ["set_header","request","x-old",{"hex":"00"}],
-  ["set_header","request",":authority",{"hex":"610d0a62"}],
-  ["set_header","request","host",{"hex":"610a62"}]]}
---- config
-    location / {
-        @filter;
-        proxy_pass http://up;
-        proxy_set_header Host $http_host;
-    }
---- request
-GET /
---- more_headers
-X-Old: 1
---- guests
-hostcalls: add_header request x-a: status 2
-hostcalls: add_header request x-b: status 2
-hostcalls: add_header request x-c: status 2
-hostcalls: add_header request x-d: status 2
-hostcalls: set_header request x-old: status 2
-hostcalls: set_header request x-old: status 2
-hostcalls: set_header request x-old: status 2
-hostcalls: set_header request :authority: status 2
-hostcalls: set_header request host: status 2
---- response_body
-GET / HTTP/1.0
-Host: localhost
-Connection: close
-X-Old: 1
+  ["if_path","/0",[["add_header","request","x-a",{"hex":"610d0a582d45766c3a2031"}]]],
+  ["if_path","/1",[["add_header","request","x-b",{"hex":"610a62"}]]],
+  ["if_path","/2",[["add_header","request","x-c",{"hex":"610d62"}]]],
+  ["if_path","/3",[["add_header","request","x-d",{"hex":"610062"}]]],
+  ["if_path","/4",[["set_header","request","x-old",{"hex":"610a"}]]],
+  ["if_path","/5",[["set_header","request","x-old",{"hex":"610d"}]]],
+  ["if_path","/6",[["set_header","request","x-old",{"hex":"00"}]]],
+  ["if_path","/7",[["set_header","request",":authority",{"hex":"610d0a62"}]]],
+  ["if_path","/8",[["set_header","request","host",{"hex":"610a62"}]]]]}
+--- client eval: sub { visit($ENV{TEST_NGINX_SERVER_PORT}, map { "/$_" } 0 .. 8) }
+--- client_out eval: rows(map { "/$_ 503" } 0 .. 8)
+--- guests eval
+rows(map { qq(hostcalls: wrote a header of the request that cannot be sent: "$_"; the request ends with 503) } qw(x-a x-b x-c x-d x-old x-old x-old :authority host))
+--- no_error_log eval: $Filtered::alive
 
 
 
-=== TEST 15: names that are no token are refused: empty, with CR LF, NUL, blank, colon, not ASCII
+=== TEST 15: names that are no token end the request: empty, with CR LF, NUL, blank, colon, not ASCII
 --- filter
 {"request_headers":[
-  ["add_header","request","","v"],
-  ["add_header","request",{"hex":"610d0a62"},"v"],
-  ["add_header","request",{"hex":"610062"},"v"],
-  ["add_header","request","a b","v"],
-  ["add_header","request","a:b","v"],
-  ["set_header","request",{"hex":"e4"},"v"],
-  ["set_header","request","","v"],
-  ["set_header","request",":nothing","v"],
-  ["add_header","request",":nothing","v"],
-  ["set_header","request","x!#$%&*+-.^_`|~9","ok"]]}
---- request
-GET /
---- guests
-hostcalls: add_header request : status 2
-hostcalls: add_header request a\x0d\x0ab: status 2
-hostcalls: add_header request a\x00b: status 2
-hostcalls: add_header request a b: status 2
-hostcalls: add_header request a:b: status 2
-hostcalls: set_header request \xe4: status 2
-hostcalls: set_header request : status 2
-hostcalls: set_header request :nothing: status 2
-hostcalls: add_header request :nothing: status 2
---- response_body
-GET / HTTP/1.0
-Host: up
-Connection: close
-x!#$%&*+-.^_`|~9: ok
+  ["if_path","/0",[["add_header","request","","v"]]],
+  ["if_path","/1",[["add_header","request",{"hex":"610d0a62"},"v"]]],
+  ["if_path","/2",[["add_header","request",{"hex":"610062"},"v"]]],
+  ["if_path","/3",[["add_header","request","a b","v"]]],
+  ["if_path","/4",[["add_header","request","a:b","v"]]],
+  ["if_path","/5",[["set_header","request",{"hex":"e4"},"v"]]],
+  ["if_path","/6",[["set_header","request","","v"]]],
+  ["if_path","/7",[["set_header","request",":nothing","v"]]],
+  ["if_path","/8",[["add_header","request",":nothing","v"]]],
+  ["if_path","/good",[["set_header","request","x!#$%&*+-.^_`|~9","ok"]]]]}
+--- client eval
+sub { visit($ENV{TEST_NGINX_SERVER_PORT}, map { "/$_" } 0 .. 8) . (ask("GET /good HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n") =~ /^(x!.*)$/m)[0] }
+--- client_out eval: rows(map { "/$_ 503" } 0 .. 8) . 'x!#$%&*+-.^_`|~9: ok'
+--- guests eval
+rows(map { qq(hostcalls: wrote a header of the request that cannot be sent: "$_"; the request ends with 503) } '', 'a\x0D\x0Ab', 'a\x00b', 'a b', 'a:b', "\xef\xbf\xbd", '', ':nothing', ':nothing')
+--- no_error_log eval: $Filtered::alive
 
 
 
@@ -655,36 +620,23 @@ the file
 
 
 
-=== TEST 31: paths that are no request target are refused and the old one stays
+=== TEST 31: a path that is no request target does not leave the old one: the request ends
 --- filter
 {"request_headers":[
-  ["set_header","request",":path",""],
-  ["set_header","request",":path","no-slash"],
-  ["set_header","request",":path","http://other/x"],
-  ["set_header","request",":path","/a b"],
-  ["set_header","request",":path",{"hex":"2f610d0a62"}],
-  ["set_header","request",":path",{"hex":"2f6100"}],
-  ["set_header","request",":path","/../.."],
-  ["set_header","request",":path","/%zz"],
-  ["set_header","request",":path","*"],
-  ["log_header","request",":path"]]}
---- request
-GET /old?q=1
---- response_body
-GET /old?q=1 HTTP/1.0
-Host: up
-Connection: close
---- guests
-hostcalls: set_header request :path: status 2
-hostcalls: set_header request :path: status 2
-hostcalls: set_header request :path: status 2
-hostcalls: set_header request :path: status 2
-hostcalls: set_header request :path: status 2
-hostcalls: set_header request :path: status 2
-hostcalls: set_header request :path: status 2
-hostcalls: set_header request :path: status 2
-hostcalls: set_header request :path: status 2
-hostcalls: request :path=/old?q=1
+  ["if_path","/0",[["set_header","request",":path",""]]],
+  ["if_path","/1",[["set_header","request",":path","no-slash"]]],
+  ["if_path","/2",[["set_header","request",":path","http://other/x"]]],
+  ["if_path","/3",[["set_header","request",":path","/a b"]]],
+  ["if_path","/4",[["set_header","request",":path",{"hex":"2f610d0a62"}]]],
+  ["if_path","/5",[["set_header","request",":path",{"hex":"2f6100"}]]],
+  ["if_path","/6",[["set_header","request",":path","/../.."]]],
+  ["if_path","/7",[["set_header","request",":path","/%zz"]]],
+  ["if_path","/8",[["set_header","request",":path","*"]]],
+  ["if_path","/9",[["set_header","request",":path","/%00"]]]]}
+--- client eval: sub { visit($ENV{TEST_NGINX_SERVER_PORT}, map { "/$_" } 0 .. 9) }
+--- client_out eval: rows(map { "/$_ 503" } 0 .. 9)
+--- guests eval: qq(hostcalls: wrote a header of the request that cannot be sent: ":path"; the request ends with 503\n) x 10
+--- no_error_log eval: $Filtered::alive
 
 
 
@@ -790,21 +742,20 @@ GET 10 200 method GET
 
 
 
-=== TEST 36: methods that are no token are refused; others pass, known to nginx or not
+=== TEST 36: a method that is no token ends the request; others pass, known to nginx or not
 --- filter
 {"request_headers":[
-  ["set_header","request",":method",""],["set_header","request",":method","A B"],["set_header","request",":method",{"hex":"410d0a"}],
-  ["set_header","request",":method","PURGE"]]}
---- request
-GET /
---- response_body
-PURGE / HTTP/1.0
-Host: up
-Connection: close
---- guests
-hostcalls: set_header request :method: status 2
-hostcalls: set_header request :method: status 2
-hostcalls: set_header request :method: status 2
+  ["if_path","/0",[["set_header","request",":method",""]]],["if_path","/1",[["set_header","request",":method","A B"]]],
+  ["if_path","/2",[["set_header","request",":method",{"hex":"410d0a"}]]],["if_path","/good",[["set_header","request",":method","PURGE"]]]]}
+--- client eval
+sub { visit($ENV{TEST_NGINX_SERVER_PORT}, qw(/0 /1 /2)) . (ask("GET /good HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n") =~ m{^(\w+ /good)}m)[0] }
+--- client_out chomp
+/0 503
+/1 503
+/2 503
+PURGE /good
+--- guests eval: qq(hostcalls: wrote a header of the request that cannot be sent: ":method"; the request ends with 503\n) x 3
+--- no_error_log eval: $Filtered::alive
 
 
 

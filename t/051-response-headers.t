@@ -178,31 +178,33 @@ set-cookie: y=2
 
 
 
-=== TEST 8: set_pairs with one bad pair changes nothing at all
+=== TEST 8: set_pairs with one bad pair: the response does not go on; a length is none of the filter's
 --- filter
 {"response_headers":[
-  ["set_headers","response",[["x-good","1"],["bad name","2"]]],
-  ["set_headers","response",[["x-good","1"],["x-bad",{"hex":"610d0a62"}]]],
-  ["set_headers","response",[["x-good","1"],[":status","abc"]]],
-  ["set_headers","response",[["x-good","1"],[":path","/x"]]],
-  ["set_headers","response",[["x-good","1"],["content-length","many"]]]]}
+  ["if_path","/name",[["set_headers","response",[["x-good","1"],["bad name","2"]]]]],
+  ["if_path","/value",[["set_headers","response",[["x-good","1"],["x-bad",{"hex":"610d0a62"}]]]]],
+  ["if_path","/status",[["set_headers","response",[["x-good","1"],[":status","abc"]]]]],
+  ["if_path","/path",[["set_headers","response",[["x-good","1"],[":path","/x"]]]]],
+  ["if_path","/length",[["set_headers","response",[["x-good","1"],["content-length","many"]]]]]]}
 --- upstream eval
 Filtered::reply("HTTP/1.1 200 OK\r\nX-Old: 1\r\nContent-Length: 3\r\n\r\nup\n")
 --- client eval
-sub { ::head('/', '1.1') }
+sub { visit($ENV{TEST_NGINX_SERVER_PORT}, qw(/name /value /status /path /length)) . ::head('/length', '1.1') }
 --- client_out
+/name 502
+/value 502
+/status 502
+/path 502
+/length 200
 HTTP/1.1 200 OK
 Server: nginx/VERSION
 Date: TIME
 Content-Length: 3
 Connection: close
-X-Old: 1
---- guests
-hostcalls: set_headers response: status 2
-hostcalls: set_headers response: status 2
-hostcalls: set_headers response: status 2
-hostcalls: set_headers response: status 2
-hostcalls: set_headers response: status 2
+x-good: 1
+--- guests_like eval: qr/cannot be sent/
+--- guests eval: qr/\A(?:hostcalls: wrote a header of the response that cannot be sent: ""; the request ends with 502.*\n){4}\z/
+--- no_error_log eval: $Filtered::alive
 
 
 
@@ -261,32 +263,27 @@ sub { my $head = ::head('/', '1.1'); $head =~ s/([lm])\1{99,}/$1 . length $&/ge;
 
 
 
-=== TEST 12: CR, LF and NUL in names and values are refused, whatever the line, and never sent
---- filter
-{"response_headers":[
-  ["add_header","response","x-a",{"hex":"610d0a582d45766c3a2031"}],["set_header","response","x-a",{"hex":"610a62"}],["add_header","response","x-a",{"hex":"610d"}],["set_header","response","x-a",{"hex":"00"}],
-  ["add_header","response",{"hex":"780d0a79"},"v"],["set_header","response",{"hex":"7800"},"v"],["add_header","response","","v"],["add_header","response","a b","v"],["add_header","response","a:","v"],["set_header","response",":x","v"],
-  ["set_header","response","content-type",{"hex":"610d0a62"}],["set_header","response","location",{"hex":"2f0d0a"}],["set_header","response","server",{"hex":"0a"}],
-  ["set_header","response","etag",{"hex":"0d"}],["set_header","response","last-modified",{"hex":"0d"}],["set_header","response","connection",{"hex":"636c6f73650d0a"}],
-  ["set_header","response","transfer-encoding",{"hex":"0d0a"}],["set_header","response","content-length",{"hex":"330d0a"}],["set_header","response",":status",{"hex":"3230300d0a"}]]}
+=== TEST 12: CR, LF and NUL in names and values are never sent, whatever the line: the response does not go on
+--- filter eval
+our @bad = (['x-a', '610d0a582d45766c3a2031'], ['x-a', '610a62'], ['x-a', '610d'], ['x-a', '00'], [{hex => '780d0a79'}, '76'], [{hex => '7800'}, '76'], ['', '76'], ['a b', '76'], ['a:', '76'], [':x', '76'],
+    ['content-type', '610d0a62'], ['location', '2f0d0a'], ['server', '0a'], ['etag', '0d'], ['last-modified', '0d'], ['connection', '636c6f73650d0a'], ['transfer-encoding', '0d0a'], ['content-length', '330d0a'], [':status', '3230300d0a']);
+my $all = 0;
+my $name = sub { ref $_[0] ? qq({"hex":"$_[0]{hex}"}) : qq("$_[0]") };
+'{"response_headers":[' . CORE::join(',', map { my $path = $all++; my $n = $name->($_->[0]); my $op = $path % 2 ? 'set_header' : 'add_header'; qq(["if_path","/$path/",[["$op","response",$n,{"hex":"$_->[1]"}]]]) } @bad) . ']}'
 --- config
     location / {
         @filter;
+        proxy_pass http://up;
+    }
+    location ~ ^/1./ {
+        @filter;
         return 200 "ok";
     }
---- client eval
-sub { ::head('/', '1.1') }
---- client_out
-HTTP/1.1 200 OK
-Server: nginx/VERSION
-Date: TIME
-Content-Type: text/plain
-Content-Length: 2
-Connection: close
---- guests eval
-my @calls = ((map { "$_ x-a" } qw(add_header set_header add_header set_header)), 'add_header x\x0d\x0ay', 'set_header x\x00', 'add_header ', 'add_header a b', 'add_header a:', 'set_header :x',
-    map { "set_header $_" } qw(content-type location server etag last-modified connection transfer-encoding content-length :status));
-CORE::join '', map { s/ / response /; "hostcalls: $_: status 2\n" } @calls
+--- client eval: sub { visit($ENV{TEST_NGINX_SERVER_PORT}, map { "/$_/" } 0 .. 18) }
+--- client_out eval: rows(map { "/$_/ 502" } 0 .. 18)
+--- guests_like eval: qr/cannot be sent/
+--- guests eval: qr/\A(?:hostcalls: wrote a header of the response that cannot be sent: ".*"; the request ends with 502.*\n){19}\z/
+--- no_error_log eval: $Filtered::alive
 
 
 
@@ -306,11 +303,12 @@ hostcalls: remove_header response x: status 2
 hostcalls: set_headers response: status 2
 hostcalls: set_header response x-early: status 2
 hostcalls: response server: status 2
-hostcalls: add_header response_trailers bad name: status 2
+hostcalls: wrote a header of the response's trailers that cannot be sent: "bad name"; it is left out
 hostcalls: call_response x: status 2
 hostcalls: add_header 77 x: status 2
 hostcalls: request_trailers x: status 2
 --- raw_response_headers_unlike: early
+--- no_error_log eval: $Filtered::alive
 
 
 
@@ -346,26 +344,28 @@ x-late: 1
 
 
 
-=== TEST 16: :status is set, with its reason, of a proxied and of nginx's own response; bad ones are refused
+=== TEST 16: :status is set, with its reason, of a proxied and of nginx's own response; one that is none ends the request
 --- filter
-{"response_headers":[["set_header","response",":status","99"],["set_header","response",":status","1000"],["set_header","response",":status","x"],["set_header","response",":status",""],["set_header","response",":status","100"],
-  ["if_path","/418",[["set_header","response",":status","418"]]],["if_path","/404",[["add_header","response",":status","404"]]],["log_header","response",":status"]]}
+{"response_headers":[["if_path","/0",[["set_header","response",":status","99"]]],["if_path","/1",[["set_header","response",":status","1000"]]],["if_path","/2",[["set_header","response",":status","x"]]],
+  ["if_path","/3",[["set_header","response",":status",""]]],["if_path","/4",[["set_header","response",":status","100"]]],["if_path","/5",[["set_header","response",":status","101"]]],
+  ["if_path","/200",[["set_header","response",":status","418"]]],["if_path","/own",[["add_header","response",":status","404"]]],["log_header","response",":status"]]}
 --- config
     location / {
         @filter;
         proxy_pass http://up;
     }
-    location /404 {
+    location /own {
         @filter;
         return 200 "text";
     }
 --- client eval
-sub { CORE::join('', map { (split /^/, ::head($_, '1.1'))[0] } qw(/418 /404)) }
---- client_out eval: qr{\AHTTP/1\.1 418 ?\nHTTP/1\.1 404 Not Found\n\z}
---- guests_like eval: qr/=/
+sub { visit($ENV{TEST_NGINX_SERVER_PORT}, map { "/$_" } 0, 1, 3 .. 5) . CORE::join('', map { (split /^/, ::head($_, '1.1'))[0] } qw(/200 /own)) }
+--- client_out eval: qr{\A(?:/\d 502\n){5}HTTP/1\.1 418 ?\nHTTP/1\.1 404 Not Found\n\z}
+--- guests_like eval: qr/:status=[4]/
 --- guests
 hostcalls: response :status=418
 hostcalls: response :status=404
+--- no_error_log eval: $Filtered::alive
 
 
 

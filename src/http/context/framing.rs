@@ -43,17 +43,19 @@ impl Context {
     /// A body is in chunks when the client has sent it so.
     fn keep_coding(&self, request: Request) {
         const NAME: &[u8] = b"transfer-encoding";
-        let mut line = None;
-        headers::get(request, NAME, &mut |value| line = Some(value.to_vec()));
         // SAFETY: the request is live.
-        let chunked = unsafe { (*request.as_ptr()).headers_in.chunked() } != 0;
+        let (any, chunked) = unsafe {
+            let headers = &raw const (*request.as_ptr()).headers_in;
+            (
+                !(*headers).transfer_encoding.is_null(),
+                (*headers).chunked() != 0,
+            )
+        };
         // As above.
-        let _ = match (line, chunked) {
-            (Some(_), false) => headers::remove(request, &self.lines, NAME),
-            (Some(line), true) if !line.eq_ignore_ascii_case(b"chunked") => {
-                headers::replace(request, &self.lines, NAME, b"chunked")
-            }
-            _ => Ok(()),
+        let _ = match (any, chunked) {
+            (false, _) => Ok(()),
+            (true, false) => headers::remove(request, &self.lines, NAME),
+            (true, true) => headers::replace(request, &self.lines, NAME, b"chunked"),
         };
     }
 }

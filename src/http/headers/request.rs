@@ -1,5 +1,6 @@
 //! The request header map: `r->headers_in` and the request line.
 
+mod fields;
 mod lines;
 
 use ngx::ffi::{
