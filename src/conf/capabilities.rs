@@ -7,6 +7,7 @@ use proxy_wasm_host::{Capability, VmConfig};
 use super::{MainConf, ModuleConf};
 use crate::net::{Origin, is_target};
 use crate::nginx::log::Log;
+use crate::worker::{LogRate, Process};
 
 /// With the family `env`, a guest sees nginx's environment beside what `env=` names.
 pub fn add_environment(vm: &mut VmConfig) {
@@ -22,7 +23,9 @@ pub fn add_environment(vm: &mut VmConfig) {
 
 /// Refuses a list with an upstream that no call could ever go to.
 pub fn check_upstreams(conf: &MainConf, module: &ModuleConf, log: Log) -> Result<(), String> {
-    let Some(origin) = Origin::of_root(conf, log) else {
+    // No call is made.
+    let rate = LogRate::new(Process::Check, None, module.name.as_str().into(), log);
+    let Some(origin) = Origin::of_root(conf, log, rate) else {
         return Ok(());
     };
     for capability in [Capability::HttpCall, Capability::GrpcCall] {

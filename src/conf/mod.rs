@@ -37,7 +37,7 @@ use call::{CallConf, CallDirectives};
 
 use crate::http::chain::{Chain, Phase};
 use crate::metrics::Host;
-use crate::net::{Budget, Channels, Top, tls};
+use crate::net::{Budget, Channels, Top, Turn, tls};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool, variable};
@@ -81,6 +81,8 @@ pub struct ModuleConf {
     pub program: Program,
     pub vm: VmConfig,
     pub limits: InstanceLimits,
+    /// What this process's guests take of a turn of nginx's event loop.
+    pub turn: Rc<Turn>,
     /// What the calls of this process's guests hold.
     pub calls: Budget,
     /// What this process's guests write to the log.

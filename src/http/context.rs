@@ -5,6 +5,7 @@ mod bounds;
 mod filter;
 mod pause;
 mod store;
+mod turn;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -126,6 +127,8 @@ pub struct Context {
     pub routed: Cell<ngx_str_t>,
     pub body: RefCell<Option<super::request_body::Rewriter>>,
     pub wake: Wake,
+    /// A body that waits for a later turn of the event loop.
+    pub later: turn::Later,
 }
 
 impl Context {
@@ -157,6 +160,7 @@ impl Context {
             routed: Cell::new(request.uri_in_pool()),
             body: RefCell::new(None),
             wake: Wake::default(),
+            later: turn::Later::default(),
         });
         attach(request, &context)?;
         let mut own = OwnVms::default();
@@ -299,6 +303,7 @@ impl Context {
             .filter_map(Filter::vm)
             .for_each(SharedVm::request_ended);
         self.wake.cancel();
+        self.later.cancel();
         self.request.set(None);
     }
 }

@@ -28,6 +28,7 @@ mod resolve;
 mod target;
 mod timer;
 pub mod tls;
+mod turn;
 
 pub use budget::Budget;
 pub use calls::{Calls, Event};
@@ -35,7 +36,9 @@ pub use executor::{Task, spawn};
 pub use grpc::channel::Channels;
 pub use origin::{Origin, Top};
 pub use resolve::addresses;
+pub use timer::cancelable;
 pub use target::{is_host_name, is_target};
+pub use turn::{Turn, hurry};
 
 /// The process exits: all tasks end, and idle connections are closed.
 pub fn shutdown() {
