@@ -1,11 +1,12 @@
 //! `allow=` and `deny=` of `wasm_module`: what is checked once all of the configuration is known.
 
 use std::os::unix::ffi::OsStringExt;
+use std::rc::Rc;
 
 use proxy_wasm_host::{Capability, VmConfig};
 
 use super::{MainConf, ModuleConf};
-use crate::net::{Origin, is_target};
+use crate::net::{Caller, Origin, is_target};
 use crate::nginx::log::Log;
 use crate::worker::{LogRate, Process};
 
@@ -25,7 +26,9 @@ pub fn add_environment(vm: &mut VmConfig) {
 pub fn check_upstreams(conf: &MainConf, module: &ModuleConf, log: Log) -> Result<(), String> {
     // No call is made.
     let rate = LogRate::new(Process::Check, None, module.name.as_str().into(), log);
-    let Some(origin) = Origin::of_root(conf, log, rate) else {
+    let slots = module.slots.clone();
+    let caller = Rc::new(Caller { rate, slots });
+    let Some(origin) = Origin::of_root(conf, log, caller) else {
         return Ok(());
     };
     for capability in [Capability::HttpCall, Capability::GrpcCall] {

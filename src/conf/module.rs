@@ -94,6 +94,7 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
         program,
         vm: parameters.vm,
         turn: Turn::new(parameters.limits.turn_time),
+        slots: conf.call_slots.module(),
         limits: parameters.limits,
         calls: Budget::default(),
         log_rate: OnceCell::new(),

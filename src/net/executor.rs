@@ -15,9 +15,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use ngx::ffi::{
-    ngx_cycle, ngx_event_t, ngx_post_event, ngx_posted_events, ngx_posted_next_events,
-};
+use ngx::ffi::{ngx_cycle, ngx_event_t, ngx_post_event, ngx_posted_events, ngx_posted_next_events};
 
 use super::turn;
 

@@ -11,6 +11,7 @@ use ngx::ffi::{
     ngx_resolver_t,
 };
 
+use super::slots::ModuleSlots;
 use crate::conf::call::CallConf;
 use crate::conf::{LocConf, MainConf};
 use crate::nginx::core_module;
@@ -41,6 +42,14 @@ impl Top {
     }
 }
 
+/// The module whose guests call, in this process.
+pub struct Caller {
+    /// How many lines they may write.
+    pub rate: Rc<LogRate>,
+    /// How many connections they may have.
+    pub slots: Rc<ModuleSlots>,
+}
+
 /// The configuration that a call is made under, and the request that it belongs to, if any.
 ///
 /// It must not be used after that request or the configuration: when its context ends, a call is
@@ -49,20 +58,20 @@ impl Top {
 pub struct Origin {
     pub conf: Rc<CallConf>,
     log: Log,
-    /// How many lines its module may write.
-    rate: Rc<LogRate>,
+    /// Whose guest calls.
+    pub caller: Rc<Caller>,
     pub(super) request: Option<Request>,
     pub(super) confs: ngx_http_conf_ctx_t,
 }
 
 impl Origin {
     /// For a call of a request's context.
-    pub fn of_request(request: Request, rate: Rc<LogRate>) -> Option<Origin> {
+    pub fn of_request(request: Request, caller: Rc<Caller>) -> Option<Origin> {
         let raw = request.as_ptr();
         Some(Origin {
             conf: LocConf::of(request).call()?.clone(),
             log: request.log(),
-            rate,
+            caller,
             request: Some(request),
             // SAFETY: a live request has all three.
             confs: unsafe {
@@ -76,12 +85,12 @@ impl Origin {
     }
 
     /// For a call of a root context. `log` must live as long as the call.
-    pub fn of_root(conf: &MainConf, log: Log, rate: Rc<LogRate>) -> Option<Origin> {
+    pub fn of_root(conf: &MainConf, log: Log, caller: Rc<Caller>) -> Option<Origin> {
         let top = conf.top()?;
         Some(Origin {
             conf: top.conf.clone(),
             log,
-            rate,
+            caller,
             request: None,
             confs: top.confs,
         })
@@ -99,7 +108,7 @@ impl Origin {
 
     /// Writes a line about a call, which its guest may cause as often as it likes: it counts as one of the guest's.
     pub fn write_line(&self, level: Level, line: Arguments<'_>) {
-        if self.log.enabled(level) && self.rate.allows_line() {
+        if self.log.enabled(level) && self.caller.rate.allows_line() {
             self.log.write(level, line);
         }
     }

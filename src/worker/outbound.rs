@@ -10,7 +10,7 @@ use super::proxy::Link;
 use crate::conf::{MainConf, ModuleConf};
 use crate::http::stream::Stream;
 use crate::metrics::ModuleMetrics;
-use crate::net::{Calls, Event, Origin};
+use crate::net::{Caller, Calls, Event, Origin};
 use crate::nginx::log::Log;
 
 /// What an instance in a worker has for its calls; a check makes none.
@@ -18,7 +18,7 @@ pub struct Outbound {
     pub calls: Calls,
     /// Whose calls those of root contexts are.
     root: Origin,
-    rate: Rc<LogRate>,
+    caller: Rc<Caller>,
     /// What foreign functions have going.
     pub questions: Questions,
 }
@@ -51,10 +51,12 @@ impl Outbound {
                 });
             }
         });
+        let slots = module.slots.clone();
+        let caller = Rc::new(Caller { rate, slots });
         Some(Outbound {
             calls,
-            root: Origin::of_root(conf, log, rate.clone())?,
-            rate,
+            root: Origin::of_root(conf, log, caller.clone())?,
+            caller,
             questions: Questions::default(),
         })
     }
@@ -63,7 +65,7 @@ impl Outbound {
     pub fn origin(&self, stream: Option<&Stream>) -> Result<Origin, Status> {
         match stream.and_then(Stream::request) {
             Some(request) => {
-                let origin = Origin::of_request(request, self.rate.clone());
+                let origin = Origin::of_request(request, self.caller.clone());
                 origin.ok_or(Status::InternalFailure)
             }
             None => Ok(self.root.clone()),
