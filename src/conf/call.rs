@@ -1,16 +1,20 @@
-//! `wasm_call_connect_timeout`, `wasm_call_send_timeout`, `wasm_call_read_timeout`,
+//! `wasm_call_connections`, `wasm_call_connect_timeout`, `wasm_call_send_timeout`, `wasm_call_read_timeout`,
 //! `wasm_call_buffer_size`, `wasm_call_ssl_verify`, `wasm_call_ssl_trusted_certificate` and
 //! `wasm_call_ssl_verify_depth`: the limits of outbound calls, and whom they trust.
 //!
 //! nginx's own setters read them, so values and mistakes are written as everywhere in nginx.
 
+use std::ffi::{c_char, c_void};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ngx::ffi::{ngx_conf_t, ngx_flag_t, ngx_int_t, ngx_msec_t, ngx_str_t};
+use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_flag_t, ngx_int_t, ngx_msec_t, ngx_str_t};
 
-use super::MainConf;
+use super::limits::number;
+use super::zones::IS_DUPLICATE;
+use super::{CONF_ERROR, CONF_OK, MainConf, arguments};
 use crate::net::tls;
+use crate::nginx::log::conf_error;
 
 /// The directives of one level, as nginx's setters leave them.
 #[repr(C)]
@@ -132,4 +136,33 @@ impl CallDirectives {
             tls: context,
         }))
     }
+}
+
+pub unsafe extern "C" fn wasm_call_connections(
+    cf: *mut ngx_conf_t,
+    _command: *mut ngx_command_t,
+    conf: *mut c_void,
+) -> *mut c_char {
+    crate::guard(CONF_ERROR, || {
+        // SAFETY: nginx passes the configuration and what `create_main_conf` made, and one parameter.
+        unsafe {
+            let conf = &mut *conf.cast::<MainConf>();
+            if conf.call_slots.is_set() {
+                return IS_DUPLICATE;
+            }
+            let value = arguments(cf)
+                .first()
+                .map_or(&b""[..], |value| value.as_bytes());
+            match number(value, 1, u32::MAX) {
+                Ok(most) => conf.call_slots.set_most(most as usize),
+                Err(expected) => {
+                    let value = String::from_utf8_lossy(value);
+                    let line = format_args!("invalid value \"{value}\", it must be {expected}");
+                    conf_error(cf, line);
+                    return CONF_ERROR;
+                }
+            }
+        }
+        CONF_OK
+    })
 }

@@ -1,12 +1,14 @@
 //! `allow=` and `deny=` of `wasm_module`: what is checked once all of the configuration is known.
 
 use std::os::unix::ffi::OsStringExt;
+use std::rc::Rc;
 
 use proxy_wasm_host::{Capability, VmConfig};
 
 use super::{MainConf, ModuleConf};
-use crate::net::{Origin, is_target};
+use crate::net::{Caller, Origin, is_target};
 use crate::nginx::log::Log;
+use crate::worker::{LogRate, Process};
 
 /// With the family `env`, a guest sees nginx's environment beside what `env=` names.
 pub fn add_environment(vm: &mut VmConfig) {
@@ -22,7 +24,11 @@ pub fn add_environment(vm: &mut VmConfig) {
 
 /// Refuses a list with an upstream that no call could ever go to.
 pub fn check_upstreams(conf: &MainConf, module: &ModuleConf, log: Log) -> Result<(), String> {
-    let Some(origin) = Origin::of_root(conf, log) else {
+    // No call is made.
+    let rate = LogRate::new(Process::Check, None, module.name.as_str().into(), log);
+    let slots = module.slots.clone();
+    let caller = Rc::new(Caller { rate, slots });
+    let Some(origin) = Origin::of_root(conf, log, caller) else {
         return Ok(());
     };
     for capability in [Capability::HttpCall, Capability::GrpcCall] {

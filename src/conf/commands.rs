@@ -12,13 +12,13 @@ use ngx::ffi::{
 };
 
 use super::call::CallDirectives;
-use super::{LocConf, buffers, cache, filter, metrics, module, zones};
+use super::{LocConf, buffers, cache, call, filter, metrics, module, zones};
 
 /// The levels of most directives.
 const LEVELS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 18] = [
+pub static mut COMMANDS: [ngx_command_t; 19] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -42,6 +42,12 @@ pub static mut COMMANDS: [ngx_command_t; 18] = [
         LEVELS | NGX_CONF_TAKE1,
         filter::wasm_filter_phase,
         NGX_HTTP_LOC_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_call_connections",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1,
+        call::wasm_call_connections,
+        NGX_HTTP_MAIN_CONF_OFFSET,
     ),
     call_command(
         c"wasm_call_connect_timeout",

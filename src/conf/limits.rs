@@ -1,4 +1,4 @@
-//! Parameters of `wasm_module` that are limits: `memory=`, `cpu_time=`, `stack=`, `table=`, `instances=` and `log_rate=`.
+//! Parameters of `wasm_module` that are limits: `memory=`, `cpu_time=`, `stack=`, `table=`, `instances=`, `log_rate=` and `turn_time=`.
 
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ pub struct InstanceLimits {
     pub instances: u32,
     /// Most lines a second that its guests write to the log; `None`: as many as they like.
     pub log_rate: Option<u32>,
+    /// What they may take of one turn of nginx's event loop.
+    pub turn_time: Duration,
 }
 
 impl Default for InstanceLimits {
@@ -19,6 +21,7 @@ impl Default for InstanceLimits {
         InstanceLimits {
             instances: 1000,
             log_rate: Some(1000),
+            turn_time: Duration::from_millis(10),
         }
     }
 }

@@ -37,7 +37,7 @@ use call::{CallConf, CallDirectives};
 
 use crate::http::chain::{Chain, Phase};
 use crate::metrics::Host;
-use crate::net::{Budget, Channels, Top, tls};
+use crate::net::{Budget, Channels, ModuleSlots, Slots, Top, Turn, tls};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool, variable};
@@ -67,6 +67,8 @@ pub struct MainConf {
     worker: OnceCell<Worker>,
     /// The `http` block's own level.
     top: Option<Top>,
+    /// The connections that guests' calls may have in the worker.
+    call_slots: Slots,
     /// The HTTP/2 connections of the worker.
     channels: Channels,
     /// See [`variable::of_requests`].
@@ -81,6 +83,10 @@ pub struct ModuleConf {
     pub program: Program,
     pub vm: VmConfig,
     pub limits: InstanceLimits,
+    /// What this process's guests take of a turn of nginx's event loop.
+    pub turn: Rc<Turn>,
+    /// The connections of this process's guests' calls.
+    pub slots: Rc<ModuleSlots>,
     /// What the calls of this process's guests hold.
     pub calls: Budget,
     /// What this process's guests write to the log.

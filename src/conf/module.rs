@@ -12,7 +12,7 @@ use super::limits::check_stack;
 use super::parameters::Parameters;
 use super::policy::Isolation;
 use super::{CONF_ERROR, CONF_OK, MainConf, ModuleConf, arguments, full_name, read_file};
-use crate::net::Budget;
+use crate::net::{Budget, Turn};
 use crate::nginx::log::{Place, conf_error};
 
 pub unsafe extern "C" fn wasm_module(
@@ -93,6 +93,8 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
         name: name.to_owned(),
         program,
         vm: parameters.vm,
+        turn: Turn::new(parameters.limits.turn_time),
+        slots: conf.call_slots.module(),
         limits: parameters.limits,
         calls: Budget::default(),
         log_rate: OnceCell::new(),

@@ -81,6 +81,9 @@ impl Parameters {
                 let rate = number(value, 1, u32::MAX).map_err(|e| invalid(e + " or \"off\""))?;
                 self.limits.log_rate = Some(rate);
             }
+            b"turn_time" => {
+                self.limits.turn_time = time(&text, MILLISECOND, SECOND).map_err(invalid)?;
+            }
             b"on_failure" => {
                 self.on_failure = OnFailure::parse(value).map_err(|e| invalid(e.into()))?;
             }
@@ -109,6 +112,7 @@ impl Parameters {
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// `NAME=value`, or `NAME` with the value that nginx itself has; one that it has not is left out.

@@ -6,6 +6,7 @@ mod filter;
 mod framing;
 mod pause;
 mod store;
+mod turn;
 mod unsendable;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -133,6 +134,8 @@ pub struct Context {
     pub routed: Cell<ngx_str_t>,
     pub body: RefCell<Option<super::request_body::Rewriter>>,
     pub wake: Wake,
+    /// A body that waits for a later turn of the event loop.
+    pub later: turn::Later,
 }
 
 impl Context {
@@ -165,6 +168,7 @@ impl Context {
             routed: Cell::new(request.uri_in_pool()),
             body: RefCell::new(None),
             wake: Wake::default(),
+            later: turn::Later::default(),
         });
         attach(request, &context)?;
         let mut own = OwnVms::default();
@@ -307,6 +311,7 @@ impl Context {
             .filter_map(Filter::vm)
             .for_each(SharedVm::request_ended);
         self.wake.cancel();
+        self.later.cancel();
         self.request.set(None);
     }
 }

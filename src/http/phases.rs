@@ -225,6 +225,10 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
     };
     let limited = context.limit(Direction::Request) < context.count(Direction::Request);
     while !body.ended {
+        if !context.has_time(Direction::Request) {
+            context.body.replace(Some(body));
+            return Ok(false);
+        }
         let next = context
             .released(Direction::Request)
             .or_else(|| context.arrived(Direction::Request))

@@ -25,13 +25,9 @@ pub fn get(
     out: &mut Vec<u8>,
 ) -> Result<(), Status> {
     let value = match path {
-        [b"nginx", name @ ..] if !name.is_empty() => {
-            let value = variable::get(request, &name.join(&b'.'));
-            if let Some(value) = value {
-                context.has_read(index, request, value.len())?;
-            }
-            value.map(Value::from)
-        }
+        [b"nginx", name @ ..] if !name.is_empty() => context.read(index, request, |request| {
+            of_nginx(request, &name.join(&b'.'))
+        })?,
         [b"request", b"headers", name] => first(|found| request_headers::get(request, name, found)),
         [
             b"response",
@@ -46,7 +42,9 @@ pub fn get(
         }
         [b"request", name] => of_request(request, name),
         [b"response", name] => of_response(request, name),
-        [b"connection", name] => of_connection(request, name),
+        [b"connection", name] => {
+            context.read(index, request, |request| of_connection(request, name))?
+        }
         [b"source", name] => {
             // SAFETY: the connection is live.
             of_address(request, name, unsafe { (*request.connection()).sockaddr })
@@ -201,9 +199,9 @@ fn of_response(request: Request, name: &[u8]) -> Option<Value> {
                 Value::Number(std::str::from_utf8(&text).ok()?.parse().ok()?)
             }
             b"backend_latency" => {
-                let seconds = variable::get(request, b"upstream_header_time")?;
-                let seconds: f64 = last_of_list(seconds)?.parse().ok()?;
-                Value::Number((seconds * 1e9) as i64)
+                let (_, milliseconds) = request.last_upstream()?;
+                let milliseconds = i64::try_from(milliseconds).ok()?;
+                Value::Number(milliseconds.checked_mul(1_000_000).filter(|ns| *ns >= 0)?)
             }
             _ => return None,
         })
@@ -212,8 +210,7 @@ fn of_response(request: Request, name: &[u8]) -> Option<Value> {
 
 fn of_connection(request: Request, name: &[u8]) -> Option<Value> {
     let ssl = |name: &[u8]| {
-        let value = variable::get(request, name)?;
-        (!value.is_empty()).then(|| Value::from(value))
+        of_nginx(request, name).filter(|value| !matches!(value, Value::Bytes(b) if b.is_empty()))
     };
     match name {
         // SAFETY: the connection is live.
@@ -221,7 +218,7 @@ fn of_connection(request: Request, name: &[u8]) -> Option<Value> {
             unsafe { (*request.connection()).number } as i64
         )),
         b"mtls" => Some(Value::Bool(
-            variable::get(request, b"ssl_client_verify") == Some(b"SUCCESS"),
+            matches!(of_nginx(request, b"ssl_client_verify"), Some(Value::Bytes(b)) if b == b"SUCCESS"),
         )),
         b"requested_server_name" => ssl(b"ssl_server_name"),
         b"tls_version" => ssl(b"ssl_protocol"),
@@ -231,22 +228,20 @@ fn of_connection(request: Request, name: &[u8]) -> Option<Value> {
 }
 
 fn of_upstream(request: Request, name: &[u8]) -> Option<Value> {
-    let address = last_of_list(variable::get(request, b"upstream_addr")?)?;
+    let (address, _) = request.last_upstream()?;
     match name {
-        b"address" => Some(Value::from(address.as_bytes())),
+        b"address" => Some(Value::from(address)),
         b"port" => {
-            let (_, port) = address.rsplit_once(':')?;
+            let (_, port) = std::str::from_utf8(address).ok()?.rsplit_once(':')?;
             Some(Value::Number(port.parse().ok()?))
         }
         _ => None,
     }
 }
 
-/// The last of the values that nginx joins by commas and colons for several upstreams.
-fn last_of_list(list: &[u8]) -> Option<&str> {
-    let list = std::str::from_utf8(list).ok()?;
-    let last = list.rsplit([',', ' ']).next()?.trim();
-    (!last.is_empty() && last != "-").then_some(last)
+/// The value of a variable of nginx's.
+fn of_nginx(request: Request, name: &[u8]) -> Option<Value> {
+    first(|found| variable::get(request, name, found))
 }
 
 fn local_address(request: Request) -> Option<*mut sockaddr> {

@@ -172,7 +172,7 @@ fn go_on(context: &Context) {
         }
         // An upstream's handler passes on nothing where it has nothing new.
         let stop = context.response.is_on_its_way() && context.check_stop().is_err();
-        let rc = match !gone && (stop || context.response_is_paused()) {
+        let rc = match !gone && (stop || waits(context)) {
             true => ngx_http_output_filter(r, std::ptr::null_mut()),
             false => OK,
         };
@@ -184,6 +184,11 @@ fn go_on(context: &Context) {
         }
         ngx_http_run_posted_requests(connection);
     }
+}
+
+/// Does the response wait for a filter, or for its module's turn?
+fn waits(context: &Context) -> bool {
+    context.response_is_paused() || context.response.is_on_its_way() && context.later.is_set()
 }
 
 /// Ends a request that waits for something else than a filter, an upstream's response say, as another
@@ -226,7 +231,7 @@ unsafe extern "C" fn settle(event: *mut ngx_event_t) {
         // SAFETY: as above.
         let context = unsafe { context_of(event) };
         if let Some(request) = context.request()
-            && context.response_is_paused()
+            && waits(context)
         {
             request.forget_waiting_for_others();
         }

@@ -16,7 +16,8 @@ use super::grpc::{self, CANCELLED, frame};
 use super::http_call::HttpCall;
 use super::origin::Origin;
 use super::timer::cancelable;
-use crate::nginx::log::{Level, Log, printable};
+use super::turn::Turn;
+use crate::nginx::log::{Level, printable};
 
 /// What there is to tell a guest about a call.
 pub enum Event {
@@ -37,6 +38,7 @@ struct Inner {
     deliver: Box<dyn Fn(CallId, Event)>,
     /// What they hold, together with those of the module's other instances.
     budget: Budget,
+    turn: Rc<Turn>,
     live: RefCell<HashMap<CallId, Live>>,
 }
 
@@ -81,11 +83,11 @@ impl Live {
 impl Calls {
     /// `deliver` gets what is to be told, from nginx's event loop: never while a guest runs.
     /// `channels`: the connections of gRPC calls, which instances may share; so do those of a module the
-    /// budget.
+    /// budget, and what they may take of a turn of the event loop.
     pub fn new(
         module: Rc<str>,
         channels: Channels,
-        budget: Budget,
+        (budget, turn): (Budget, Rc<Turn>),
         deliver: impl Fn(CallId, Event) + 'static,
     ) -> Calls {
         Calls(Rc::new(Inner {
@@ -93,6 +95,7 @@ impl Calls {
             channels,
             deliver: Box::new(deliver),
             budget,
+            turn,
             live: RefCell::default(),
         }))
     }
@@ -114,7 +117,7 @@ impl Calls {
             origin: RefCell::new(origin.clone()),
         };
         let upstream = call.upstream.to_vec();
-        let call = grpc::Call::new(origin, call, feed, budget)?;
+        let call = grpc::Call::new(origin, call, feed, (budget, &self.0.turn))?;
         let inner = Rc::downgrade(&self.0);
         let channels = self.0.channels.clone();
         let keeps_worker = origin.keeps_worker();
@@ -127,8 +130,8 @@ impl Calls {
                 if let Some(failure) = failure
                     && let Some(sending) = live.as_ref().and_then(Live::sending)
                 {
-                    let log = sending.origin.borrow().log;
-                    inner.report(log, "gRPC call", &upstream, &failure);
+                    let origin = sending.origin.borrow();
+                    inner.report(&origin, "gRPC call", &upstream, &failure);
                 }
             });
         Ok(())
@@ -247,6 +250,12 @@ impl Inner {
         keeps_worker: bool,
         call: impl Future<Output = ()> + 'static,
     ) {
+        let turn = self.turn.clone();
+        let call = async move {
+            // Many calls may be made at once.
+            turn.wait().await;
+            turn.meter(call).await;
+        };
         let live = Live {
             _task: match keeps_worker {
                 true => spawn(call),
@@ -262,25 +271,37 @@ impl Inner {
         let inner = Rc::downgrade(self);
         self.start(id, Kind::Http(call.clone()), keeps_worker, async move {
             let result = call.run().await;
-            let Some(inner) = inner.upgrade() else { return };
-            let live = inner.live.borrow_mut().remove(&id);
-            if live.is_none() {
-                return;
-            }
+            let turn = {
+                let Some(inner) = inner.upgrade() else { return };
+                // From now on the request may go.
+                match inner.live.borrow_mut().get_mut(&id) {
+                    Some(live) => live.kind = Kind::Ended,
+                    None => return,
+                }
+                inner.turn.clone()
+            };
             let response = result.unwrap_or_else(|failure| {
                 let error = failure.to_string();
-                inner.report(call.log(), "call", call.upstream(), &error);
+                if let Some(inner) = inner.upgrade() {
+                    inner.report(&call.origin(), "call", call.upstream(), &error);
+                }
                 CallResponse {
                     error,
                     ..CallResponse::default()
                 }
             });
-            (inner.deliver)(id, Event::Http(response));
+            drop(call);
+            turn.wait().await;
+            let Some(inner) = inner.upgrade() else { return };
+            let live = inner.live.borrow_mut().remove(&id);
+            if live.is_some() {
+                (inner.deliver)(id, Event::Http(response));
+            }
         });
     }
 
-    fn report(&self, log: Log, what: &str, upstream: &[u8], error: &str) {
-        log.write(
+    fn report(&self, origin: &Origin, what: &str, upstream: &[u8], error: &str) {
+        origin.write_line(
             Level::Error,
             format_args!(
                 "[wasm] {}: {what} to \"{}\" failed: {error}",

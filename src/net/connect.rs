@@ -20,7 +20,9 @@ use super::origin::Origin;
 use super::peer::Peer;
 use super::pool;
 use super::resolve::resolve;
+use super::slots::Slot;
 use super::target::{Target, Upstream};
+use super::timer::timeout;
 use super::tls::{self, Tls};
 use crate::nginx::log::Level;
 use open::open;
@@ -52,6 +54,8 @@ pub struct Conn {
     io: Connection,
     reused: bool,
     owner: Owner,
+    /// Given back behind the connection.
+    _slot: Slot,
 }
 
 /// Where a connection goes when it has served its call.
@@ -142,6 +146,12 @@ pub async fn connect(origin: &Origin, target: &Target, want: &Want) -> Result<Co
         });
     }
     let name = target.to_string();
+    let wait = timeout(origin.conf.connect_timeout, origin.caller.slots.take());
+    let slot = wait.await.ok_or(Error::Internal {
+        reason: format!(
+            "no connection to {name}: the worker has none for more calls (wasm_call_connections)"
+        ),
+    })?;
     if !want.fresh
         && !matches!(target, Target::Upstream(_))
         && let Some(raw) = pool::take(&name, context(origin, want), want.tls.as_ref())
@@ -151,10 +161,11 @@ pub async fn connect(origin: &Origin, target: &Target, want: &Want) -> Result<Co
             io: unsafe { reuse(origin, &name, raw) },
             reused: true,
             owner: Owner::Pool(name),
+            _slot: slot,
         });
     }
     let io = match target {
-        Target::Upstream(upstream) => return to_upstream(origin, upstream, want).await,
+        Target::Upstream(upstream) => return to_upstream(origin, upstream, want, slot).await,
         Target::Name { host, port } => {
             let addresses = resolve(origin, host, *port).await?;
             to_any(origin, &addresses, want).await?
@@ -165,6 +176,7 @@ pub async fn connect(origin: &Origin, target: &Target, want: &Want) -> Result<Co
         io,
         reused: false,
         owner: Owner::Pool(name),
+        _slot: slot,
     })
 }
 
@@ -187,7 +199,12 @@ async fn to_any(origin: &Origin, addresses: &[Address], want: &Want) -> Result<C
 
 /// A connection to a server of the block: an idle one of nginx's keep-alive, or a new one to the
 /// first server that can be reached (`ngx_http_upstream_connect` and `ngx_http_upstream_next`).
-async fn to_upstream(origin: &Origin, upstream: &Upstream, want: &Want) -> Result<Conn, Error> {
+async fn to_upstream(
+    origin: &Origin,
+    upstream: &Upstream,
+    want: &Want,
+    slot: Slot,
+) -> Result<Conn, Error> {
     let mut peer = Peer::new(origin, upstream, want.deadline)?;
     let mut failed = None;
     loop {
@@ -209,6 +226,7 @@ async fn to_upstream(origin: &Origin, upstream: &Upstream, want: &Want) -> Resul
                         io: reuse(origin, choice.address.text(), raw),
                         reused: true,
                         owner: Owner::Peer(peer),
+                        _slot: slot,
                     });
                 }
                 close::close(raw);
@@ -224,6 +242,7 @@ async fn to_upstream(origin: &Origin, upstream: &Upstream, want: &Want) -> Resul
                 io: unsafe { reuse(origin, choice.address.text(), raw) },
                 reused: true,
                 owner: Owner::Peer(peer),
+                _slot: slot,
             });
         }
         match open(origin, &choice.address, want).await {
@@ -232,6 +251,7 @@ async fn to_upstream(origin: &Origin, upstream: &Upstream, want: &Want) -> Resul
                     io,
                     reused: false,
                     owner: Owner::Peer(peer),
+                    _slot: slot,
                 });
             }
             Err(error) => {
@@ -251,7 +271,7 @@ fn kept_name(upstream: &str, server: &str) -> String {
 
 fn try_next(origin: &Origin, error: &Error) {
     let line = format_args!("[wasm] {error}, trying the next server");
-    origin.log.write(Level::Error, line);
+    origin.write_line(Level::Error, line);
 }
 
 /// # Safety

@@ -13,11 +13,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::ThreadId;
+use std::time::{Duration, Instant};
 
-use ngx::ffi::{
-    ngx_cycle, ngx_event_t, ngx_post_event, ngx_posted_events, ngx_posted_next_events,
-    ngx_time_update,
-};
+use ngx::ffi::{ngx_cycle, ngx_event_t, ngx_post_event, ngx_posted_events, ngx_posted_next_events};
+
+use super::turn;
+
+/// How long tasks are polled in one iteration of nginx's loop, from the end of the first on.
+const ROUND: Duration = Duration::from_millis(10);
 
 type BoxedFuture = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -171,20 +174,23 @@ impl Core {
         }
     }
 
-    /// Polls each task that has been woken so far, once.
+    /// Polls each task that has been woken so far, once; as many of them as there is time for.
     fn run(&self) {
         // Guests may have run for a while since nginx last looked at the clock.
-        // SAFETY: no argument; nginx calls it all the time.
-        unsafe { ngx_time_update() };
+        turn::update_clock();
         self.looping.set(true);
         self.running.set(true);
         let count = self.ready.borrow().len();
+        let mut since = None;
         for _ in 0..count {
             let Some(signal) = self.ready.borrow_mut().pop_front() else {
                 break;
             };
             signal.queued.store(false, Ordering::Relaxed);
             self.poll(signal.id);
+            if count > 1 && since.get_or_insert_with(Instant::now).elapsed() >= ROUND {
+                break;
+            }
         }
         self.running.set(false);
         if !self.ready.borrow().is_empty() {

@@ -31,6 +31,7 @@ use super::origin::Origin;
 use super::target::Target;
 use super::timer::timeout;
 use super::tls::{ServerName, Tls};
+use super::turn::Turn;
 
 pub use self::status::CANCELLED;
 pub use self::wire::frame;
@@ -47,6 +48,8 @@ pub struct Call {
     /// The message of a call; a stream has none.
     message: Option<Bytes>,
     feed: Feed,
+    /// Nothing is told before the module's turn has come.
+    turn: Rc<Turn>,
     /// For the message and the metadata.
     _share: Share,
     deadline: Option<Duration>,
@@ -79,7 +82,7 @@ impl Call {
         origin: &Origin,
         call: &GrpcCall<'_>,
         feed: Feed,
-        budget: &Budget,
+        (budget, turn): (&Budget, &Rc<Turn>),
     ) -> Result<Call, Status> {
         let (tls, name) = scheme(call.upstream);
         let target = Target::parse(origin, name).ok_or(Status::ParseFailure)?;
@@ -115,6 +118,7 @@ impl Call {
             head,
             message: call.message.map(frame).transpose()?,
             feed,
+            turn: turn.clone(),
             _share: share,
             deadline,
             waits_on: RefCell::default(),
@@ -157,12 +161,19 @@ impl Call {
         if !is_stream && ending.code == status::OK && !answered {
             ending = Ending::new(status::INTERNAL, "no message");
         }
-        let go_on = !failed
-            || (begun || tell(GrpcEvent::InitialMetadata(Vec::new())))
-                && tell(GrpcEvent::TrailingMetadata(
-                    ending.in_place_of_trailers(begun),
-                ));
+        let mut go_on = true;
+        if failed && !begun {
+            self.turn.wait().await;
+            go_on = tell(GrpcEvent::InitialMetadata(Vec::new()));
+        }
+        if failed && go_on {
+            self.turn.wait().await;
+            go_on = tell(GrpcEvent::TrailingMetadata(
+                ending.in_place_of_trailers(begun),
+            ));
+        }
         if go_on {
+            self.turn.wait().await;
             tell(GrpcEvent::Close {
                 status: ending.code,
                 message: ending.message,
@@ -185,7 +196,7 @@ impl Call {
             // The connection is kept as long as the stream, whatever others think of it meanwhile.
             Ok((_channel, response)) => {
                 let limit = self.origin.conf.buffer_size;
-                match read(response, limit, &mut tell).await {
+                match read(response, limit, &self.turn, &mut tell).await {
                     Ok(ending) => Stop::Told(ending),
                     Err(stop) => stop,
                 }
@@ -251,11 +262,15 @@ pub(super) fn scheme(upstream: &[u8]) -> (bool, &[u8]) {
 async fn read(
     response: Response<Incoming>,
     limit: usize,
+    turn: &Rc<Turn>,
     tell: &mut impl FnMut(GrpcEvent) -> bool,
 ) -> Result<Ending, Stop> {
-    let mut tell = |event| match tell(event) {
-        true => Ok(()),
-        false => Err(Over),
+    let mut tell = async |event| {
+        turn.wait().await;
+        match tell(event) {
+            true => Ok(()),
+            false => Err(Over),
+        }
     };
     let failed = |code, message: &str| Stop::Failed(Ending::new(code, message));
     let (head, mut body) = response.into_parts();
@@ -265,12 +280,13 @@ async fn read(
     tell(GrpcEvent::InitialMetadata(match trailers_only {
         true => Vec::new(),
         false => response_pairs(&head),
-    }))?;
+    }))
+    .await?;
     if head.status != StatusCode::OK && told.is_none() {
         return Err(Stop::Failed(Ending::of_http(head.status)));
     }
     if trailers_only {
-        tell(GrpcEvent::TrailingMetadata(response_pairs(&head)))?;
+        tell(GrpcEvent::TrailingMetadata(response_pairs(&head))).await?;
         return Ok(told.unwrap_or_else(no_status));
     }
     if !wire::is_grpc(&head.headers) {
@@ -284,7 +300,7 @@ async fn read(
             Ok(data) => data,
             Err(frame) => {
                 let trailers = frame.into_trailers().unwrap_or_default();
-                tell(GrpcEvent::TrailingMetadata(pairs(&trailers).collect()))?;
+                tell(GrpcEvent::TrailingMetadata(pairs(&trailers).collect())).await?;
                 let ending = Ending::told(&trailers).unwrap_or_else(no_status);
                 return Ok(match ending.code {
                     status::OK if parser.is_partial() => {
@@ -296,7 +312,7 @@ async fn read(
         };
         let result = parser.push(&data, limit, &mut messages);
         while let Some(message) = messages.pop_front() {
-            tell(GrpcEvent::Message(message))?;
+            tell(GrpcEvent::Message(message)).await?;
         }
         result.map_err(|broken| match broken {
             Broken::Compressed => failed(status::INTERNAL, "compressed message"),

@@ -1,6 +1,6 @@
 //! An HTTP call: its limit in time, and the connections it is tried on.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::time::Instant;
 
 use proxy_wasm_host::{CallResponse, HttpCall as Asked, Status};
@@ -13,7 +13,6 @@ use super::origin::Origin;
 use super::request::Request;
 use super::target::Target;
 use super::timer::timeout;
-use crate::nginx::log::Log;
 
 pub struct HttpCall {
     origin: RefCell<Origin>,
@@ -55,8 +54,8 @@ impl HttpCall {
         &self.upstream
     }
 
-    pub fn log(&self) -> Log {
-        self.origin.borrow().log
+    pub fn origin(&self) -> Ref<'_, Origin> {
+        self.origin.borrow()
     }
 
     /// Is the call's request ending because its client has left?

@@ -25,17 +25,22 @@ mod peer;
 mod pool;
 mod request;
 mod resolve;
+mod slots;
 mod target;
 mod timer;
 pub mod tls;
+mod turn;
 
 pub use budget::Budget;
 pub use calls::{Calls, Event};
 pub use executor::{Task, spawn};
 pub use grpc::channel::Channels;
-pub use origin::{Origin, Top};
+pub use origin::{Caller, Origin, Top};
 pub use resolve::addresses;
+pub use slots::{ModuleSlots, Slots};
 pub use target::{is_host_name, is_target};
+pub use timer::cancelable;
+pub use turn::{Turn, hurry};
 
 /// The process exits: all tasks end, and idle connections are closed.
 pub fn shutdown() {

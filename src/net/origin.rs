@@ -1,6 +1,7 @@
 //! On whose behalf a connection is made.
 
 use std::ffi::c_void;
+use std::fmt::Arguments;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,11 +11,13 @@ use ngx::ffi::{
     ngx_resolver_t,
 };
 
+use super::slots::ModuleSlots;
 use crate::conf::call::CallConf;
 use crate::conf::{LocConf, MainConf};
 use crate::nginx::core_module;
-use crate::nginx::log::Log;
+use crate::nginx::log::{Level, Log};
 use crate::nginx::request::Request;
+use crate::worker::LogRate;
 
 /// The configurations of all modules, by their numbers.
 type Confs = *mut *mut c_void;
@@ -39,6 +42,14 @@ impl Top {
     }
 }
 
+/// The module whose guests call, in this process.
+pub struct Caller {
+    /// How many lines they may write.
+    pub rate: Rc<LogRate>,
+    /// How many connections they may have.
+    pub slots: Rc<ModuleSlots>,
+}
+
 /// The configuration that a call is made under, and the request that it belongs to, if any.
 ///
 /// It must not be used after that request or the configuration: when its context ends, a call is
@@ -46,18 +57,21 @@ impl Top {
 #[derive(Clone)]
 pub struct Origin {
     pub conf: Rc<CallConf>,
-    pub log: Log,
+    log: Log,
+    /// Whose guest calls.
+    pub caller: Rc<Caller>,
     pub(super) request: Option<Request>,
     pub(super) confs: ngx_http_conf_ctx_t,
 }
 
 impl Origin {
     /// For a call of a request's context.
-    pub fn of_request(request: Request) -> Option<Origin> {
+    pub fn of_request(request: Request, caller: Rc<Caller>) -> Option<Origin> {
         let raw = request.as_ptr();
         Some(Origin {
             conf: LocConf::of(request).call()?.clone(),
             log: request.log(),
+            caller,
             request: Some(request),
             // SAFETY: a live request has all three.
             confs: unsafe {
@@ -71,11 +85,12 @@ impl Origin {
     }
 
     /// For a call of a root context. `log` must live as long as the call.
-    pub fn of_root(conf: &MainConf, log: Log) -> Option<Origin> {
+    pub fn of_root(conf: &MainConf, log: Log, caller: Rc<Caller>) -> Option<Origin> {
         let top = conf.top()?;
         Some(Origin {
             conf: top.conf.clone(),
             log,
+            caller,
             request: None,
             confs: top.confs,
         })
@@ -88,6 +103,13 @@ impl Origin {
             log: unsafe { Log::new((*ngx_cycle).log) },
             request: None,
             ..self.clone()
+        }
+    }
+
+    /// Writes a line about a call, which its guest may cause as often as it likes: it counts as one of the guest's.
+    pub fn write_line(&self, level: Level, line: Arguments<'_>) {
+        if self.log.enabled(level) && self.caller.rate.allows_line() {
+            self.log.write(level, line);
         }
     }
 

@@ -75,13 +75,19 @@ pub unsafe fn put(target: String, raw: *mut ngx_connection_t) {
         }
         ngx_add_timer((*raw).read, TIMEOUT);
     }
-    let oldest = POOL.with_borrow_mut(|pool| {
-        pool.push(Idle { target, raw });
-        (pool.len() > MAX).then(|| pool.remove(0))
-    });
-    if let Some(oldest) = oldest {
-        // SAFETY: it is open, and nobody else has it now.
-        unsafe { close(oldest.raw) };
+    POOL.with_borrow_mut(|pool| pool.push(Idle { target, raw }));
+    shrink(MAX);
+}
+
+/// Keeps the newest connections, so many at most.
+pub fn shrink(most: usize) {
+    loop {
+        let oldest = POOL.with_borrow_mut(|pool| (pool.len() > most).then(|| pool.remove(0)));
+        match oldest {
+            // SAFETY: it is open, and nobody else has it now.
+            Some(oldest) => unsafe { close(oldest.raw) },
+            None => return,
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ngx::ffi::{
-    ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_cleanup_t, ngx_pool_t, ngx_str_t,
+    ngx_pcalloc, ngx_pnalloc, ngx_pool_cleanup_add, ngx_pool_cleanup_t, ngx_pool_large_t,
+    ngx_pool_t, ngx_str_t,
 };
 
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
@@ -18,6 +19,65 @@ pub fn allocated() -> usize {
 pub fn count(bytes: usize) {
     // nginx has one thread, so nothing is lost.
     ALLOCATED.store(allocated().wrapping_add(bytes), Ordering::Relaxed);
+}
+
+/// Does something, and answers with its result how many bytes that took from the pool, be it that nginx's own code took them.
+///
+/// # Safety
+/// `pool` is valid.
+pub unsafe fn measured<R>(pool: *mut ngx_pool_t, act: impl FnOnce() -> R) -> (R, usize) {
+    // SAFETY: by the contract. Memory is only taken from the current block on, and what is large goes into
+    // the first places of its list (`ngx_palloc_block`, `ngx_palloc_large`).
+    unsafe {
+        let from = (*pool).current;
+        let (small, large) = (in_blocks(from), (*pool).large);
+        let before = places(large);
+        let result = act();
+        let mut taken = in_blocks(from).saturating_sub(small);
+        let mut place = (*pool).large;
+        while place != large
+            && let Some(new) = place.as_ref()
+        {
+            taken += libc::malloc_usable_size(new.alloc);
+            place = new.next;
+        }
+        for (old, new) in before.into_iter().zip(places(large)) {
+            if old != new {
+                taken += libc::malloc_usable_size(new);
+            }
+        }
+        (result, taken)
+    }
+}
+
+/// Bytes that are in use in this block of a pool and those behind it.
+///
+/// # Safety
+/// `block` is one of a valid pool's.
+unsafe fn in_blocks(mut block: *mut ngx_pool_t) -> usize {
+    let mut bytes = 0;
+    // SAFETY: by the contract: each leads to the next, and is in use up to `last`.
+    while let Some(this) = unsafe { block.as_ref() } {
+        bytes += this.d.last.addr().saturating_sub(block.addr());
+        block = this.d.next;
+    }
+    bytes
+}
+
+/// What is at the first places of a list of large allocations, which nginx uses again when they are free.
+///
+/// # Safety
+/// `large` is of a valid pool.
+unsafe fn places(mut large: *mut ngx_pool_large_t) -> [*mut c_void; 5] {
+    let mut all = [std::ptr::null_mut(); 5];
+    for place in &mut all {
+        // SAFETY: by the contract.
+        if let Some(this) = unsafe { large.as_ref() } {
+            *place = this.alloc;
+            large = this.next;
+        }
+    }
+    all
 }
 
 /// Copies `bytes` into the pool; `None` when memory is out. A NUL behind them is not counted:

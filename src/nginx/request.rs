@@ -5,7 +5,8 @@ use std::ptr::NonNull;
 use ngx::ffi::{
     NGX_HTTP_HEAD, ngx_chain_t, ngx_connection_t, ngx_del_timer, ngx_event_pipe_t,
     ngx_http_core_loc_conf_t, ngx_http_core_main_conf_t, ngx_http_core_srv_conf_t,
-    ngx_http_request_t, ngx_http_upstream_t, ngx_module_t, ngx_pool_t, ngx_str_t,
+    ngx_http_request_t, ngx_http_upstream_state_t, ngx_http_upstream_t, ngx_module_t, ngx_msec_t,
+    ngx_pool_t, ngx_str_t,
 };
 
 use super::core_module;
@@ -230,6 +231,18 @@ impl Request {
             {
                 ngx_del_timer(peer.read);
             }
+        }
+    }
+
+    /// The server that was asked last, as `$upstream_addr` has it, and after how many milliseconds its response header
+    /// was there (huge when it was not).
+    pub fn last_upstream<'a>(self) -> Option<(&'a [u8], ngx_msec_t)> {
+        // SAFETY: as above; nginx keeps the states, and the names in them, as long as the request.
+        unsafe {
+            let states = (*self.as_ptr()).upstream_states.as_ref()?;
+            let states: &[ngx_http_upstream_state_t] = states.as_slice();
+            let state = states.iter().rev().find(|state| !state.peer.is_null())?;
+            Some(((*state.peer).as_bytes(), state.header_time))
         }
     }
 

@@ -2,30 +2,70 @@
 
 use ngx::ffi::{
     NGX_HTTP_VAR_CHANGEABLE, NGX_HTTP_VAR_INDEXED, NGX_HTTP_VAR_NOCACHEABLE, NGX_HTTP_VAR_PREFIX,
-    ngx_conf_t, ngx_hash_find, ngx_http_add_variable, ngx_http_get_variable, ngx_http_request_t,
-    ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t,
+    ngx_conf_t, ngx_hash_find, ngx_http_add_variable, ngx_http_get_flushed_variable,
+    ngx_http_request_t, ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t,
 };
 
 use super::request::Request;
-use super::{borrowed_str, pool, table};
+use super::{OK, borrowed_str, pool, table};
 
-/// The value of a variable, `None` when it has none or does not exist
-/// (`ngx_http_get_variable`).
-pub fn get<'a>(request: Request, name: &[u8]) -> Option<&'a [u8]> {
+/// Passes the value of a variable on; `false` when it has none or does not exist. As `ngx_http_get_variable`, which
+/// takes memory of the request for each look. What the variable itself takes stays in the request's pool.
+pub fn get(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool {
     let lower = name.to_ascii_lowercase();
-    // SAFETY: prefix variables (`http_`, `arg_` …) keep no pointer to the name past the call; the
-    // value lives in the request's pool.
+    // SAFETY: the hash is built at configuration; its values are variables. A prefix variable (`http_`, `arg_` …)
+    // reads its name during the call only.
     unsafe {
-        let mut name = borrowed_str(&lower);
-        let value = ngx_http_get_variable(request.as_ptr(), &mut name, key(&lower)).as_ref()?;
+        let r = request.as_ptr();
+        let main = request.core_main_conf();
+        let hash = &raw mut (*main).variables_hash;
+        let at = ngx_hash_find(hash, key(&lower), lower.as_ptr().cast_mut(), lower.len());
+        let mut own: ngx_http_variable_value_t = std::mem::zeroed();
+        let value = match at.cast::<ngx_http_variable_t>().as_ref() {
+            Some(variable) if variable.flags & NGX_HTTP_VAR_INDEXED as usize != 0 => {
+                ngx_http_get_flushed_variable(r, variable.index)
+            }
+            Some(variable) => evaluate(r, variable, &mut own, variable.data),
+            None => {
+                let prefixes: &[ngx_http_variable_t] = (*main).prefix_variables.as_slice();
+                let matches = prefixes
+                    .iter()
+                    .filter(|p| lower.starts_with(p.name.as_bytes()));
+                let name = borrowed_str(&lower);
+                match matches.max_by_key(|prefix| prefix.name.len) {
+                    Some(prefix) => evaluate(r, prefix, &mut own, (&raw const name).addr()),
+                    None => return false,
+                }
+            }
+        };
+        let Some(value) = value.as_ref() else {
+            return false;
+        };
         if value.not_found() != 0 || value.valid() == 0 {
-            return None;
+            return false;
         }
-        Some(if value.len() == 0 {
-            &[]
-        } else {
-            std::slice::from_raw_parts(value.data, value.len() as usize)
-        })
+        found(match value.len() {
+            0 => &[],
+            len => std::slice::from_raw_parts(value.data, len as usize),
+        });
+        true
+    }
+}
+
+/// Has a variable fill in a value; null when it fails.
+///
+/// # Safety
+/// `r` is live; `data` is what this variable's function takes.
+unsafe fn evaluate(
+    r: *mut ngx_http_request_t,
+    variable: &ngx_http_variable_t,
+    value: &mut ngx_http_variable_value_t,
+    data: usize,
+) -> *mut ngx_http_variable_value_t {
+    match variable.get_handler {
+        // SAFETY: by the contract.
+        Some(get) if unsafe { get(r, value, data) } == OK => value,
+        _ => std::ptr::null_mut(),
     }
 }
 

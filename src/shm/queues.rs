@@ -11,6 +11,7 @@ use super::listeners::Who;
 use super::queue::{Queues, Refused};
 use super::wakers::Wakers;
 use super::zone::{Guard, Usage, Zone};
+use crate::net::hurry;
 use crate::nginx::log::Log;
 
 /// A root context that listens to queues.
@@ -18,6 +19,9 @@ pub trait Listener {
     /// Tells it that the queue has got a message; called from nginx's event loop. `false`: it
     /// cannot be told any more.
     fn queue_ready(&self, queue: u32) -> bool;
+
+    /// Is there time for another message in this turn of the event loop?
+    fn has_time(&self) -> bool;
 }
 
 /// A queue that a root context has registered.
@@ -217,33 +221,31 @@ impl SharedQueues {
         let mut more = false;
         for registration in registrations {
             let who = self.who_of(&registration);
-            let Some((times, left)) = self.lock().and_then(|mut queues| {
-                queues.listeners(registration.queue)?.0.take_due(who, ROUND)
-            }) else {
-                continue;
+            let due = |most| {
+                let mut queues = self.lock()?;
+                queues.listeners(registration.queue)?.0.take_due(who, most)
             };
-            more |= left > 0;
-            for told in 1..=times {
+            for told in 0.. {
+                // What it is told is taken one by one: others are told the rest when it goes.
+                let most = u64::from(told < ROUND && registration.listener.has_time());
+                match due(most) {
+                    Some((1.., _)) => {}
+                    left => {
+                        more |= left.is_some_and(|(_, left)| left > 0);
+                        break;
+                    }
+                }
                 if !registration.listener.queue_ready(registration.queue) {
                     self.forget(registration.instance);
-                    self.tell_another(registration.queue, times - told);
                     break;
                 }
             }
         }
         if more {
             // In the next round of the event loop.
+            hurry();
             self.wake(Some(self.who(0, 0)));
         }
-    }
-
-    /// Has another root context told what one that is gone was to be told.
-    fn tell_another(&self, queue: u32, times: u64) {
-        let who = self.lock().and_then(|mut guard| {
-            let (queues, slab) = guard.parts();
-            queues.listeners(queue)?.0.tell(slab, times)
-        });
-        self.wake(who);
     }
 
     /// The event method calls as long as the eventfd is readable, which it is not any more after

@@ -90,8 +90,10 @@ fn resolve(caller: &Caller<'_>, arguments: &[u8], out: &mut Vec<u8>) -> Result<(
     let open = Rc::downgrade(&questions.open);
     let link = caller.proxy.link.clone();
     let (module, root, name) = (caller.proxy.name.clone(), caller.root, name.to_owned());
-    let task = spawn(async move {
+    let turn = caller.proxy.turn().clone();
+    let answer = async move {
         let result = addresses(&origin, &name).await;
+        turn.wait().await;
         // Dropping a task that runs is put off until it returns.
         let task = open
             .upgrade()
@@ -105,14 +107,16 @@ fn resolve(caller: &Caller<'_>, arguments: &[u8], out: &mut Vec<u8>) -> Result<(
                 let lines: Vec<_> = addresses.iter().map(ToString::to_string).collect();
                 answer.extend_from_slice(lines.join("\n").as_bytes());
             }
-            Err(error) => origin
-                .log
-                .write(Level::Error, format_args!("[wasm] {module}: {error}")),
+            Err(error) => {
+                origin.write_line(Level::Error, format_args!("[wasm] {module}: {error}"));
+            }
         }
         if let Some(instance) = link.instance() {
             instance.call_logged(|vm| vm.on_foreign_function(root, RESOLVE, &answer));
         }
-    });
+    };
+    let turn = caller.proxy.turn().clone();
+    let task = spawn(async move { turn.meter(answer).await });
     questions.open.borrow_mut().insert(number, task);
     Ok(())
 }

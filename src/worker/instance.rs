@@ -11,6 +11,7 @@ use super::tick::Timer;
 use crate::conf::{Isolation, MainConf};
 use crate::http::chain::FilterId;
 use crate::metrics::ModuleMetrics;
+use crate::net::Turn;
 use crate::nginx::log::{Level, Log};
 
 /// An instance in a worker.
@@ -27,6 +28,7 @@ pub struct SharedVm(pub(super) Rc<Instance>);
 
 pub(super) struct Instance {
     pub(super) name: Rc<str>,
+    pub(super) turn: Rc<Turn>,
     pub(super) metrics: Option<Rc<ModuleMetrics>>,
     /// Shared, so that it can outlive this when it is used again.
     pub(super) vm: Rc<RefCell<WorkerVm>>,
@@ -47,6 +49,11 @@ impl SharedVm {
     /// The module's name in the configuration.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// What its module may take of a turn of nginx's event loop.
+    pub fn turn(&self) -> &Rc<Turn> {
+        &self.0.turn
     }
 
     /// Calls into the instance. A call from within one of its own host calls is refused.
@@ -213,6 +220,7 @@ pub fn start(
     }
     let instance = Rc::new(Instance {
         name,
+        turn: module_conf.turn.clone(),
         metrics,
         vm: Rc::new(RefCell::new(vm)),
         roots: roots.into(),

@@ -5,11 +5,12 @@ use std::rc::Rc;
 use proxy_wasm_host::{GrpcEvent, Status};
 
 use super::foreign::Questions;
+use super::log_rate::LogRate;
 use super::proxy::Link;
-use crate::conf::MainConf;
+use crate::conf::{MainConf, ModuleConf};
 use crate::http::stream::Stream;
 use crate::metrics::ModuleMetrics;
-use crate::net::{Budget, Calls, Channels, Event, Origin};
+use crate::net::{Caller, Calls, Event, Origin};
 use crate::nginx::log::Log;
 
 /// What an instance in a worker has for its calls; a check makes none.
@@ -17,6 +18,7 @@ pub struct Outbound {
     pub calls: Calls,
     /// Whose calls those of root contexts are.
     root: Origin,
+    caller: Rc<Caller>,
     /// What foreign functions have going.
     pub questions: Questions,
 }
@@ -25,14 +27,14 @@ impl Outbound {
     /// `log` must live as long as the instance.
     pub fn new(
         conf: &MainConf,
-        module: Rc<str>,
-        log: Log,
+        module: &ModuleConf,
+        (log, rate): (Log, Rc<LogRate>),
         link: Link,
-        channels: Channels,
-        budget: Budget,
         metrics: Option<Rc<ModuleMetrics>>,
     ) -> Option<Outbound> {
-        let calls = Calls::new(module, channels, budget, move |id, event| {
+        let name = module.name.as_str().into();
+        let bounds = (module.calls.clone(), module.turn.clone());
+        let calls = Calls::new(name, conf.channels().clone(), bounds, move |id, event| {
             if let Some(metrics) = &metrics {
                 match &event {
                     Event::Http(response) => metrics.http_call_ended(response),
@@ -49,9 +51,12 @@ impl Outbound {
                 });
             }
         });
+        let slots = module.slots.clone();
+        let caller = Rc::new(Caller { rate, slots });
         Some(Outbound {
             calls,
-            root: Origin::of_root(conf, log)?,
+            root: Origin::of_root(conf, log, caller.clone())?,
+            caller,
             questions: Questions::default(),
         })
     }
@@ -59,7 +64,10 @@ impl Outbound {
     /// Whose call it is; a stream may wait for `proxy_done` when its request is gone already.
     pub fn origin(&self, stream: Option<&Stream>) -> Result<Origin, Status> {
         match stream.and_then(Stream::request) {
-            Some(request) => Origin::of_request(request).ok_or(Status::InternalFailure),
+            Some(request) => {
+                let origin = Origin::of_request(request, self.caller.clone());
+                origin.ok_or(Status::InternalFailure)
+            }
             None => Ok(self.root.clone()),
         }
     }

@@ -144,6 +144,7 @@ impl SharedVm {
         }
         let instance = Rc::new(Instance {
             name: self.0.name.clone(),
+            turn: self.0.turn.clone(),
             metrics,
             vm,
             roots: self.0.roots.clone(),

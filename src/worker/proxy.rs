@@ -17,6 +17,7 @@ use super::outbound::Outbound;
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
 use crate::metrics::{Host, ModuleMetrics};
+use crate::net::Turn;
 use crate::nginx::log::{Level, Log, printable};
 use crate::shm::Shared;
 use crate::shm::queues::Listener;
@@ -134,6 +135,11 @@ impl NginxProxy {
         unsafe { &*self.conf }
     }
 
+    /// What its module may take of a turn of nginx's event loop.
+    pub(super) fn turn(&self) -> &Rc<Turn> {
+        &self.conf().modules[self.module].turn
+    }
+
     fn metrics(&self) -> Result<&ModuleMetrics, Status> {
         self.metrics.as_deref().ok_or(Status::InternalFailure)
     }
@@ -144,11 +150,9 @@ impl NginxProxy {
             let conf = self.conf();
             Outbound::new(
                 conf,
-                self.name.clone(),
-                self.log,
+                &conf.modules[self.module],
+                (self.log, self.log_rate.clone()),
                 self.link.clone(),
-                conf.channels().clone(),
-                conf.modules[self.module].calls.clone(),
                 self.metrics.clone(),
             )
         };
@@ -408,8 +412,14 @@ impl Listener for QueueListener {
         let Some(vm) = self.link.instance().filter(SharedVm::is_alive) else {
             return false;
         };
-        vm.call_logged(|vm| vm.on_queue_ready(self.root, queue));
+        let tell = || vm.call_logged(|vm| vm.on_queue_ready(self.root, queue));
+        vm.turn().run(false, tell);
         vm.is_alive()
+    }
+
+    fn has_time(&self) -> bool {
+        let vm = self.link.instance();
+        vm.is_none_or(|vm| vm.turn().is_free())
     }
 }
 

@@ -1,12 +1,13 @@
 //! Ticks: nginx timers that call root contexts.
 
-use std::cell::UnsafeCell;
+use std::cell::{RefCell, UnsafeCell};
 use std::rc::{Rc, Weak};
 
 use ngx::ffi::{ngx_add_timer, ngx_del_timer, ngx_event_t};
 use proxy_wasm_host::ContextId;
 
 use super::instance::{Instance, SharedVm};
+use crate::net::{Task, cancelable, spawn};
 use crate::nginx::log::Log;
 
 /// The tick of one root context.
@@ -15,6 +16,8 @@ pub(super) struct Timer {
     instance: Weak<Instance>,
     pub root: ContextId,
     period: u32,
+    /// A tick that waits for the module's turn.
+    waiting: RefCell<Option<Task>>,
 }
 
 impl Timer {
@@ -25,6 +28,7 @@ impl Timer {
             instance: Rc::downgrade(&vm.0),
             root,
             period,
+            waiting: RefCell::default(),
         });
         // SAFETY: the event is in a box, so it stays where it is until `drop` takes it out of
         // the tree. A cancelable timer does not keep a worker that is shutting down.
@@ -38,6 +42,41 @@ impl Timer {
         }
         timer
     }
+}
+
+impl Timer {
+    /// The period begins anew.
+    fn start_again(&self) {
+        // SAFETY: as above.
+        unsafe { ngx_add_timer(self.event.get(), self.period as usize) };
+    }
+
+    /// Has the tick made when the module's turn comes; the worker may exit before.
+    fn wait(&self, vm: &SharedVm) {
+        let (instance, root, turn) = (self.instance.clone(), self.root, vm.turn().clone());
+        let task = spawn(cancelable(async move {
+            turn.wait().await;
+            if let Some(vm) = instance.upgrade().map(SharedVm) {
+                tick(&vm, root, true);
+            }
+        }));
+        self.waiting.replace(Some(task));
+    }
+}
+
+/// Makes a tick, if the root context still has a timer. `waited`: see [`Turn::run`].
+///
+/// [`Turn::run`]: crate::net::Turn::run
+fn tick(vm: &SharedVm, root: ContextId, waited: bool) {
+    // Before the call, in which the guest may set another period.
+    let timers = vm.0.timers.borrow();
+    let Some(timer) = timers.iter().find(|timer| timer.root == root) else {
+        return;
+    };
+    timer.start_again();
+    drop(timers);
+    let run = || vm.call_logged(|vm| vm.on_tick(root));
+    vm.turn().run(waited, run);
 }
 
 impl Drop for Timer {
@@ -54,13 +93,12 @@ impl Drop for Timer {
 unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
     crate::guard((), || {
         // SAFETY: a timer takes its event out of the tree before it goes.
-        let (instance, root) = unsafe {
-            let timer: *const Timer = (*event).data.cast_const().cast();
-            ngx_add_timer(event, (*timer).period as usize);
-            ((*timer).instance.upgrade(), (*timer).root)
-        };
-        if let Some(instance) = instance {
-            SharedVm(instance).call_logged(|vm| vm.on_tick(root));
+        let timer: &Timer = unsafe { &*(*event).data.cast_const().cast() };
+        if let Some(vm) = timer.instance.upgrade().map(SharedVm) {
+            match vm.turn().is_free() {
+                true => tick(&vm, timer.root, false),
+                false => timer.wait(&vm),
+            }
         }
     });
 }

@@ -20,7 +20,7 @@ our @EXPORT = qw(guest costs imports call_of);
 my %types = (
     context_create => [2, 0], vm_start => [2, 1], configure => [2, 1], tick => [1, 0], queue_ready => [2, 0],
     request_headers => [3, 1], request_body => [3, 1], response_headers => [3, 1], response_body => [3, 1],
-    done => [1, 1], log => [1, 0], delete => [1, 0], http_call_response => [5, 0],
+    done => [1, 1], log => [1, 0], delete => [1, 0], http_call_response => [5, 0], grpc_close => [3, 0],
 );
 
 # Every import of the ABI: module, name, parameters and results, as the crate's tests have them.

@@ -38,10 +38,16 @@ impl Context {
             }
             let size = piece.len();
             half.body.replace(Some(piece));
-            let go_on = self.callback(direction, index, |vm, id| match direction {
-                Direction::Request => vm.on_request_body(id, size, end),
-                Direction::Response => vm.on_response_body(id, size, end),
-            });
+            let call = || {
+                self.callback(direction, index, |vm, id| match direction {
+                    Direction::Request => vm.on_request_body(id, size, end),
+                    Direction::Response => vm.on_response_body(id, size, end),
+                })
+            };
+            let go_on = match self.filters()[index].instance() {
+                Some((vm, _)) => vm.turn().run(self.later.waited(), call),
+                None => Ok(true),
+            };
             piece = half.body.take().unwrap_or_default();
             if !go_on? {
                 self.hold(direction, index, piece, end)?;

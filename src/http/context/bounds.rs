@@ -52,9 +52,17 @@ impl Context {
         result
     }
 
-    /// A guest has read a variable of nginx's, whose value stays in memory until the request's end.
-    pub fn has_read(&self, index: usize, request: Request, bytes: usize) -> Result<(), Status> {
-        let read = self.bounds.read.get().saturating_add(bytes);
+    /// Has a guest read variables of nginx's, whose values may stay in memory until the request's end: what is taken
+    /// for them is counted.
+    pub fn read<R>(
+        &self,
+        index: usize,
+        request: Request,
+        read: impl FnOnce(Request) -> R,
+    ) -> Result<R, Status> {
+        // SAFETY: the pool is the live request's.
+        let (result, taken) = unsafe { pool::measured(request.pool(), || read(request)) };
+        let read = self.bounds.read.get().saturating_add(taken);
         self.bounds.read.set(read);
         let limit = LocConf::of(request).buffer_size().headers;
         if read > limit.saturating_mul(READ) {
@@ -65,7 +73,7 @@ impl Context {
             self.over_limit(index, self.direction(), format);
             return Err(Status::InternalFailure);
         }
-        Ok(())
+        Ok(result)
     }
 
     /// Where what belongs to neither of the two is counted: with that which the filters are at.

@@ -33,6 +33,7 @@ unsafe extern "C" fn release(data: *mut c_void) {
         let context = unsafe { Rc::from_raw(data.cast::<Context>()) };
         if context.request.take().is_some() {
             context.wake.cancel();
+            context.later.cancel();
             for filter in context.filters() {
                 filter.finish_without_log();
             }

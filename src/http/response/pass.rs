@@ -28,7 +28,7 @@ pub(super) fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
 /// The filters have been called.
 fn see_to_pause(context: &Context) {
     context.check_pause();
-    if context.response_is_paused() {
+    if context.response_is_paused() || context.later.is_set() {
         context.wake.settle(context);
     }
 }
@@ -82,6 +82,10 @@ fn pass_rest(context: &Rc<Context>, request: Request, mut rc: ngx_int_t) -> ngx_
         if is_full(context, request) {
             break;
         }
+        let idle = response.queue.get().is_null() && !context.has_held();
+        if !idle && !context.has_time(Direction::Response) {
+            break;
+        }
         rc = match step(context, request) {
             Ok(None) => break,
             Ok(Some(result)) => result,
@@ -100,6 +104,9 @@ fn pass_rest(context: &Rc<Context>, request: Request, mut rc: ngx_int_t) -> ngx_
 /// The header waits for a filter; those that were called before it may see the body.
 fn pass_to_limit(context: &Rc<Context>, request: Request) -> ngx_int_t {
     while context.limit(Direction::Response) > 0 && !context.limit_is_full(Direction::Response) {
+        if !context.has_time(Direction::Response) {
+            break;
+        }
         match step(context, request) {
             Ok(None) => break,
             Ok(Some(_)) => {}

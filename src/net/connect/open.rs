@@ -14,6 +14,7 @@ use crate::net::close;
 use crate::net::connection::Connection;
 use crate::net::error::{Error, Wait};
 use crate::net::origin::Origin;
+use crate::net::pool;
 use crate::net::timer::timeout;
 use crate::net::tls;
 use crate::nginx::{AGAIN, OK, borrowed_str};
@@ -21,6 +22,7 @@ use crate::nginx::{AGAIN, OK, borrowed_str};
 /// A new connection to this address, ready for a request.
 pub async fn open(origin: &Origin, address: &Address, want: &Want) -> Result<Connection, Error> {
     let conf = &origin.conf;
+    pool::shrink(origin.caller.slots.room_for_idle());
     let connection = Connection::prepare(address.text(), conf.read_timeout, conf.send_timeout);
     let opening = async {
         if start(&connection, address)? {

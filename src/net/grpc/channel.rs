@@ -33,6 +33,8 @@ struct Key {
     tls: bool,
     /// The address of the location's configuration, which says how to trust a server.
     conf: usize,
+    /// The address of what stands for the module: others must not have to wait for its connections.
+    module: usize,
 }
 
 /// A connection, or one that is being made.
@@ -59,6 +61,7 @@ impl Channels {
             upstream: target.to_string(),
             tls: tls.is_some(),
             conf: Rc::as_ptr(&origin.conf).addr(),
+            module: Rc::as_ptr(&origin.caller.slots).addr(),
         };
         let mut channels = self.0.borrow_mut();
         if let Some(channel) = channels.get(&key)
@@ -68,10 +71,12 @@ impl Channels {
         }
         // Guests name upstreams as they like, so what is of no use is not kept.
         channels.retain(|_, channel| channel.is_usable());
+        let (module, full) = (key.module, origin.caller.slots.is_full());
         let mut idle = 0;
-        channels.retain(|_, channel| {
+        channels.retain(|key, channel| {
             idle += usize::from(Rc::strong_count(channel) == 1);
-            Rc::strong_count(channel) > 1 || idle < MAX_IDLE
+            let room = idle < MAX_IDLE && !(key.module == module && full);
+            Rc::strong_count(channel) > 1 || room
         });
         let channel = Channel::open(origin.detached(), target.clone(), tls.cloned());
         channels.insert(key, channel.clone());

@@ -1,0 +1,254 @@
+//! What a module may take of the worker in one turn of nginx's event loop (`turn_time=`).
+//!
+//! A turn is one round of `ngx_process_events_and_timers`: sockets, timers, posted events. nginx does not count them, but
+//! sets its clock once in each. Turns in which the clock stands still are one here, so they are never
+//! too long, and [`Turn::wait`] makes a new one where nothing else does.
+//!
+//! What is left over when the time is used up waits, in line, for a later turn. nginx has looked at its
+//! sockets by then.
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use ngx::ffi::{
+    ngx_add_timer, ngx_current_msec, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_msec_t,
+    ngx_post_event, ngx_posted_next_events, ngx_time_update,
+};
+
+use super::timer::is_cancelable;
+
+/// So many of those that wait are woken in one turn. Those for whom there is no time wait anew.
+const WOKEN: usize = 64;
+
+/// Milliseconds. The timer never ends: it is taken away when nobody waits any more.
+const KEPT: ngx_msec_t = 24 * 3600 * 1000;
+
+thread_local! {
+    /// The number of the turn, and nginx's clock when it began.
+    static NOW: Cell<(u64, ngx_msec_t)> = const { Cell::new((0, 0)) };
+    // Never dropped: at the end of the process nginx's structures are gone before thread-locals.
+    static LATER: &'static Later = Box::leak(Box::default());
+}
+
+/// The number of this turn.
+fn number() -> u64 {
+    // SAFETY: nginx writes its clock in this thread only.
+    let clock = unsafe { ngx_current_msec };
+    let (number, before) = NOW.get();
+    if clock == before {
+        return number;
+    }
+    NOW.set((number + 1, clock));
+    number + 1
+}
+
+/// Has nginx look at the clock within a turn, which goes on.
+pub fn update_clock() {
+    let number = number();
+    // SAFETY: no argument; nginx calls it all the time. The clock is as in `number`.
+    NOW.set((number, unsafe {
+        ngx_time_update();
+        ngx_current_msec
+    }));
+}
+
+/// The budget of a module's guests in this process.
+pub struct Turn {
+    /// Of each turn.
+    most: Duration,
+    /// The last turn in which something ran.
+    number: Cell<u64>,
+    /// What was used by then, less the budgets of earlier turns.
+    used: Cell<Duration>,
+    /// What ran last had waited for its turn.
+    waited: Cell<bool>,
+    waiting: RefCell<VecDeque<Waker>>,
+}
+
+impl Turn {
+    pub fn new(most: Duration) -> Rc<Turn> {
+        Rc::new(Turn {
+            most,
+            number: Cell::new(0),
+            used: Cell::default(),
+            waited: Cell::new(false),
+            waiting: RefCell::default(),
+        })
+    }
+
+    /// Is the time of this turn used up?
+    pub fn is_over(&self) -> bool {
+        self.used.get() >= self.most && self.used_up(number()) >= self.most
+    }
+
+    /// What was used by the turn of this number. What one callback takes beyond the budget counts in the turns that follow, so
+    /// that others have some between two that are long.
+    fn used_up(&self, number: u64) -> Duration {
+        let turns = u32::try_from(number.wrapping_sub(self.number.get())).unwrap_or(u32::MAX);
+        let free = self.most.saturating_mul(turns);
+        self.used.get().saturating_sub(free)
+    }
+
+    /// May something run now that has not waited? What waits and what does not take turns.
+    pub fn is_free(&self) -> bool {
+        !self.is_over() && (self.waited.get() || self.waiting.borrow().is_empty())
+    }
+
+    /// Runs something on the module's time; `waited`: its turn has come by [`Turn::wait`].
+    pub fn run<R>(&self, waited: bool, run: impl FnOnce() -> R) -> R {
+        let since = Instant::now();
+        let result = run();
+        let took = since.elapsed();
+        let number = number();
+        let before = self.used_up(number);
+        self.number.set(number);
+        self.used.set(before.saturating_add(took));
+        self.waited.set(waited);
+        result
+    }
+
+    /// The future's result. The time that it takes is the module's.
+    pub async fn meter<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|context| self.run(true, || future.as_mut().poll(context))).await
+    }
+
+    /// Ready when the module's turn has come; at once, if it has time and nobody else waits.
+    ///
+    /// A worker that is to exit waits for that, but see [`super::timer::cancelable`].
+    pub async fn wait(self: &Rc<Self>) {
+        let mut woken = false;
+        poll_fn(|context| {
+            let ready = match woken {
+                true => !self.is_over(),
+                false => self.is_free(),
+            };
+            if ready {
+                return Poll::Ready(());
+            }
+            woken = true;
+            self.waiting.borrow_mut().push_back(context.waker().clone());
+            LATER.with(|later| later.add(self));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Wakes those that have waited for longest, if there is time; are there more?
+    fn wake(&self) -> bool {
+        if self.is_over() {
+            return true;
+        }
+        for _ in 0..WOKEN {
+            let first = self.waiting.borrow_mut().pop_front();
+            match first {
+                Some(waker) => waker.wake(),
+                None => return false,
+            }
+        }
+        !self.waiting.borrow().is_empty()
+    }
+}
+
+/// Has the next turn begin without a pause.
+pub fn hurry() {
+    LATER.with(|later| later.post());
+}
+
+/// The modules that have something waiting, and nginx's events that see to them.
+struct Later {
+    modules: RefCell<Vec<Rc<Turn>>>,
+    /// The turn in which the event was posted.
+    posted: Cell<u64>,
+    event: UnsafeCell<ngx_event_t>,
+    /// Keeps a worker that is to exit, which looks at timers only.
+    keep: UnsafeCell<ngx_event_t>,
+}
+
+impl Default for Later {
+    fn default() -> Later {
+        // SAFETY: zeroed events are valid, and neither posted nor in nginx's tree of timers.
+        let event = || UnsafeCell::new(unsafe { std::mem::zeroed() });
+        Later {
+            modules: RefCell::default(),
+            posted: Cell::new(0),
+            event: event(),
+            keep: event(),
+        }
+    }
+}
+
+impl Later {
+    fn add(&self, turn: &Rc<Turn>) {
+        let mut modules = self.modules.borrow_mut();
+        if !modules.iter().any(|known| Rc::ptr_eq(known, turn)) {
+            modules.push(turn.clone());
+        }
+        drop(modules);
+        self.post();
+        if !is_cancelable() {
+            self.keep();
+        }
+    }
+
+    /// Has [`Later::run`] called in the next turn. What nginx has in this queue lets it look at its
+    /// sockets first, but keeps it from waiting for them.
+    fn post(&self) {
+        let event = self.event.get();
+        // SAFETY: the events are leaked, so they stay where they are; nginx's thread is the only one.
+        unsafe {
+            if (*event).posted() == 0 {
+                self.posted.set(number());
+                (*event).handler = Some(on_turn);
+                (*event).data = event.cast();
+                (*event).log = (*ngx_cycle).log;
+                ngx_post_event(event, &raw mut ngx_posted_next_events);
+            }
+        }
+    }
+
+    fn keep(&self) {
+        let event = self.keep.get();
+        // SAFETY: as above.
+        unsafe {
+            if (*event).timer_set() == 0 {
+                (*event).handler = Some(ignore);
+                (*event).data = event.cast();
+                (*event).log = (*ngx_cycle).log;
+                ngx_add_timer(event, KEPT);
+            }
+        }
+    }
+
+    fn run(&self) {
+        let number = number();
+        if number == self.posted.get() {
+            // nginx's clock has not moved.
+            NOW.set((number + 1, NOW.get().1));
+        }
+        let keep = self.keep.get();
+        // SAFETY: as above.
+        unsafe {
+            if (*keep).timer_set() != 0 {
+                ngx_del_timer(keep);
+            }
+        }
+        let mut left = self.modules.take();
+        left.retain(|module| module.wake());
+        for module in &left {
+            self.add(module);
+            self.keep();
+        }
+    }
+}
+
+unsafe extern "C" fn on_turn(_event: *mut ngx_event_t) {
+    crate::guard((), || LATER.with(|later| later.run()));
+}
+
+unsafe extern "C" fn ignore(_event: *mut ngx_event_t) {}
