@@ -35,6 +35,15 @@ CASES = [
         {"headers": [("host", "Foo.Example:99")]}),
     Case("headers/request/path_with_escapes", hostcalls(request_headers=[["log_header", "request", ":path"]]), {"path": "/a%2Fb//c/../d?x=%20&y"}),
     Case("headers/request/bytes", hostcalls(request_headers=[["log_header", "request", "x-b"], ["set_header", "request", "x-c", {"hex": "e4f6"}]]), {"headers": [("x-b", "\xe4\xff")]}),
+    *(
+        Case(f"headers/request/unsendable/{name}", hostcalls(request_headers=[["set_header", "request", key, value]]), {})
+        for name, key, value in (
+            ("path", ":path", {"hex": "2f6101"}), ("path_delete", ":path", {"hex": "2f617f"}), ("method", ":method", {"hex": "4701"}),
+            ("authority", ":authority", {"hex": "610a62"}), ("value", "x-a", {"hex": "610d0a62"}), ("value_nul", "x-a", {"hex": "6100"}),
+            ("value_control", "x-a", {"hex": "611b62"}), ("name", "x a", "v"))
+    ),
+    Case("headers/request/tab", hostcalls(request_headers=[["set_header", "request", "x-a", {"hex": "610962"}]]), POST),
+    Case("headers/response/unsendable", hostcalls(response_headers=[["set_header", "response", "x-up", {"hex": "610162"}]]), {}),
     Case("headers/response", hostcalls(response_headers=change("response")), {}, upstream=COOKIES),
     Case("headers/response/cookies", hostcalls(response_headers=[
         ["log_header", "response", "set-cookie"], ["add_header", "response", "set-cookie", "c=3"]]), {}, upstream=COOKIES),
