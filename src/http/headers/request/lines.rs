@@ -70,7 +70,7 @@ pub(super) fn append(request: Request, own: &Own, name: &[u8], value: &[u8]) -> 
             place.write(line);
             (*part).nelts += 1;
             let headers = &raw mut (*request.as_ptr()).headers_in;
-            point(request, headers, place);
+            point(request, headers, place, None);
             forget_user(headers);
             return Ok(());
         }
@@ -173,8 +173,10 @@ impl Lines {
             }
             #[cfg(not(nginx1_23_0))]
             forget_arrays(headers);
+            // Where the last line of each name is, so that many of one name are not gone through for each.
+            let mut ends = [std::ptr::null_mut(); KNOWN.len()];
             for line in table::iter(list(request)) {
-                point(request, headers, line);
+                point(request, headers, line, Some(&mut ends));
             }
             forget_user(headers);
         }
@@ -191,12 +193,17 @@ unsafe fn field(headers: *mut ngx_http_headers_in_t, offset: usize) -> *mut *mut
     unsafe { headers.byte_add(offset).cast() }
 }
 
-/// Points the field for this line's name at it, or at the end of the field's list.
+/// Points the field for this line's name at it, or the end of the field's list, which `ends` knows.
 ///
 /// # Safety
 /// `headers` and `line` are the live request's.
 #[cfg_attr(nginx1_23_0, allow(unused_variables))]
-unsafe fn point(request: Request, headers: *mut ngx_http_headers_in_t, line: *mut ngx_table_elt_t) {
+unsafe fn point(
+    request: Request,
+    headers: *mut ngx_http_headers_in_t,
+    line: *mut ngx_table_elt_t,
+    ends: Option<&mut [*mut ngx_table_elt_t; KNOWN.len()]>,
+) {
     // SAFETY: by the contract; the offsets are those of such fields.
     unsafe {
         let name = table::key(line);
@@ -205,17 +212,22 @@ unsafe fn point(request: Request, headers: *mut ngx_http_headers_in_t, line: *mu
             push_pointer(request, array, line);
             return;
         }
-        let Some((_, offset)) = KNOWN
-            .iter()
-            .find(|(known, _)| name.eq_ignore_ascii_case(known))
-        else {
+        let named = |(known, _): &(&[u8], usize)| name.eq_ignore_ascii_case(known);
+        let Some(index) = KNOWN.iter().position(named) else {
             return;
         };
+        let offset = &KNOWN[index].1;
         #[cfg_attr(not(nginx1_23_0), allow(unused_mut))]
         let mut place = field(headers, *offset);
         #[cfg(nginx1_23_0)]
         {
             (*line).next = std::ptr::null_mut();
+            if let Some(ends) = ends {
+                let end = std::mem::replace(&mut ends[index], line);
+                if !end.is_null() {
+                    place = &raw mut (*end).next;
+                }
+            }
             while !(*place).is_null() {
                 place = &raw mut (**place).next;
             }
