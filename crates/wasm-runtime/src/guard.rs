@@ -15,7 +15,7 @@ use crate::ticker::{Clock, cpu_time};
 pub struct Guard {
     limits: Limits,
     clock: Arc<Clock>,
-    /// Processor time of the thread at the first tick of the call that is running.
+    /// Processor time of the thread at the first look at it in the call that is running.
     since: Option<Duration>,
     /// Elements of all tables.
     table: usize,
@@ -114,12 +114,18 @@ impl Guard {
 
     /// The guest has run into the next tick.
     fn tick(&mut self) -> Result<UpdateDeadline> {
+        self.check().map(|()| UpdateDeadline::Continue(1))
+    }
+
+    /// Looks at the clock, for a host function that takes long. The error is to be returned from it, and ends the call as
+    /// a tick would.
+    pub fn check(&mut self) -> Result<()> {
         // What counts is time on the processor: the machine may have others to serve.
         let now = cpu_time();
         let since = *self.since.get_or_insert(now);
         match now.saturating_sub(since) >= self.limits.cpu_time {
             true => Err(OutOfTime(self.limits.cpu_time).into()),
-            false => Ok(UpdateDeadline::Continue(1)),
+            false => Ok(()),
         }
     }
 }

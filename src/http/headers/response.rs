@@ -11,13 +11,13 @@ pub mod trailers;
 use ngx::ffi::{ngx_list_t, ngx_parse_http_time};
 use proxy_wasm_host::Status;
 
-use super::{Visit, check_line};
+use super::{Visit, check_line, without_blanks};
 use crate::nginx::request::Request;
 use crate::nginx::table;
 use apart::{APART, Apart, apart, is_apart, named};
 pub use apart::{is_typed, set_content_type};
 use connection::is_of_connection;
-use fields::{field, offset, point};
+use fields::{field, offset, point, point_all};
 use lines::{get_in_list, push, remove_in_list, replace_in_list, visit_list};
 
 /// Visits `:status`, the lines that nginx keeps apart, and those in its list.
@@ -156,17 +156,38 @@ pub fn set_pairs(
             return Err(Status::BadArgument);
         }
     }
-    let mut old = Vec::new();
-    visit(request, &mut |name, _| old.push(name.to_vec()));
-    for name in &old {
-        let kept = pairs.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)) && is_single(name);
-        if !kept {
-            remove(request, name)?;
+    // Each step looks at every line at most once: there may be many.
+    let last = |name: &[u8]| {
+        pairs
+            .iter()
+            .rposition(|(n, _)| n.eq_ignore_ascii_case(name))
+    };
+    let is_there = |name: &[u8]| get(request, name, &mut |_| {});
+    let goes = |name: &&[u8]| last(name).is_none() && is_there(name);
+    let gone: Vec<_> = APART.iter().map(|(name, _)| *name).filter(goes).collect();
+    // SAFETY: the list is the live request's; switching off lines does not change it.
+    unsafe {
+        for line in table::iter(list(request)).filter(|line| (**line).hash != 0) {
+            let name = table::key(line);
+            if !(is_single(name) && last(name).is_some()) {
+                (*line).hash = 0;
+            }
         }
     }
-    for (name, value) in pairs {
-        add(request, length, name, value)?;
+    point_all(request);
+    for name in gone {
+        remove(request, name)?;
     }
+    for (index, (name, value)) in pairs.iter().enumerate() {
+        match is_single(name) {
+            // Of several where there can be one, the last counts.
+            true if last(name) == Some(index) => replace(request, length, name, value)?,
+            true => {}
+            false if is_of_connection(request, name) => {}
+            false => push(request, list(request), name, without_blanks(value)).map(drop)?,
+        }
+    }
+    point_all(request);
     Ok(())
 }
 

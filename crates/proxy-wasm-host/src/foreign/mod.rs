@@ -12,20 +12,23 @@ pub(crate) use filter_state::{Declared, property, set_property};
 
 use crate::abi::Status;
 use crate::capabilities::Capability;
+use crate::memory::Fault;
 use crate::state::State;
 use crate::traits::{HttpStream, Proxy};
 
 /// Takes the guest's arguments and appends the result to the last parameter, which is empty.
-type Function<P> = fn(&mut State<P>, &[u8], &mut Vec<u8>) -> Result<(), Status>;
+type Function<P> = fn(&mut State<P>, &[u8], &mut Vec<u8>) -> Result<(), Fault>;
 
 fn named<P: Proxy>(name: &[u8]) -> Option<Function<P>> {
     Some(match name {
-        b"compress" => |_, arguments, out| zlib::compress(arguments, out),
-        b"uncompress" => |_, arguments, out| zlib::uncompress(arguments, out),
-        b"verify_signature" => |_, arguments, out| signature::verify(arguments, out),
-        b"set_envoy_filter_state" => |state, arguments, _| filter_state::set(state, arguments),
-        b"declare_property" => |state, arguments, _| filter_state::declare(state, arguments),
-        b"clear_route_cache" => |state, _, _| clear_route_cache(state),
+        b"compress" => |state, arguments, out| zlib::compress(state.guard(), arguments, out),
+        b"uncompress" => |state, arguments, out| zlib::uncompress(state.guard(), arguments, out),
+        b"verify_signature" => {
+            |state, arguments, out| signature::verify(state.guard(), arguments, out)
+        }
+        b"set_envoy_filter_state" => |state, arguments, _| Ok(filter_state::set(state, arguments)?),
+        b"declare_property" => |state, arguments, _| Ok(filter_state::declare(state, arguments)?),
+        b"clear_route_cache" => |state, _, _| Ok(clear_route_cache(state)?),
         _ => return None,
     })
 }
@@ -41,13 +44,15 @@ fn check<P: Proxy>(state: &mut State<P>, name: &[u8], arguments: &[u8]) -> Resul
     state.require(Capability::PropertiesWrite, function)
 }
 
+/// What takes long looks at the clock (`Guard::check`) on its way, and ends as the guest itself would.
+///
 /// `NotFound` when there is no such function.
 pub(crate) fn call<P: Proxy>(
     state: &mut State<P>,
     name: &[u8],
     arguments: &[u8],
     out: &mut Vec<u8>,
-) -> Result<(), Status> {
+) -> Result<(), Fault> {
     check(state, name, arguments)?;
     if let Some(function) = named(name) {
         return function(state, arguments, out);
@@ -56,7 +61,7 @@ pub(crate) fn call<P: Proxy>(
     let (root, stream) = (current.root, current.stream.as_ref());
     let proxy = &state.proxy;
     let result = proxy.foreign_function(root, stream, name, arguments, out);
-    result.unwrap_or(Err(Status::NotFound))
+    Ok(result.unwrap_or(Err(Status::NotFound))?)
 }
 
 /// Outside of a stream there is no route, which is no error in Envoy.

@@ -9,7 +9,16 @@ use prost::Message;
 use rsa::{Pkcs1v15Sign, RsaPublicKey};
 use sha2::Digest;
 
+use wasm_runtime::Guard;
+
 use crate::abi::Status;
+use crate::memory::Fault;
+
+/// Most bytes of a key: those that are known are far shorter.
+const MAX_KEY: usize = 64 << 10;
+
+/// Bytes of the text between two looks at the clock.
+const STEP: usize = 128 << 10;
 
 /// Envoy's `ext/verify_signature.proto`.
 #[derive(Message)]
@@ -40,10 +49,10 @@ struct Answer {
 
 /// `BadArgument`: the arguments are no protobuf message, or the key is no such key. A signature
 /// that does not fit, or an unknown hash, is in the answer.
-pub(super) fn verify(arguments: &[u8], out: &mut Vec<u8>) -> Result<(), Status> {
+pub(super) fn verify(guard: &mut Guard, arguments: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
     let arguments = Arguments::decode(arguments).map_err(|_| Status::BadArgument)?;
     let key = Key::read(&arguments).ok_or(Status::BadArgument)?;
-    let error = match Hash::of(&arguments.hash_function, &arguments.text) {
+    let error = match Hash::of(guard, &arguments.hash_function, &arguments.text)? {
         None => format!("{} is not supported.", arguments.hash_function),
         Some(hash) if key.verify(&hash, &arguments.signature) => String::new(),
         // Envoy's words, with OpenSSL's result.
@@ -53,7 +62,8 @@ pub(super) fn verify(arguments: &[u8], out: &mut Vec<u8>) -> Result<(), Status> 
         result: error.is_empty(),
         error,
     };
-    answer.encode(out).map_err(|_| Status::InternalFailure)
+    answer.encode(out).map_err(|_| Status::InternalFailure)?;
+    Ok(())
 }
 
 struct Hash {
@@ -63,18 +73,19 @@ struct Hash {
 }
 
 impl Hash {
-    fn of(name: &str, text: &[u8]) -> Option<Hash> {
+    /// `None`: an unknown hash.
+    fn of(guard: &mut Guard, name: &str, text: &[u8]) -> Result<Option<Hash>, Fault> {
         /// The object identifier's bytes, with tag and length.
         const SHA1: &[u8] = &[6, 5, 0x2b, 0x0e, 3, 2, 0x1a];
         const SHA2: &[u8] = &[6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2];
         let sha2 = |last| Cow::Owned([SHA2, &[last]].concat());
         let (bytes, oid) = match name.to_ascii_lowercase().as_str() {
-            "sha1" => (sha1::Sha1::digest(text).to_vec(), Cow::Borrowed(SHA1)),
-            "sha224" => (sha2::Sha224::digest(text).to_vec(), sha2(4)),
-            "sha256" => (sha2::Sha256::digest(text).to_vec(), sha2(1)),
-            "sha384" => (sha2::Sha384::digest(text).to_vec(), sha2(2)),
-            "sha512" => (sha2::Sha512::digest(text).to_vec(), sha2(3)),
-            _ => return None,
+            "sha1" => (digest::<sha1::Sha1>(guard, text)?, Cow::Borrowed(SHA1)),
+            "sha224" => (digest::<sha2::Sha224>(guard, text)?, sha2(4)),
+            "sha256" => (digest::<sha2::Sha256>(guard, text)?, sha2(1)),
+            "sha384" => (digest::<sha2::Sha384>(guard, text)?, sha2(2)),
+            "sha512" => (digest::<sha2::Sha512>(guard, text)?, sha2(3)),
+            _ => return Ok(None),
         };
         // Both lengths are below 128: SEQUENCE { SEQUENCE { oid, NULL }, OCTET STRING hash }.
         let algorithm = oid.len() as u8 + 2;
@@ -82,8 +93,18 @@ impl Hash {
         let mut prefix = vec![0x30, algorithm + hash + 4, 0x30, algorithm];
         prefix.extend_from_slice(&oid);
         prefix.extend_from_slice(&[5, 0, 4, hash]);
-        Some(Hash { bytes, prefix })
+        Ok(Some(Hash { bytes, prefix }))
     }
+}
+
+/// The hash of a text, which may be long.
+fn digest<D: Digest>(guard: &mut Guard, text: &[u8]) -> Result<Vec<u8>, Fault> {
+    let mut hash = D::new();
+    for part in text.chunks(STEP) {
+        guard.check().map_err(Fault::Trap)?;
+        hash.update(part);
+    }
+    Ok(hash.finalize().to_vec())
 }
 
 enum Key {
@@ -96,6 +117,9 @@ impl Key {
     fn read(arguments: &Arguments) -> Option<Key> {
         let der = &arguments.public_key;
         let pem = &arguments.public_key_pem;
+        if der.len().max(pem.len()) > MAX_KEY {
+            return None;
+        }
         match (der.is_empty(), pem.is_empty()) {
             (false, true) => Key::first(
                 || RsaPublicKey::from_public_key_der(der).ok(),

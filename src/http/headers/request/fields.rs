@@ -19,7 +19,7 @@ pub(super) unsafe fn field(
     unsafe { headers.byte_add(offset).cast() }
 }
 
-/// Points the field for this line's name at it, or at the end of the field's list.
+/// Points the field for this line's name at it, or the end of the field's list, which `ends` knows.
 ///
 /// # Safety
 /// `headers` and `line` are the live request's.
@@ -28,6 +28,7 @@ pub(super) unsafe fn point(
     request: Request,
     headers: *mut ngx_http_headers_in_t,
     line: *mut ngx_table_elt_t,
+    ends: Option<&mut [*mut ngx_table_elt_t; KNOWN.len()]>,
 ) {
     // SAFETY: by the contract; the offsets are those of such fields.
     unsafe {
@@ -37,17 +38,22 @@ pub(super) unsafe fn point(
             push_pointer(request, array, line);
             return;
         }
-        let Some((_, offset)) = KNOWN
-            .iter()
-            .find(|(known, _)| name.eq_ignore_ascii_case(known))
-        else {
+        let named = |(known, _): &(&[u8], usize)| name.eq_ignore_ascii_case(known);
+        let Some(index) = KNOWN.iter().position(named) else {
             return;
         };
+        let offset = &KNOWN[index].1;
         #[cfg_attr(not(nginx1_23_0), allow(unused_mut))]
         let mut place = field(headers, *offset);
         #[cfg(nginx1_23_0)]
         {
             (*line).next = std::ptr::null_mut();
+            if let Some(ends) = ends {
+                let end = std::mem::replace(&mut ends[index], line);
+                if !end.is_null() {
+                    place = &raw mut (*end).next;
+                }
+            }
             while !(*place).is_null() {
                 place = &raw mut (**place).next;
             }

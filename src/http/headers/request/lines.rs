@@ -111,7 +111,7 @@ pub(super) fn append(request: Request, own: &Own, name: &[u8], value: &[u8]) -> 
             let place = (*part).elts.cast::<ngx_table_elt_t>().add((*part).nelts);
             place.write(line);
             (*part).nelts += 1;
-            point(request, headers, place);
+            point(request, headers, place, None);
             own.keep_upgrade(headers);
             forget_user(headers);
             return Ok(());
@@ -216,8 +216,10 @@ impl Lines {
             }
             #[cfg(not(nginx1_23_0))]
             forget_arrays(headers);
+            // Where the last line of each name is, so that many of one name are not gone through for each.
+            let mut ends = [std::ptr::null_mut(); KNOWN.len()];
             for line in table::iter(list(request)) {
-                point(request, headers, line);
+                point(request, headers, line, Some(&mut ends));
             }
             own.keep_upgrade(headers);
             forget_user(headers);

@@ -4,6 +4,7 @@ use std::mem::offset_of;
 
 use ngx::ffi::{ngx_http_headers_out_t, ngx_table_elt_t};
 
+use super::apart::named;
 use super::lines::live_lines;
 use super::list;
 use crate::nginx::request::Request;
@@ -37,6 +38,15 @@ pub(super) fn point(request: Request, name: &[u8]) {
             return;
         }
     }
+}
+
+/// Does so for all names of which there can be several lines.
+pub(super) fn point_all(request: Request) {
+    const OTHERS: [&[u8]; 3] = [b"location", b"cache-control", b"link"];
+    let names = POINTERS.iter().map(|(name, _)| *name).chain(OTHERS);
+    names
+        .filter(|name| named(name).is_none())
+        .for_each(|name| point(request, name));
 }
 
 /// Before 1.23, lines of these two were kept in arrays; nginx then makes a new one when it adds.
