@@ -50,15 +50,18 @@ __DATA__
     proxy_pass_trailers on;
     proxy_set_header TE trailers;
     proxy_set_header Connection "TE, close";
+    server {
+        listen 127.0.0.1:$TEST_NGINX_PORT_2;
+        location / { wasm_filter s c; proxy_pass http://up; }
+        location = /none { wasm_filter s c; return 444; }
+        location = /large { wasm_filter s c; client_max_body_size 1; proxy_pass http://up; }
+        location = /sub { auth_request /auth; proxy_pass http://up; }
+        location = /auth { internal; wasm_filter s c; proxy_pass http://up; }
+    }
 --- config
-    location / { wasm_filter s c; proxy_pass http://up; }
-    location = /none { wasm_filter s c; return 444; }
-    location = /large { wasm_filter s c; client_max_body_size 1; proxy_pass http://up; }
-    location = /sub { auth_request /auth; proxy_pass http://up; }
-    location = /auth { internal; wasm_filter s c; proxy_pass http://up; }
 --- user_files eval: ">>> guest.wat\n" . CORE::join '', main::lines_of("$::states/guest.wat")
 --- init
-open my $out, '-|', 'python3', '-B', "$main::states/drive.py", $ENV{TEST_NGINX_SERVER_PORT}, $ENV{TEST_NGINX_PORT_1}, $main::log, 'nginx' or die "python3: $!";
+open my $out, '-|', 'python3', '-B', "$main::states/drive.py", $ENV{TEST_NGINX_PORT_2}, $ENV{TEST_NGINX_PORT_1}, $main::log, 'nginx' or die "python3: $!";
 my $seen = main::table('nginx', map { "nginx\t$_" } <$out>);
 Test::More::ok(close $out, 'all states were seen');
 my $known = main::table('nginx', main::lines_of("$main::states/table.txt"));
