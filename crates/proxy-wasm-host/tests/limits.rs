@@ -195,13 +195,18 @@ fn the_time_of_a_start_is_that_of_all_its_calls() {
         start_time: Duration::from_millis(100),
         ..Limits::default()
     });
-    let guest = Guest::new().with(WORK).callback("on_configure", 2, true, "(call $work) #1");
+    let guest = Guest::new()
+        .with(WORK)
+        .callback("on_configure", 2, true, "(call $work) #1");
     let mut vm = limited.start(&guest).unwrap();
     for _ in 0..10_000 {
         match vm.create_root(plugin_config()) {
             Ok(_) => {}
             Err(StartError::Call(CallError::Trap { reason, .. })) => {
-                assert!(reason.starts_with("over start_time=100ms in work"), "{reason}");
+                assert!(
+                    reason.starts_with("over start_time=100ms in work"),
+                    "{reason}"
+                );
                 return;
             }
             Err(error) => panic!("{error}"),
