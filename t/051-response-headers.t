@@ -285,7 +285,7 @@ my $name = sub { ref $_[0] ? qq({"hex":"$_[0]{hex}"}) : qq("$_[0]") };
 
 
 
-=== TEST 13: there are no response headers in the request callbacks: status 2, and nothing changes
+=== TEST 13: there are no response headers in the request callbacks: not found, changes are refused with status 2, and nothing changes
 --- filter
 {"request_headers":[["log_header","response",":status"],["add_header","response","x-early","1"],["remove_header","response","x"],["set_headers","response",[["x","y"]]]],
  "request_body":[["set_header","response","x-early","1"],["log_header","response","server"]],
@@ -295,16 +295,16 @@ my $name = sub { ref $_[0] ? qq({"hex":"$_[0]{hex}"}) : qq("$_[0]") };
 POST /
 hello
 --- guests
-hostcalls: response :status: status 2
+hostcalls: response :status: status 1
 hostcalls: add_header response x-early: status 2
 hostcalls: remove_header response x: status 2
 hostcalls: set_headers response: status 2
 hostcalls: set_header response x-early: status 2
-hostcalls: response server: status 2
+hostcalls: response server: status 1
 hostcalls: wrote a header of the response's trailers that cannot be sent: "bad name"; it is left out
-hostcalls: call_response x: status 2
+hostcalls: call_response x: status 1
 hostcalls: add_header 77 x: status 2
-hostcalls: request_trailers x: status 2
+hostcalls: request_trailers x: status 1
 --- raw_response_headers_unlike: early
 --- no_error_log eval: $Filtered::alive
 

@@ -1,4 +1,5 @@
-//! Parameters of `wasm_module` that are limits: `memory=`, `cpu_time=`, `stack=`, `table=`, `instances=`, `log_rate=` and `turn_time=`.
+//! Parameters of `wasm_module` that are limits: `memory=`, `cpu_time=`, `start_time=`, `stack=`, `table=`,
+//! `instances=`, `log_rate=` and `turn_time=`.
 
 use std::time::Duration;
 
