@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use proxy_wasm_host::{Capability, VmConfig};
 
 use super::{MainConf, ModuleConf};
-use crate::net::{Origin, is_target};
+use crate::net::{Origin, is_target, is_upstream_block};
 use crate::nginx::log::Log;
 
 /// With the family `env`, a guest sees nginx's environment beside what `env=` names.
@@ -18,6 +18,23 @@ pub fn add_environment(vm: &mut VmConfig) {
         .filter(|(name, _)| vm.env.iter().all(|(named, _)| named != name))
         .collect();
     vm.env.append(&mut all);
+}
+
+/// Reads the lists of upstreams again, as it is known now which names there are: those of `upstream`
+/// blocks may have the sign in them that stands between two names. An error comes with the number of
+/// its module.
+pub fn name_upstreams(conf: &mut MainConf, log: Log) -> Result<(), (usize, String)> {
+    let Some(origin) = Origin::of_root(conf, log) else {
+        return Ok(());
+    };
+    for (index, module) in conf.modules.iter_mut().enumerate() {
+        let is_block = |capability, name: &[u8]| {
+            is_upstream_block(&origin, name, capability == Capability::GrpcCall)
+        };
+        let capabilities = module.rules.capabilities_with(is_block);
+        module.vm.capabilities = capabilities.map_err(|error| (index, error))?;
+    }
+    Ok(())
 }
 
 /// Refuses a list with an upstream that no call could ever go to.

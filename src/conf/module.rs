@@ -93,6 +93,7 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
         name: name.to_owned(),
         program,
         vm: parameters.vm,
+        rules: parameters.rules,
         limits: parameters.limits,
         calls: Budget::default(),
         log_rate: OnceCell::new(),

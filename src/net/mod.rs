@@ -35,7 +35,7 @@ pub use executor::{Task, spawn};
 pub use grpc::channel::Channels;
 pub use origin::{Origin, Top};
 pub use resolve::addresses;
-pub use target::{is_host_name, is_target};
+pub use target::{is_host_name, is_target, is_upstream_block};
 
 /// The process exits: all tasks end, and idle connections are closed.
 pub fn shutdown() {
