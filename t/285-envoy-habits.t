@@ -56,12 +56,12 @@ GET *
 "$::module upstream up { server 127.0.0.1:\$TEST_NGINX_PORT_1; keepalive 4; }"
 --- config eval
 my $call = sub { ::http('a', upstream => 'up', authority => 'up.example', @_) };
-CORE::join '', ::location('/post', {request_headers => [$call->(method => 'POST', path => 'raw/x', body => 'body', headers => [['x-a', '1']]), ::pause()],
+CORE::join '', ::location('/post', {request_headers => [$call->(method => 'POST', path => 'raw?x', body => 'body', headers => [['x-a', '1']]), ::pause()],
     http_call_response => ::answer({body => 'call_response'})}),
     ::location('/next', {request_headers => [$call->(path => '/raw'), ::pause()], http_call_response => ::answer({body => 'call_response'})})
 --- client eval: sub { ::get('/post') . '|' . ::get('/next') . '|' . ::get('/post') }
 --- client_out eval
-my $post = "200 POST raw/x HTTP/1.1\r\nhost: up.example\r\nx-a: 1\r\ncontent-length: 4\r\n\r\nbody";
+my $post = "200 POST raw?x HTTP/1.1\r\nhost: up.example\r\nx-a: 1\r\ncontent-length: 4\r\n\r\nbody";
 "$post|200 GET /raw HTTP/1.1\r\nhost: up.example\r\n\r\n|$post"
 --- no_error_log eval: $::clean
 
@@ -77,21 +77,17 @@ upstream svc { server 127.0.0.1:$TEST_NGINX_PORT_1; }
 upstream outbound { server 127.0.0.1:$TEST_NGINX_PORT_1; }
 _EOC_
 --- config eval
-my $call = sub { my ($path, $upstream) = @_; ::location($path, {request_headers => [::http('a', upstream => $upstream, path => '/status/200/ok'), ::pause()],
-    http_call_response => ::answer()}) };
-$call->('/long', 'outbound|9090||svc') . $call->('/other', 'other') . $call->('/svc', 'svc') . $call->('/outbound', 'outbound')
+# A call that is refused has no answer.
+my $call = sub { my ($path, $upstream, @then) = @_; ::location($path, {request_headers => [::http('a', upstream => $upstream, path => '/status/200/ok'),
+    @then ? @then : ::pause()], http_call_response => ::answer()}) };
+my $refused = ['local_response', 200, [], 'refused'];
+$call->('/long', 'outbound|9090||svc') . $call->('/other', 'other') . $call->('/svc', 'svc', $refused) . $call->('/outbound', 'outbound', $refused)
 --- client eval
 sub {
-    my $allowed = CORE::join ',', map { ::get($_) } qw(/long /other);
-    for my $path (qw(/svc /outbound)) {
-        my $c = connection();
-        $c->write("GET $path HTTP/1.1\r\nHost: a\r\n\r\n");
-        until_logged(qr/http_call a: status 10/);
-        $c->close;
-    }
-    CORE::join ' ', $allowed, scalar(::told(qr/^http_call a: status 10$/));
+    my $answers = CORE::join ',', map { ::get($_) } qw(/long /other /svc /outbound);
+    CORE::join ' ', $answers, scalar(::told(qr/^http_call a: status 10$/));
 }
---- client_out: 200 ok,200 ok 2
+--- client_out: 200 200 ok,200 200 ok,200 refused,200 refused 2
 --- no_error_log eval: qr/\[alert\]|\[emerg\]|\[crit\]|panicked/
 
 
