@@ -115,3 +115,52 @@ my $call = sub { my ($name, $hex) = @_; ['call_foreign_function', $name, {hex =>
 sub { CORE::join ' | ', ::get('/x'), ::told(qr/^level|^call_foreign/) }
 --- client_out: 200 done | level 02000000 | call_foreign_function set_global_max_requests_per_io_cycle: status 2
 --- no_error_log eval: $::clean
+
+
+
+=== TEST 6: what a module imports and exports is looked at before it is compiled
+A module that was compiled is in the cache.
+--- config
+--- user_files
+>>> good.wat
+(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1")))
+>>> import.wat
+(module (import "env" "proxy_teleport" (func)) (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1")))
+>>> marker.wat
+(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_9_0")))
+>>> none.wat
+(module (memory (export "memory") 1))
+>>> callback.wat
+(module (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1")) (func (export "proxy_on_log")))
+--- client eval
+sub {
+    my $html = Test::Nginx::Util::html_dir();
+    my $root = Test::Nginx::Util::server_root();
+    my @told;
+    for my $isolation (qw(worker request)) {
+        for my $name (qw(good import marker none callback)) {
+            my $cache = "$html/cache-$isolation-$name";
+            open my $out, '>', "$html/t.conf" or die $!;
+            print $out "load_module $ENV{TEST_NGINX_WASM_MODULE};\nerror_log stderr notice;\npid $html/t.pid;\nevents {}\nhttp {\n",
+                "wasm_cache $cache;\nwasm_module m $html/$name.wat isolation=$isolation;\nserver {}\n}\n";
+            close $out;
+            my $said = `$ENV{TEST_NGINX_BINARY} -t -p $root/ -e stderr -c $html/t.conf 2>&1`;
+            my ($error) = $said =~ /\[emerg\] .*?"\): (.*) in /;
+            my @entries = grep { -f } glob "$cache/*";
+            push @told, "$name $isolation: " . scalar(@entries) . ' ' . substr($error // '', 0, 40);
+        }
+    }
+    rows(@told);
+}
+--- client_out
+good worker: 1 
+import worker: 0 imports env.proxy_teleport, which this h
+marker worker: 0 exports proxy_abi_version_0_9_0, but thi
+none worker: 0 not a Proxy-Wasm module: exports none of
+callback worker: 0 exports proxy_on_log as () -> () instead
+good request: 1 
+import request: 0 imports env.proxy_teleport, which this h
+marker request: 0 exports proxy_abi_version_0_9_0, but thi
+none request: 0 not a Proxy-Wasm module: exports none of
+callback request: 0 exports proxy_on_log as () -> () instead
+--- no_error_log eval: qr/\[alert\]|panicked/
