@@ -80,7 +80,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
             };
             if !conf::resolve_top(cf)
                 || !conf::add_defaults(cf, main.as_mut())
-                || !conf::check(cf, main.as_ref())
+                || !conf::check(cf, main.as_mut())
             {
                 return ERROR;
             }

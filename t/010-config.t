@@ -358,7 +358,7 @@ invalid number of arguments in "wasm_filter" directive in http.conf:1
 wasm_module m $TEST_NGINX_FILTERS/init_calls.wasm;
 wasm_filter m a b;
 --- mistake
-wasm_filter takes a name and one configuration; quote a configuration that has spaces in http.conf:2
+wasm_filter takes a name, one configuration and root_id=, not "b"; quote a configuration that has spaces in http.conf:2
 
 
 === TEST 36: an unknown module, in a location

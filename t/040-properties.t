@@ -93,7 +93,7 @@ m: property request.headers.x.y = dot
 --- http_config
     wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm;
 --- config eval
-my $show = main::show(qw(request.query request.host request.referer request.useragent request.id request.protocol));
+my $show = main::show(qw(request.query request.host request.referer request.useragent request.protocol));
 qq{location /t { wasm_filter m '{"request_headers":[$show]}'; return 204; }}
 --- raw_request eval
 "GET /t HTTP/1.0\r\n\r\n"
@@ -104,7 +104,6 @@ m: property request.query =
 m: property request.host: status 1
 m: property request.referer: status 1
 m: property request.useragent: status 1
-m: property request.id: status 1
 m: property request.protocol = HTTP/1.0
 
 

@@ -81,7 +81,7 @@ my ($m, $p, $a) = ([':method', 'GET'], [':path', '/bad'], [':authority', 'a']);
     $call->('method', $p, $a), $call->('path', $m, $a), $call->('authority', $m, $p),
     $call->('method-crlf', [':method', "GET / HTTP/1.1\r\nx: y\r\n\r\nGET"], $p, $a), $call->('method-empty', [':method', ''], $p, $a),
     $call->('connect', [':method', 'CONNECT'], $p, $a), $call->('path-crlf', $m, [':path', "/ HTTP/1.1\r\nx: y"], $a),
-    $call->('path-space', $m, [':path', '/a b'], $a), $call->('path-relative', $m, [':path', 'a'], $a), $call->('path-empty', $m, [':path', ''], $a),
+    $call->('path-nul', $m, [':path', "/a\0b"], $a), $call->('path-line', $m, [':path', "a\nb"], $a), $call->('path-delete', $m, [':path', "http://a/\x7f"], $a),
     $call->('twice', $m, $p, $a, [':path', '/two']), $call->('pseudo', $m, $p, $a, [':status', '200']),
     $call->('value-crlf', $m, $p, $a, ['x', "a\r\nb: c"]), $call->('value-nul', $m, $p, $a, ['x', "a\0b"]), $call->('authority-crlf', $m, $p, [':authority', "a\r\nb: c"]),
     $call->('name-space', $m, $p, $a, ['x y', 'a']), $call->('name-colon', $m, $p, $a, ['x:y', 'a']), $call->('name-empty', $m, $p, $a, ['', 'a']),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proxy_wasm_host::{Capability, VmConfig};
 
 use super::{MainConf, ModuleConf};
-use crate::net::{Caller, Origin, is_target};
+use crate::net::{Caller, Origin, is_target, is_upstream_block};
 use crate::nginx::log::Log;
 use crate::worker::{LogRate, Process};
 
@@ -22,13 +22,37 @@ pub fn add_environment(vm: &mut VmConfig) {
     vm.env.append(&mut all);
 }
 
+/// Reads the lists of upstreams again, as it is known now which names there are: those of `upstream`
+/// blocks may have the sign in them that stands between two names. An error comes with the number of
+/// its module.
+pub fn name_upstreams(conf: &mut MainConf, log: Log) -> Result<(), (usize, String)> {
+    let Some(first) = conf.modules.first() else {
+        return Ok(());
+    };
+    let Some(origin) = Origin::of_root(conf, log, no_caller(first, log)) else {
+        return Ok(());
+    };
+    for (index, module) in conf.modules.iter_mut().enumerate() {
+        let is_block = |capability, name: &[u8]| {
+            is_upstream_block(&origin, name, capability == Capability::GrpcCall)
+        };
+        let capabilities = module.rules.capabilities_with(is_block);
+        module.vm.capabilities = capabilities.map_err(|error| (index, error))?;
+    }
+    Ok(())
+}
+
+/// On whose behalf names are looked up: no call is made.
+fn no_caller(module: &ModuleConf, log: Log) -> Rc<Caller> {
+    Rc::new(Caller {
+        rate: LogRate::new(Process::Check, None, module.name.as_str().into(), log),
+        slots: module.slots.clone(),
+    })
+}
+
 /// Refuses a list with an upstream that no call could ever go to.
 pub fn check_upstreams(conf: &MainConf, module: &ModuleConf, log: Log) -> Result<(), String> {
-    // No call is made.
-    let rate = LogRate::new(Process::Check, None, module.name.as_str().into(), log);
-    let slots = module.slots.clone();
-    let caller = Rc::new(Caller { rate, slots });
-    let Some(origin) = Origin::of_root(conf, log, caller) else {
+    let Some(origin) = Origin::of_root(conf, log, no_caller(module, log)) else {
         return Ok(());
     };
     for capability in [Capability::HttpCall, Capability::GrpcCall] {

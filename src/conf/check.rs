@@ -14,9 +14,16 @@ use crate::worker::{Process, start};
 ///
 /// # Safety
 /// `cf` is the configuration in the postconfiguration step.
-pub unsafe fn check(cf: *mut ngx_conf_t, conf: &MainConf) -> bool {
+pub unsafe fn check(cf: *mut ngx_conf_t, conf: &mut MainConf) -> bool {
     // SAFETY: by the contract.
     let log = unsafe { Log::new((*cf).log) };
+    if let Err((module, error)) = capabilities::name_upstreams(conf, log) {
+        let module = &conf.modules[module];
+        let error = format_args!("wasm module \"{}\": {error}", module.name);
+        // SAFETY: by the contract.
+        unsafe { conf_error_at(cf, &module.place, error) };
+        return false;
+    }
     let shared = conf.zones.private();
     if shared.is_none() && !conf.modules.is_empty() {
         log.write(

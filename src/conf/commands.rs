@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::mem::offset_of;
 
 use ngx::ffi::{
-    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_FLAG, NGX_CONF_NOARGS, NGX_CONF_TAKE1,
+    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_FLAG, NGX_CONF_NOARGS, NGX_CONF_TAKE1, NGX_CONF_TAKE2,
     NGX_CONF_TAKE12, NGX_HTTP_LIF_CONF, NGX_HTTP_LOC_CONF, NGX_HTTP_LOC_CONF_OFFSET,
     NGX_HTTP_MAIN_CONF, NGX_HTTP_MAIN_CONF_OFFSET, NGX_HTTP_SRV_CONF, ngx_command_t,
     ngx_conf_set_flag_slot, ngx_conf_set_msec_slot, ngx_conf_set_num_slot, ngx_conf_set_size_slot,
@@ -12,7 +12,7 @@ use ngx::ffi::{
 };
 
 use super::call::CallDirectives;
-use super::{LocConf, buffers, cache, call, filter, metrics, module, zones};
+use super::{LocConf, buffers, cache, call, filter, metrics, module, properties, zones};
 
 /// The levels of most directives.
 const LEVELS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
@@ -113,6 +113,12 @@ pub static mut COMMANDS: [ngx_command_t; 19] = [
         c"wasm_buffer_size",
         LEVELS | NGX_CONF_TAKE12,
         buffers::wasm_buffer_size,
+        NGX_HTTP_LOC_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_property",
+        LEVELS | NGX_CONF_TAKE2,
+        properties::wasm_property,
         NGX_HTTP_LOC_CONF_OFFSET,
     ),
     command(

@@ -1,4 +1,4 @@
-//! `wasm_filter name [configuration|@file] | off;`, `wasm_filter_phase rewrite | access;` and
+//! `wasm_filter name [configuration|@file [root_id=id]] | off;`, `wasm_filter_phase rewrite | access;` and
 //! `wasm_pause_timeout time;`
 
 use std::ffi::{c_char, c_void};
@@ -63,16 +63,10 @@ const BESIDE_OFF: &str = "\"wasm_filter off\" stands beside another wasm_filter 
 /// `cf` is the configuration that nginx passed to the directive's handler.
 unsafe fn read_filter(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), String> {
     // SAFETY: by the contract.
-    let (name, configuration) = match unsafe { arguments(cf) } {
-        [name] => (name, None),
-        [name, configuration] => (name, Some(configuration)),
-        _ => {
-            return Err(
-                "wasm_filter takes a name and one configuration; quote a configuration that \
-                 has spaces"
-                    .into(),
-            );
-        }
+    let (name, configuration, parameters) = match unsafe { arguments(cf) } {
+        [name, configuration, parameters @ ..] => (name, Some(configuration), parameters),
+        [name] => (name, None, &[][..]),
+        [] => return Err("wasm_filter needs the name of a module".into()),
     };
     if name.as_bytes() == b"off" {
         return match (configuration, &conf.uses) {
@@ -84,6 +78,7 @@ unsafe fn read_filter(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), Str
             }
         };
     }
+    let root_id = root_id(parameters)?;
     let uses = match &mut conf.uses {
         Some(uses) if uses.is_empty() => return Err(BESIDE_OFF.into()),
         uses => uses.get_or_insert_default(),
@@ -97,10 +92,33 @@ unsafe fn read_filter(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), Str
     uses.push(FilterUse {
         module: name,
         configuration,
+        root_id,
         // SAFETY: by the contract.
         place: unsafe { Place::current(cf) },
     });
     Ok(())
+}
+
+/// Reads what stands behind the configuration: as the configuration may be any text, it is there in
+/// any case, be it empty.
+fn root_id(parameters: &[ngx_str_t]) -> Result<Vec<u8>, String> {
+    let mut root_id = None;
+    for parameter in parameters {
+        let Some(id) = parameter.as_bytes().strip_prefix(b"root_id=") else {
+            return Err(format!(
+                "wasm_filter takes a name, one configuration and root_id=, not \"{}\"; quote a \
+                 configuration that has spaces",
+                String::from_utf8_lossy(parameter.as_bytes())
+            ));
+        };
+        if id.is_empty() {
+            return Err("empty root_id=".into());
+        }
+        if root_id.replace(id.to_vec()).is_some() {
+            return Err("duplicate parameter root_id=".into());
+        }
+    }
+    Ok(root_id.unwrap_or_default())
 }
 
 /// # Safety

@@ -1,6 +1,6 @@
 //! Making and merging the configurations, from the `http` block down to locations.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::rc::Rc;
 
 use ngx::ffi::{ngx_conf_t, ngx_http_core_loc_conf_t};
@@ -70,6 +70,7 @@ pub unsafe fn resolve_top(cf: *mut ngx_conf_t) -> bool {
             return false;
         };
         main.as_mut().top = Some(Top::new(cf, call));
+        main.as_mut().upstream_modules = upstream_modules(cf);
         match top.as_mut().resolve(main.as_mut()) {
             Ok(()) => true,
             Err((place, message)) => {
@@ -78,6 +79,34 @@ pub unsafe fn resolve_top(cf: *mut ngx_conf_t) -> bool {
             }
         }
     }
+}
+
+/// The modules of nginx's own that pass requests on.
+const UPSTREAM_MODULES: [&CStr; 6] = [
+    c"ngx_http_proxy_module",
+    c"ngx_http_grpc_module",
+    c"ngx_http_fastcgi_module",
+    c"ngx_http_uwsgi_module",
+    c"ngx_http_scgi_module",
+    c"ngx_http_memcached_module",
+];
+
+/// # Safety
+/// `cf` is the configuration in the postconfiguration step.
+unsafe fn upstream_modules(cf: *mut ngx_conf_t) -> Vec<usize> {
+    let mut found = Vec::new();
+    // SAFETY: the cycle's list of modules ends with a null pointer, and every module in it has a name
+    // and its number by then.
+    unsafe {
+        let mut next = (*(*cf).cycle).modules;
+        while let Some(module) = (*next).as_ref() {
+            if UPSTREAM_MODULES.contains(&CStr::from_ptr(module.name)) {
+                found.push(module.ctx_index);
+            }
+            next = next.add(1);
+        }
+    }
+    found
 }
 
 type Mistake = (Place, String);
@@ -99,6 +128,7 @@ fn merge(
     child.phase = child.phase.or(parent.phase);
     child.pause_timeout = child.pause_timeout.or(parent.pause_timeout);
     child.buffer_size = child.buffer_size.or(parent.buffer_size);
+    child.properties.inherit(&parent.properties);
     Ok(())
 }
 
@@ -160,7 +190,7 @@ impl LocConf {
 }
 
 impl MainConf {
-    /// The number of this module with this configuration.
+    /// The number of this module with this configuration and root id.
     fn filter(&mut self, filter: &FilterUse) -> Result<FilterId, Mistake> {
         let module = self
             .modules
@@ -170,14 +200,16 @@ impl MainConf {
                 let message = format!("unknown wasm module \"{}\"", filter.module);
                 (filter.place.clone(), message)
             })?;
-        let known = self
-            .filters
-            .iter()
-            .position(|f| f.module == module && f.configuration == filter.configuration);
+        let known = self.filters.iter().position(|f| {
+            f.module == module
+                && f.configuration == filter.configuration
+                && f.root_id == filter.root_id
+        });
         Ok(known.unwrap_or_else(|| {
             self.filters.push(FilterConf {
                 module,
                 configuration: filter.configuration.clone(),
+                root_id: filter.root_id.clone(),
                 place: filter.place.clone(),
             });
             self.filters.len() - 1

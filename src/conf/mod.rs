@@ -13,6 +13,7 @@ mod metrics;
 mod module;
 mod parameters;
 mod policy;
+mod properties;
 mod zones;
 
 use std::cell::{OnceCell, RefCell};
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ngx::ffi::{ngx_conf_full_name, ngx_conf_t, ngx_str_t, ngx_uint_t};
-use proxy_wasm_host::{Engine, Limits, Program, VmConfig};
+use proxy_wasm_host::{CapabilityRules, Engine, Limits, Program, VmConfig};
 
 pub use buffers::BufferSize;
 pub use check::check;
@@ -31,6 +32,7 @@ pub use commands::COMMANDS;
 pub use limits::InstanceLimits;
 pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf, resolve_top};
 pub use policy::{Isolation, OnFailure};
+pub use properties::Properties;
 pub use zones::{Zones, add_defaults};
 
 use call::{CallConf, CallDirectives};
@@ -69,6 +71,8 @@ pub struct MainConf {
     top: Option<Top>,
     /// The connections that guests' calls may have in the worker.
     call_slots: Slots,
+    /// Numbers of the modules that have an upstream in each location.
+    upstream_modules: Vec<usize>,
     /// The HTTP/2 connections of the worker.
     channels: Channels,
     /// See [`variable::of_requests`].
@@ -82,6 +86,8 @@ pub struct ModuleConf {
     pub name: String,
     pub program: Program,
     pub vm: VmConfig,
+    /// `allow=` and `deny=`.
+    rules: CapabilityRules,
     pub limits: InstanceLimits,
     /// What this process's guests take of a turn of nginx's event loop.
     pub turn: Rc<Turn>,
@@ -96,11 +102,13 @@ pub struct ModuleConf {
     place: Place,
 }
 
-/// A distinct (module, configuration) pair of the `wasm_filter` directives.
+/// A distinct module with its configuration and root id of the `wasm_filter` directives.
 pub struct FilterConf {
     /// Index in [`MainConf::modules`].
     pub module: usize,
     pub configuration: Arc<[u8]>,
+    /// The guest's `plugin_root_id`.
+    pub root_id: Vec<u8>,
     place: Place,
 }
 
@@ -113,6 +121,7 @@ pub struct LocConf {
     /// In milliseconds.
     pause_timeout: Option<usize>,
     buffer_size: Option<BufferSize>,
+    properties: Properties,
     chain: Option<Rc<Chain>>,
     if_has_filters: bool,
     /// The level's own `wasm_call_…` directives.
@@ -124,6 +133,7 @@ pub struct LocConf {
 struct FilterUse {
     module: String,
     configuration: Arc<[u8]>,
+    root_id: Vec<u8>,
     place: Place,
 }
 
@@ -179,6 +189,12 @@ impl MainConf {
     /// How this process wakes others; `None` when there are no modules.
     pub fn wakers(&self) -> Option<&Rc<Wakers>> {
         self.wakers.get()
+    }
+
+    /// Numbers, among the HTTP modules, of those whose configuration of a location begins with
+    /// nginx's `ngx_http_upstream_conf_t`.
+    pub fn upstream_modules(&self) -> &[usize] {
+        &self.upstream_modules
     }
 
     /// The HTTP/2 connections that gRPC calls share.
@@ -237,6 +253,11 @@ impl LocConf {
     /// The longest pause of a filter, in milliseconds.
     pub fn pause_timeout(&self) -> usize {
         self.pause_timeout.unwrap_or(60_000)
+    }
+
+    /// What `wasm_property` sets.
+    pub fn properties(&self) -> &Properties {
+        &self.properties
     }
 
     /// How much filters may hold back and write.

@@ -95,6 +95,7 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
         vm: parameters.vm,
         turn: Turn::new(parameters.limits.turn_time),
         slots: conf.call_slots.module(),
+        rules: parameters.rules,
         limits: parameters.limits,
         calls: Budget::default(),
         log_rate: OnceCell::new(),

@@ -20,7 +20,7 @@ pub struct Parameters {
     pub limits: InstanceLimits,
     pub on_failure: OnFailure,
     pub isolation: Isolation,
-    rules: CapabilityRules,
+    pub rules: CapabilityRules,
     /// Names of those that have been there.
     seen: Vec<Vec<u8>>,
 }
@@ -108,7 +108,8 @@ impl Parameters {
 
     /// What follows from several of them together; to be called when all have been taken.
     pub fn finish(&mut self) -> Result<(), String> {
-        self.vm.capabilities = std::mem::take(&mut self.rules).capabilities()?;
+        // Which names of upstreams there are is known only when all of the configuration is.
+        self.vm.capabilities = self.rules.capabilities_with(|_, _| true)?;
         add_environment(&mut self.vm);
         Ok(())
     }

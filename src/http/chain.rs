@@ -6,7 +6,7 @@ use proxy_wasm_host::Callbacks;
 
 use crate::conf::OnFailure;
 
-/// Number of a distinct (module, configuration) pair among those of a configuration: one root
+/// Number of a distinct (module, root id, configuration) among those of a configuration: one root
 /// context in each worker.
 pub type FilterId = usize;
 

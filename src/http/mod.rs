@@ -56,7 +56,11 @@ pub unsafe fn install(cf: *mut ngx_conf_t) -> Option<()> {
 /// `cf` is the configuration in the preconfiguration step.
 pub unsafe fn add_variables(cf: *mut ngx_conf_t) -> Option<()> {
     // SAFETY: by the contract.
-    unsafe { variable::add_prefix(cf, filter_state::VARIABLE, filter_state::variable) }
+    unsafe {
+        variable::add_prefix(cf, filter_state::VARIABLE, filter_state::variable)?;
+        // `request.id`, which must be the same each time.
+        variable::keep(cf, b"request_id")
+    }
 }
 
 type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;

@@ -1,6 +1,8 @@
 //! Properties of a stream: Envoy's attributes as far as nginx knows them, nginx's variables as
 //! `nginx.<variable>`, and what filters have set.
 
+mod route;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ngx::ffi::{ngx_connection_local_sockaddr, ngx_inet_get_port, ngx_sock_ntop, sockaddr};
@@ -24,6 +26,10 @@ pub fn get(
     path: &[&[u8]],
     out: &mut Vec<u8>,
 ) -> Result<(), Status> {
+    if let Some(value) = route::configured(context, index, request, path)? {
+        out.extend_from_slice(value);
+        return Ok(());
+    }
     let value = match path {
         [b"nginx", name @ ..] if !name.is_empty() => context.read(index, request, |request| {
             of_nginx(request, &name.join(&b'.'))
@@ -31,7 +37,7 @@ pub fn get(
         [b"request", b"headers", name] => first(|found| request_headers::get(request, name, found)),
         [
             b"response",
-            b"headers" | b"trailers" | b"code" | b"flags",
+            b"headers" | b"trailers" | b"code" | b"code_details" | b"flags",
             ..,
         ] if context.response.stage() == Stage::New => None,
         [b"response", b"headers", name] => {
@@ -40,6 +46,9 @@ pub fn get(
         [b"response", b"trailers", name] => {
             first(|found| response_headers::trailers::get(request, name, found))
         }
+        [b"route_name"] | [b"xds", b"route_name"] => Some(Value::from(route::location(request))),
+        [b"cluster_name"] | [b"xds", b"cluster_name"] => route::upstream(request).map(Value::Bytes),
+        [b"x_request_id"] => of_request(request, b"id"),
         [b"request", name] => of_request(request, name),
         [b"response", name] => of_response(request, name),
         [b"connection", name] => {
@@ -132,7 +141,10 @@ fn of_request(request: Request, name: &[u8]) -> Option<Value> {
             b"method" => return header(request, b":method"),
             b"referer" => return header(request, b"referer"),
             b"useragent" => return header(request, b"user-agent"),
-            b"id" => return header(request, b"x-request-id"),
+            b"id" => {
+                let sent = header(request, b"x-request-id");
+                return sent.or_else(|| variable::get(request, b"request_id").map(Value::from));
+            }
             b"headers" => Value::Bytes(serialize_map(|v| request_headers::visit(request, v))),
             b"time" => Value::Number(start_time(request)),
             b"duration" => {

@@ -114,7 +114,7 @@ pub async fn exchange<C>(io: C, request: &Request, limit: usize, budget: &Budget
 where
     C: Read + Write + Unpin + 'static,
 {
-    let lender = Lender::new(io);
+    let lender = Lender::new(io, request.line());
     let (result, persists) = match talk(lender.lend(), request, limit, budget).await {
         Ok((response, persists)) => (Ok(response), persists),
         Err(failure) => (Err(failure), false),

@@ -19,14 +19,36 @@ struct Inner<C> {
     io: RefCell<C>,
     read: Cell<bool>,
     written: Cell<bool>,
+    line: RefCell<Option<Line>>,
+}
+
+/// What is written in the place of the first bytes that the borrower writes.
+pub struct Line {
+    new: Vec<u8>,
+    sent: usize,
+    /// Bytes of the borrower's that are still to be left out.
+    skip: usize,
+}
+
+impl Line {
+    /// `new` for the first `old` bytes.
+    pub fn new(new: Vec<u8>, old: usize) -> Line {
+        Line {
+            new,
+            sent: 0,
+            skip: old,
+        }
+    }
 }
 
 impl<C> Lender<C> {
-    pub fn new(io: C) -> Lender<C> {
+    /// `line`: what is to be written otherwise than the borrower does.
+    pub fn new(io: C, line: Option<Line>) -> Lender<C> {
         Lender(Rc::new(Inner {
             io: RefCell::new(io),
             read: Cell::new(false),
             written: Cell::new(false),
+            line: RefCell::new(line),
         }))
     }
 
@@ -62,6 +84,29 @@ impl<C> Inner<C> {
     }
 }
 
+impl<C: Write + Unpin> Inner<C> {
+    /// Writes the changed line; answers how many bytes it stands for of what the borrower writes.
+    /// `None`: there is nothing to change any more.
+    fn write_line(&self, cx: &mut Context<'_>, buf: &[u8]) -> Option<Poll<io::Result<usize>>> {
+        let mut place = self.line.borrow_mut();
+        let line = place.as_mut()?;
+        while line.sent < line.new.len() {
+            let rest = &line.new[line.sent..];
+            let result = Pin::new(&mut *self.io.borrow_mut()).poll_write(cx, rest);
+            match self.wrote(result) {
+                Poll::Ready(Ok(written)) if written > 0 => line.sent += written,
+                result => return Some(result),
+            }
+        }
+        let skipped = line.skip.min(buf.len());
+        line.skip -= skipped;
+        if line.skip == 0 {
+            *place = None;
+        }
+        Some(Poll::Ready(Ok(skipped)))
+    }
+}
+
 impl<C: Read + Unpin> Read for Lent<C> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -91,6 +136,9 @@ impl<C: Write + Unpin> Write for Lent<C> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(result) = self.0.write_line(cx, buf) {
+            return result;
+        }
         let result = Pin::new(&mut *self.0.io.borrow_mut()).poll_write(cx, buf);
         self.0.wrote(result)
     }
@@ -100,6 +148,12 @@ impl<C: Write + Unpin> Write for Lent<C> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        if let Some(first) = first
+            && let Some(result) = self.0.write_line(cx, first)
+        {
+            return result;
+        }
         let result = Pin::new(&mut *self.0.io.borrow_mut()).poll_write_vectored(cx, bufs);
         self.0.wrote(result)
     }

@@ -38,7 +38,7 @@ pub use grpc::channel::Channels;
 pub use origin::{Caller, Origin, Top};
 pub use resolve::addresses;
 pub use slots::{ModuleSlots, Slots};
-pub use target::{is_host_name, is_target};
+pub use target::{is_host_name, is_target, is_upstream_block};
 pub use timer::cancelable;
 pub use turn::{Turn, hurry};
 

@@ -10,12 +10,15 @@ use http::{Method, Uri};
 use proxy_wasm_host::{HttpCall, Pairs, Status};
 
 use super::body::Payload;
+use super::lent::Line;
 use super::tls::{ServerName, Tls};
 
 /// A request as it will be sent; it may have to be sent twice.
 pub struct Request {
     method: Method,
     path: PathAndQuery,
+    /// What stands in the request line in the place of `path`, which is `/` then.
+    target: Option<Bytes>,
     authority: HeaderValue,
     /// `:scheme` is https.
     tls: Option<Tls>,
@@ -26,7 +29,8 @@ pub struct Request {
 
 impl Request {
     /// `Err(BadArgument)`: `:method`, `:path` or `:authority` is missing, given twice or wrong, or
-    /// a name or value cannot stand in an HTTP message (RFC 9110, section 5).
+    /// a name or value cannot stand in an HTTP message (RFC 9110, section 5). As in Envoy, any
+    /// `:path` goes out that can stand in a request line, be it an absolute URL or no path at all.
     ///
     /// Headers about the connection and the framing are the host's and are left out: RFC 9110,
     /// sections 7.6.1 and 8.6.
@@ -66,7 +70,7 @@ impl Request {
         if method == Method::CONNECT {
             return Err(Status::BadArgument);
         }
-        let path = path_and_query(path.ok_or(Status::BadArgument)?)?;
+        let (path, target) = path_and_target(path.ok_or(Status::BadArgument)?)?;
         remove_hop_by_hop(&mut headers);
         headers.remove(CONTENT_LENGTH);
         let trailers = trailers(call.trailers)?;
@@ -78,6 +82,7 @@ impl Request {
         Ok(Request {
             method,
             path,
+            target,
             authority,
             tls,
             headers,
@@ -95,6 +100,17 @@ impl Request {
     /// `ngx_http_upstream_next` excepts the same methods.
     pub fn idempotent(&self) -> bool {
         !matches!(self.method.as_str(), "POST" | "LOCK" | "PATCH")
+    }
+
+    /// How the request line has to be changed that hyper makes of [`Request::message`].
+    pub fn line(&self) -> Option<Line> {
+        let target = self.target.as_ref()?;
+        let before = self.method.as_str().len() + 1;
+        let mut new = Vec::with_capacity(before + target.len());
+        new.extend_from_slice(self.method.as_str().as_bytes());
+        new.push(b' ');
+        new.extend_from_slice(target);
+        Some(Line::new(new, before + self.path.as_str().len()))
     }
 
     /// The request for hyper.
@@ -162,29 +178,52 @@ fn has_content(method: &Method) -> bool {
     )
 }
 
-/// The path as it goes on the wire. What must not stand in it, but can be meant by nothing else,
-/// is escaped, as browsers do.
-fn path_and_query(path: &[u8]) -> Result<PathAndQuery, Status> {
-    if !path.starts_with(b"/") && path != b"*" {
-        return Err(Status::BadArgument);
+/// The path as it goes on the wire, or what stands there instead of `/`: hyper writes paths alone.
+fn path_and_target(path: &[u8]) -> Result<(PathAndQuery, Option<Bytes>), Status> {
+    let slash = PathAndQuery::from_static("/");
+    match path {
+        // RFC 9112, section 3.2.1.
+        b"" => Ok((slash, None)),
+        b"*" | [b'/', ..] => match PathAndQuery::try_from(path) {
+            Ok(path) => Ok((path, None)),
+            Err(_) => Ok((PathAndQuery::try_from(escaped(path)?).map_err(bad)?, None)),
+        },
+        _ if path.len() > MAX_TARGET => Err(Status::BadArgument),
+        _ => Ok((slash, Some(escaped(path)?.into()))),
     }
-    if let Ok(path) = PathAndQuery::try_from(path) {
-        return Ok(path);
-    }
+}
+
+/// Bytes of a request's target at most, which are those of a path in [`http::Uri`].
+const MAX_TARGET: usize = u16::MAX as usize - 1;
+
+/// What must not stand in a request line, but can be meant by nothing else, is escaped, as browsers
+/// do.
+fn escaped(path: &[u8]) -> Result<String, Status> {
     let mut escaped = String::with_capacity(path.len() * 2);
     for &byte in path {
         match byte {
-            0..=b' ' | 0x7f => return Err(Status::BadArgument),
-            b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | b'\\' | b'^' | b'|' | 0x80.. => {
+            b'\t'
+            | b' '
+            | b'"'
+            | b'<'
+            | b'>'
+            | b'`'
+            | b'{'
+            | b'}'
+            | b'\\'
+            | b'^'
+            | b'|'
+            | 0x80.. => {
                 escaped.push('%');
                 for digit in [byte >> 4, byte & 15] {
                     escaped.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
                 }
             }
+            0..b' ' | 0x7f => return Err(Status::BadArgument),
             _ => escaped.push(char::from(byte)),
         }
     }
-    PathAndQuery::try_from(escaped).map_err(bad)
+    Ok(escaped)
 }
 
 fn trailers(pairs: Pairs<'_>) -> Result<Option<HeaderMap>, Status> {

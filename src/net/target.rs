@@ -85,6 +85,15 @@ pub fn is_target(origin: &Origin, name: &[u8], grpc: bool) -> bool {
     Target::parse(origin, name).is_some()
 }
 
+/// Is it the name of an `upstream` block?
+pub fn is_upstream_block(origin: &Origin, name: &[u8], grpc: bool) -> bool {
+    let name = match grpc {
+        true => super::grpc::scheme(name).1,
+        false => name,
+    };
+    find_block(origin, name).is_some()
+}
+
 /// 1 to 65535, in digits alone.
 fn parse_port(port: &str) -> Option<u16> {
     if !port.bytes().all(|b| b.is_ascii_digit()) {

@@ -3,7 +3,8 @@
 use ngx::ffi::{
     NGX_HTTP_VAR_CHANGEABLE, NGX_HTTP_VAR_INDEXED, NGX_HTTP_VAR_NOCACHEABLE, NGX_HTTP_VAR_PREFIX,
     ngx_conf_t, ngx_hash_find, ngx_http_add_variable, ngx_http_get_flushed_variable,
-    ngx_http_request_t, ngx_http_variable_t, ngx_http_variable_value_t, ngx_int_t,
+    ngx_http_get_variable_index, ngx_http_request_t, ngx_http_variable_t,
+    ngx_http_variable_value_t, ngx_int_t,
 };
 
 use super::request::Request;
@@ -90,6 +91,18 @@ pub unsafe fn add_prefix(cf: *mut ngx_conf_t, prefix: &'static [u8], get: Getter
         variable.get_handler = Some(get);
     }
     Some(())
+}
+
+/// Has each request keep the value of a variable of nginx's once it was read; otherwise only that is kept
+/// which nginx.conf reads.
+///
+/// # Safety
+/// `cf` is the configuration in the preconfiguration step.
+pub unsafe fn keep(cf: *mut ngx_conf_t, name: &'static [u8]) -> Option<()> {
+    let mut name = borrowed_str(name);
+    // SAFETY: by the contract; nginx copies the name.
+    let index = unsafe { ngx_http_get_variable_index(cf, &mut name) };
+    (index >= 0).then_some(())
 }
 
 /// Why a variable was not set.

@@ -202,7 +202,7 @@ pub fn start(
         let root = vm
             .create_root(PluginConfig {
                 name: module_conf.name.as_bytes().to_vec(),
-                root_id: Vec::new(),
+                root_id: filter.root_id.clone(),
                 configuration: filter.configuration.clone(),
             })
             .map_err(|error| failed(Some(id), error))?;

@@ -1,11 +1,9 @@
 //! What a guest exports: types, checked when it is compiled, and the functions of an instance.
 
-use std::fmt::Write;
-
 use wasm_runtime::wasmtime::{
-    ExternType, Func, FuncType, Instance, Module, ModuleExport, Store, TypedFunc, WasmParams,
-    WasmResults,
+    Func, FuncType, Instance, Module, ModuleExport, Store, TypedFunc, WasmParams, WasmResults,
 };
+use wasm_runtime::{Outline, Type};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
@@ -107,21 +105,22 @@ const CALLBACKS: [(&str, Callbacks, &[&str]); 25] = [
 ];
 
 /// Checks a module's exports; tells its version and which callbacks it has.
-pub(crate) fn check(module: &Module) -> Result<(AbiVersion, Callbacks), LoadError> {
+pub(crate) fn check(module: &Outline) -> Result<(AbiVersion, Callbacks), LoadError> {
     let abi = ABI_MARKERS
         .iter()
-        .find(|(name, _)| module.get_export(name).is_some())
+        .find(|(name, _)| module.export(name).is_some())
         .map(|(_, abi)| *abi);
     let Some(abi) = abi else {
-        let other = module.exports().find(|e| e.name().starts_with(ABI_MARKER));
+        let mut exports = module.exports.iter();
+        let other = exports.find(|export| export.name.starts_with(ABI_MARKER));
         return Err(match other {
-            Some(other) => LoadError::UnsupportedAbi(other.name().to_owned()),
+            Some(other) => LoadError::UnsupportedAbi(other.name.clone()),
             None => LoadError::NoAbi,
         });
     };
 
-    match module.get_export("memory") {
-        Some(ExternType::Memory(_)) => {}
+    match module.export("memory") {
+        Some(Type::Memory) => {}
         _ => return Err(LoadError::NoMemory),
     }
 
@@ -145,11 +144,10 @@ pub(crate) fn check(module: &Module) -> Result<(AbiVersion, Callbacks), LoadErro
 }
 
 /// Is it exported? With none of the types it is an error.
-fn check_one(module: &Module, name: &str, types: &[&str]) -> Result<bool, LoadError> {
-    let found = match module.get_export(name) {
+fn check_one(module: &Outline, name: &str, types: &[&str]) -> Result<bool, LoadError> {
+    let found = match module.export(name) {
         None => return Ok(false),
-        Some(ExternType::Func(function)) => function_type(&function),
-        Some(_) => "something that is no function".to_owned(),
+        Some(found) => outline_type(found),
     };
     if types.contains(&found.as_str()) {
         return Ok(true);
@@ -163,24 +161,24 @@ fn check_one(module: &Module, name: &str, types: &[&str]) -> Result<bool, LoadEr
 
 /// `(i32, i32) -> i32`
 pub(crate) fn function_type(function: &FuncType) -> String {
-    let mut text = String::new();
-    let list = |text: &mut String, types: &mut dyn Iterator<Item = String>| {
-        for (i, one) in types.enumerate() {
-            let _ = write!(text, "{}{one}", if i > 0 { ", " } else { "" });
-        }
-    };
-    text.push('(');
-    list(&mut text, &mut function.params().map(|t| t.to_string()));
-    text.push_str(") -> ");
-    let results = function.results().len();
-    if results != 1 {
-        text.push('(');
+    let params: Vec<_> = function.params().map(|ty| ty.to_string()).collect();
+    let results: Vec<_> = function.results().map(|ty| ty.to_string()).collect();
+    signature(&params, &results)
+}
+
+/// The same of a module's own.
+pub(crate) fn outline_type(ty: &Type) -> String {
+    match ty {
+        Type::Func { params, results } => signature(params, results),
+        _ => "something that is no function".to_owned(),
     }
-    list(&mut text, &mut function.results().map(|t| t.to_string()));
-    if results != 1 {
-        text.push(')');
+}
+
+fn signature(params: &[String], results: &[String]) -> String {
+    match results {
+        [one] => format!("({}) -> {one}", params.join(", ")),
+        results => format!("({}) -> ({})", params.join(", "), results.join(", ")),
     }
-    text
 }
 
 /// A callback with the context, a number, and an answer.

@@ -36,6 +36,7 @@ pub mod fuzzing;
 mod hostcalls;
 mod memory;
 mod nothing;
+mod output;
 mod pending;
 mod program;
 mod state;

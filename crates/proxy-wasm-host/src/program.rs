@@ -3,15 +3,15 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wasm_runtime::wasmtime::{ExternType, Linker, Module, Store};
-use wasm_runtime::{Artifact, Guard, Initial, Limits};
+use wasm_runtime::wasmtime::{ExternType, Linker, Store};
+use wasm_runtime::{Artifact, Guard, Initial, Limits, Outline};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
 use crate::capabilities::{Capabilities, Capability};
 use crate::engine::Engine;
 use crate::error::LoadError;
-use crate::exports::{self, function_type};
+use crate::exports::{self, function_type, outline_type};
 use crate::hostcalls;
 use crate::nothing::NoProxy;
 use crate::state::State;
@@ -39,35 +39,43 @@ impl Program {
     /// run here: its WebAssembly features, every import, an ABI version, the memory, and the types
     /// of its callbacks, allocator and entry points.
     ///
-    /// Bytes that some live program was compiled from are not compiled again.
+    /// Bytes that some live program was compiled from are not compiled again. What can be told from
+    /// imports and exports is told before anything is compiled.
     pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Program, LoadError> {
-        Program::check(engine, engine.runtime.compile(bytes)?, None)
+        let check = |outline: &Outline| Checked::new(engine, outline);
+        let (artifact, checked) = engine.runtime.compile_if(bytes, check)?;
+        Program::new(engine, artifact, checked, None)
     }
 
     /// The same for a module whose instances are to be started from a [`Snapshot`](crate::Snapshot) of another
     /// one. Modules that change their tables are refused.
     pub fn compile_for_snapshots(engine: &Engine, bytes: &[u8]) -> Result<Program, LoadError> {
-        let (artifact, initial) = engine.runtime.compile_for_snapshots(bytes)?;
-        Program::check(engine, artifact, Some(initial))
+        let check = |outline: &Outline| Checked::new(engine, outline);
+        let (artifact, initial, checked) = engine.runtime.compile_for_snapshots_if(bytes, check)?;
+        Program::new(engine, artifact, checked, Some(initial))
     }
 
-    fn check(
+    fn new(
         engine: &Engine,
         artifact: Artifact,
+        checked: Checked,
         initial: Option<Initial>,
     ) -> Result<Program, LoadError> {
-        let module = engine.runtime.load(&artifact)?;
-        // What is no Proxy-Wasm module at all should not be told about its imports.
-        let (abi, callbacks) = exports::check(&module)?;
-        check_imports(engine, &module)?;
-        let imports = |names: &[&str]| module.imports().any(|i| names.contains(&i.name()));
+        // That it cannot be mapped is told now, and not when an instance starts.
+        engine.runtime.load(&artifact)?;
+        let Checked {
+            abi,
+            callbacks,
+            http_calls,
+            grpc_calls,
+        } = checked;
         Ok(Program {
             inner: Arc::new(Inner {
                 artifact,
                 abi,
                 callbacks,
-                http_calls: imports(&["proxy_http_call"]),
-                grpc_calls: imports(&["proxy_grpc_call", "proxy_grpc_stream"]),
+                http_calls,
+                grpc_calls,
                 initial,
             }),
         })
@@ -96,8 +104,34 @@ impl Program {
     }
 }
 
+/// What a module's imports and exports say.
+struct Checked {
+    abi: AbiVersion,
+    callbacks: Callbacks,
+    http_calls: bool,
+    grpc_calls: bool,
+}
+
+impl Checked {
+    fn new(engine: &Engine, outline: &Outline) -> Result<Checked, LoadError> {
+        // What is no Proxy-Wasm module at all should not be told about its imports.
+        let (abi, callbacks) = exports::check(outline)?;
+        check_imports(engine, outline)?;
+        let imports = |names: &[&str]| {
+            let mut imports = outline.imports.iter();
+            imports.any(|import| names.contains(&import.name.as_str()))
+        };
+        Ok(Checked {
+            abi,
+            callbacks,
+            http_calls: imports(&["proxy_http_call"]),
+            grpc_calls: imports(&["proxy_grpc_call", "proxy_grpc_stream"]),
+        })
+    }
+}
+
 /// Compares a module's imports with what is defined for every guest.
-fn check_imports(engine: &Engine, module: &Module) -> Result<(), LoadError> {
+fn check_imports(engine: &Engine, outline: &Outline) -> Result<(), LoadError> {
     let runtime = engine.runtime.wasmtime();
     let mut linker = Linker::new(runtime);
     hostcalls::define::<NoProxy>(&mut linker)
@@ -108,9 +142,9 @@ fn check_imports(engine: &Engine, module: &Module) -> Result<(), LoadError> {
     let mut store = Store::new(runtime, state);
 
     let mut unknown = Vec::new();
-    for import in module.imports() {
-        let name = format!("{}.{}", import.module(), import.name());
-        let Ok(host) = linker.get(&mut store, import.module(), import.name()) else {
+    for import in &outline.imports {
+        let name = format!("{}.{}", import.module, import.name);
+        let Ok(host) = linker.get(&mut store, &import.module, &import.name) else {
             if !unknown.contains(&name) {
                 unknown.push(name);
             }
@@ -121,10 +155,7 @@ fn check_imports(engine: &Engine, module: &Module) -> Result<(), LoadError> {
             ExternType::Func(host) => function_type(&host),
             _ => continue,
         };
-        let module = match import.ty() {
-            ExternType::Func(module) => function_type(&module),
-            _ => "something that is no function".to_owned(),
-        };
+        let module = outline_type(&import.ty);
         if module != host {
             return Err(LoadError::ImportType { name, module, host });
         }

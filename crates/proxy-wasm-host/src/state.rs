@@ -11,6 +11,7 @@ use crate::calls::CallId;
 use crate::capabilities::Denied;
 use crate::context::{Context, Contexts, Kind};
 use crate::foreign::Declared;
+use crate::output::Output;
 use crate::pending::{CallKind, Calls, Incoming};
 use crate::traits::Proxy;
 use crate::vm::{ContextId, PluginConfig, VmConfig};
@@ -40,6 +41,8 @@ pub(crate) struct State<P: Proxy> {
     pub memory: Option<Memory>,
     pub allocator: Allocator,
     pub scratch: Vec<u8>,
+    /// Lines that the guest writes and has not ended.
+    pub output: Output,
     pub denied: Denied,
     /// Holds the instance to its limits.
     pub guard: Guard,
@@ -99,6 +102,7 @@ impl<P: Proxy> State<P> {
             memory: None,
             allocator: Allocator::Unknown,
             scratch: Vec::new(),
+            output: Output::default(),
             denied: Denied::default(),
             guard,
             started: Instant::now(),

@@ -258,7 +258,7 @@ fn fd_seek<P: Proxy>(
     code(run())
 }
 
-/// Standard output becomes a log line of level info, standard error one of level error.
+/// Standard output becomes log lines of level info, standard error such of level error.
 fn fd_write<P: Proxy>(
     mut caller: Caller<'_, State<P>>,
     fd: u32,
@@ -283,15 +283,8 @@ fn fd_write<P: Proxy>(
         text.clear();
         let result = gather(memory, pieces, count, &mut text);
         let written = text.len() as u32;
-        if result.is_ok() && written > 0 {
-            let stream = state.stream();
-            if state.proxy.log_enabled(stream, level) {
-                let line = text.strip_suffix(b"\n").unwrap_or(&text);
-                // Rust's `eprintln!` writes the line's end by a call of its own.
-                if !line.is_empty() {
-                    state.proxy.log(stream, level, line);
-                }
-            }
+        if result.is_ok() {
+            state.print(level, &text);
         }
         state.scratch = text;
         result?;

@@ -14,6 +14,7 @@ use crate::cache::{Cache, Miss};
 use crate::error::{Error, one_line, push_words};
 use crate::limits::Limits;
 use crate::memory::Memories;
+use crate::outline::Outline;
 use crate::rewrite::{check_code, rewrite};
 use crate::snapshot::Initial;
 use crate::ticker::{Clock, TICK, Ticker};
@@ -136,24 +137,49 @@ impl Engine {
     /// Compiles the binary or text format. Bytes that some live artifact of this process, or of
     /// the one it was forked from, was compiled from are not compiled again.
     pub fn compile(&self, bytes: &[u8]) -> Result<Artifact, Error> {
+        let (artifact, ()) = self.compile_if(bytes, |_| Ok::<_, Error>(()))?;
+        Ok(artifact)
+    }
+
+    /// The same where `check` takes what the module imports and exports: it is asked before
+    /// anything is compiled, which can take seconds.
+    pub fn compile_if<R, E: From<Error>>(
+        &self,
+        bytes: &[u8],
+        check: impl FnOnce(&Outline) -> Result<R, E>,
+    ) -> Result<(Artifact, R), E> {
         let sha256 = sha256(bytes);
-        match self.find(&sha256) {
-            Ok(artifact) => Ok(artifact),
-            Err(miss) => {
-                let binary = binary(bytes)?;
-                self.validate(&binary)?;
-                self.compile_binary(sha256, &binary, miss)
-            }
+        let found = self.find(&sha256);
+        let binary = binary(bytes)?;
+        if found.is_err() {
+            self.validate(&binary)?;
         }
+        let checked = check(&Outline::of(&binary)?)?;
+        let artifact = match found {
+            Ok(artifact) => artifact,
+            Err(miss) => self.compile_binary(sha256, &binary, miss)?,
+        };
+        Ok((artifact, checked))
     }
 
     /// The same for a module whose instances are to be started from snapshots.
     pub fn compile_for_snapshots(&self, bytes: &[u8]) -> Result<(Artifact, Initial), Error> {
+        let (artifact, initial, ()) =
+            self.compile_for_snapshots_if(bytes, |_| Ok::<_, Error>(()))?;
+        Ok((artifact, initial))
+    }
+
+    /// The same where `check` takes what the module imports and exports.
+    pub fn compile_for_snapshots_if<R, E: From<Error>>(
+        &self,
+        bytes: &[u8],
+        check: impl FnOnce(&Outline) -> Result<R, E>,
+    ) -> Result<(Artifact, Initial, R), E> {
         let binary = binary(bytes)?;
         let rewritten = rewrite(&binary);
         let rewritten = match rewritten {
             Ok(rewritten) => rewritten,
-            Err(error) => return Err(self.validate(&binary).err().unwrap_or(error)),
+            Err(error) => return Err(self.validate(&binary).err().unwrap_or(error).into()),
         };
         // Under which of the two it was compiled tells what a look at all of its code did, which takes longer than all the rest.
         let hash = sha256(&rewritten.binary);
@@ -161,12 +187,13 @@ impl Engine {
         let mut found = keys.map(|key| self.look_up(&key));
         let known = found.iter().position(Result::is_ok);
         artifact::count(known.is_some());
+        if known.is_none() {
+            self.validate(&binary)?;
+        }
+        let checked = check(&Outline::of(&binary)?)?;
         let drops_data = match known {
             Some(known) => known == 1,
-            None => {
-                self.validate(&binary)?;
-                check_code(&binary)?
-            }
+            None => check_code(&binary)?,
         };
         let which = usize::from(drops_data);
         let artifact = match std::mem::replace(&mut found[which], Err(None)) {
@@ -177,7 +204,7 @@ impl Engine {
             data: rewritten.data.into(),
             rewinds: !drops_data,
         };
-        Ok((artifact, initial))
+        Ok((artifact, initial, checked))
     }
 
     /// Apart from compiling, so that a broken module is told from a failing compiler.

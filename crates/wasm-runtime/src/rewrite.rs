@@ -177,6 +177,6 @@ fn stateful(what: &str) -> Error {
     Error::Snapshot(format!("the module has {what}"))
 }
 
-fn broken(error: BinaryReaderError) -> Error {
+pub(crate) fn broken(error: BinaryReaderError) -> Error {
     Error::Invalid(error.to_string())
 }

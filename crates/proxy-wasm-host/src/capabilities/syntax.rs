@@ -12,7 +12,7 @@ pub struct CapabilityRules {
 #[derive(Debug, Default)]
 struct Rules {
     all: bool,
-    /// With the upstreams that were listed.
+    /// With the lists of upstreams, each as it was written.
     named: Vec<(Capability, Option<Vec<Vec<u8>>>)>,
 }
 
@@ -31,7 +31,16 @@ impl CapabilityRules {
 
     /// What a guest may use then. A name counts for more than `all`, and what is neither allowed
     /// nor denied is as by default.
-    pub fn capabilities(self) -> Result<Capabilities, String> {
+    pub fn capabilities(&self) -> Result<Capabilities, String> {
+        self.capabilities_with(|_, _| false)
+    }
+
+    /// The same where names of upstreams may have `|` in them: what `is_name` says to be the name of an
+    /// upstream is not taken apart there, the longest one first.
+    pub fn capabilities_with(
+        &self,
+        is_name: impl Fn(Capability, &[u8]) -> bool,
+    ) -> Result<Capabilities, String> {
         if self.allow.all && self.deny.all {
             return Err("allow=all and deny=all contradict each other".into());
         }
@@ -44,9 +53,13 @@ impl CapabilityRules {
                     let name = capability.name();
                     return Err(format!("{name} is in allow= and in deny="));
                 }
-                (Some((_, upstreams)), false) => {
+                (Some((_, lists)), false) => {
                     capabilities.allow(capability);
-                    let upstreams = upstreams.clone().map(Into::into);
+                    let is_name = |name: &[u8]| is_name(capability, name);
+                    let upstreams = match lists {
+                        Some(lists) => Some(names(capability, lists, is_name)?.into()),
+                        None => None,
+                    };
                     match capability {
                         Capability::HttpCall => capabilities.http_upstreams = upstreams,
                         Capability::GrpcCall => capabilities.grpc_upstreams = upstreams,
@@ -83,7 +96,7 @@ fn read(rules: &mut Rules, value: &[u8], lists: bool) -> Result<(), String> {
                     capability.name()
                 ));
             }
-            Some(list) => Some(upstreams(capability, list)?),
+            Some(list) => Some(vec![checked_list(capability, list)?]),
         };
         let earlier = rules.named.iter_mut().find(|(c, _)| *c == capability);
         match (earlier, upstreams) {
@@ -114,7 +127,8 @@ fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn upstreams(capability: Capability, list: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+/// The names in parentheses, as far as it is known now that they are some.
+fn checked_list(capability: Capability, list: &[u8]) -> Result<Vec<u8>, String> {
     let name = capability.name();
     if !matches!(capability, Capability::HttpCall | Capability::GrpcCall) {
         return Err(format!(
@@ -126,13 +140,47 @@ fn upstreams(capability: Capability, list: &[u8]) -> Result<Vec<Vec<u8>>, String
         .filter(|list| !list.contains(&b'(') && !list.contains(&b')'));
     let list =
         list.ok_or_else(|| format!("the upstreams of {name} must be written {name}(one|another)"))?;
-    let upstreams: Vec<_> = list.split(|&b| b == b'|').map(<[u8]>::to_vec).collect();
-    match upstreams.iter().any(Vec::is_empty) {
-        true => Err(format!(
-            "an upstream of {name} has no name; deny={name} allows none"
-        )),
-        false => Ok(upstreams),
+    match list.is_empty() || list.starts_with(b"|") || list.ends_with(b"|") {
+        true => Err(nameless(capability)),
+        false => Ok(list.to_vec()),
     }
+}
+
+/// The names in lists with `|` between them.
+fn names(
+    capability: Capability,
+    lists: &[Vec<u8>],
+    is_name: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<Vec<u8>>, String> {
+    let mut names = Vec::new();
+    for list in lists {
+        let ends: Vec<usize> = list
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'|')
+            .map(|(at, _)| at)
+            .chain([list.len()])
+            .collect();
+        let (mut start, mut first) = (0, 0);
+        while first < ends.len() {
+            let mut longer = (first + 1..ends.len()).rev();
+            let last = longer
+                .find(|last| is_name(&list[start..ends[*last]]))
+                .unwrap_or(first);
+            let name = &list[start..ends[last]];
+            if name.is_empty() {
+                return Err(nameless(capability));
+            }
+            names.push(name.to_vec());
+            (start, first) = (ends[last] + 1, last + 1);
+        }
+    }
+    Ok(names)
+}
+
+fn nameless(capability: Capability) -> String {
+    let name = capability.name();
+    format!("an upstream of {name} has no name; deny={name} allows none")
 }
 
 fn unknown(name: &[u8]) -> String {
@@ -201,6 +249,33 @@ mod tests {
         assert_eq!(upstreams, [&b"auth"[..], b"[::1]:80,a", b"unix:/a b"]);
         assert_eq!(some.upstreams(Capability::GrpcCall), None);
         assert!(!some.allows(Capability::GrpcCall) && some.allows(Capability::Clock));
+        // Names that have the sign in them are known by the proxy.
+        let mut rules = CapabilityRules::default();
+        rules
+            .allow(b"http_call(outbound|9090||svc|auth|outbound|80)")
+            .unwrap();
+        rules.allow(b"http_call(a),http_call(b)").unwrap();
+        let known = [&b"outbound|9090||svc"[..], b"outbound|9090", b"a|b"];
+        let some = rules
+            .capabilities_with(|capability, name| {
+                capability == Capability::HttpCall && known.contains(&name)
+            })
+            .unwrap();
+        assert_eq!(
+            some.upstreams(Capability::HttpCall).unwrap(),
+            [
+                &b"outbound|9090||svc"[..],
+                b"auth",
+                b"outbound",
+                b"80",
+                b"a",
+                b"b"
+            ]
+        );
+        assert_eq!(
+            rules.capabilities().unwrap_err(),
+            "an upstream of http_call has no name; deny=http_call allows none"
+        );
         // Without a deny=, a list still limits what is allowed by default.
         let some = rules(&["grpc_call(auth)"], &[]).unwrap();
         assert_eq!(some.upstreams(Capability::GrpcCall).unwrap(), [b"auth"]);

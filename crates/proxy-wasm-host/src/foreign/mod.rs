@@ -1,5 +1,6 @@
 //! Foreign functions: what a guest calls by name. Names, arguments and statuses are those of
-//! Envoy's `source/extensions/common/wasm/foreign.cc`.
+//! Envoy's `source/extensions/common/wasm/foreign.cc`; `get_log_level` and
+//! `set_global_max_requests_per_io_cycle` are those of gateways that build on Envoy.
 //!
 //! One more is a function of the type [`Function`] and its line in [`named`]. Those of the proxy
 //! come by [`Proxy::foreign_function`].
@@ -29,6 +30,11 @@ fn named<P: Proxy>(name: &[u8]) -> Option<Function<P>> {
         b"set_envoy_filter_state" => |state, arguments, _| Ok(filter_state::set(state, arguments)?),
         b"declare_property" => |state, arguments, _| Ok(filter_state::declare(state, arguments)?),
         b"clear_route_cache" => |state, _, _| Ok(clear_route_cache(state)?),
+        b"get_log_level" => |state, _, out| {
+            out.extend_from_slice(&(state.proxy.log_level() as u32).to_le_bytes());
+            Ok(())
+        },
+        b"set_global_max_requests_per_io_cycle" => |_, arguments, _| Ok(io_cycle(arguments)?),
         _ => return None,
     })
 }
@@ -62,6 +68,17 @@ pub(crate) fn call<P: Proxy>(
     let proxy = &state.proxy;
     let result = proxy.foreign_function(root, stream, name, arguments, out);
     Ok(result.unwrap_or(Err(Status::NotFound))?)
+}
+
+/// How many requests of a connection the proxy may begin before it looks at others: a number of eight
+/// bytes, little-endian. It is taken, and the proxy shares its time as it does.
+///
+/// `BadArgument`: no such number.
+fn io_cycle(arguments: &[u8]) -> Result<(), Status> {
+    match arguments.len() {
+        8 => Ok(()),
+        _ => Err(Status::BadArgument),
+    }
 }
 
 /// Outside of a stream there is no route, which is no error in Envoy.

@@ -52,11 +52,15 @@ fn get<P: Proxy>(
         Out { ptr, len },
         |memory, state, value| {
             with_path(slice(memory, path, path_len)?, |path| {
-                if let [name] = path
-                    && let Some(own) = own(state, name)
-                {
-                    value.extend_from_slice(own);
-                    return Ok(());
+                if let [name] = path {
+                    if let Some(own) = own(state, name) {
+                        value.extend_from_slice(own);
+                        return Ok(());
+                    }
+                    if *name == b"plugin_vm_memory" {
+                        value.extend_from_slice(&(memory.len() as u64).to_le_bytes());
+                        return Ok(());
+                    }
                 }
                 if path == [&b"call"[..], b"error"] {
                     let error = state.incoming.as_ref().map_or("", Incoming::error);

@@ -65,7 +65,11 @@ fn run<P: Proxy, R>(
     callback: &'static str,
     call: impl FnOnce(&mut Store<State<P>>) -> Result<R, Error>,
 ) -> Result<R, CallError> {
-    Guard::call(store, State::guard, call).map_err(|error| CallError::Trap {
+    let result = Guard::call(store, State::guard, call);
+    if !store.data().output.is_empty() {
+        store.data_mut().end_lines();
+    }
+    result.map_err(|error| CallError::Trap {
         callback,
         reason: reason(store.data(), &error),
     })
