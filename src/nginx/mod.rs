@@ -2,9 +2,11 @@
 //! entry point of the module lives here.
 
 pub mod buf;
+pub mod file;
 pub mod log;
 pub mod pool;
 pub mod request;
+mod slices;
 pub mod table;
 pub mod uri;
 pub mod variable;
