@@ -6,7 +6,7 @@ use ngx::ffi::{ngx_buf_t, ngx_file_t};
 use proxy_wasm_host::Status;
 use smallvec::{SmallVec, smallvec};
 
-use crate::nginx::buf;
+use crate::nginx::{buf, file};
 
 /// Part of a body: where its bytes are. Memory of nginx's is borrowed, and a file is read only
 /// when a guest asks for its bytes.
@@ -17,6 +17,8 @@ enum Segment {
     },
     File {
         fd: RawFd,
+        /// nginx has opened it with O_DIRECT (`directio`).
+        direct: bool,
         offset: u64,
         len: usize,
     },
@@ -96,6 +98,7 @@ impl Body {
             } else {
                 Segment::File {
                     fd: (*(*source).file).fd,
+                    direct: (*(*source).file).directio() != 0,
                     offset: (*source).file_pos as u64 + from as u64,
                     len,
                 }
@@ -136,17 +139,18 @@ impl Body {
                     Segment::Memory { start, .. } => {
                         found(unsafe { std::slice::from_raw_parts(start.add(skip), take) })
                     }
-                    Segment::File { fd, offset, .. } => {
-                        let mut bytes = vec![0; take];
-                        read_file(*fd, *offset + skip as u64, &mut bytes)?;
-                        found(&bytes);
+                    Segment::File {
+                        fd, direct, offset, ..
+                    } => {
+                        let offset = *offset + skip as u64;
+                        file::read(*fd, *direct, offset, take, found)
+                            .map_err(|_| Status::InternalFailure)?;
                     }
                     Segment::Spooled { file, offset, .. } => {
-                        let mut bytes = vec![0; take];
                         // SAFETY: the file is open as long as the request's pool.
                         let fd = unsafe { (**file).fd };
-                        read_file(fd, *offset + skip as u64, &mut bytes)?;
-                        found(&bytes);
+                        file::read(fd, false, *offset + skip as u64, take, found)
+                            .map_err(|_| Status::InternalFailure)?;
                     }
                 }
             }
@@ -306,30 +310,4 @@ impl Body {
             modified: true,
         }
     }
-}
-
-/// Fills `bytes` from the file. nginx reads its temporary and static files the same way, unless
-/// told to use threads.
-fn read_file(fd: RawFd, mut offset: u64, mut bytes: &mut [u8]) -> Result<(), Status> {
-    while !bytes.is_empty() {
-        // SAFETY: the buffer is writable for its length.
-        let read = unsafe {
-            libc::pread(
-                fd,
-                bytes.as_mut_ptr().cast(),
-                bytes.len(),
-                offset as libc::off_t,
-            )
-        };
-        match usize::try_from(read) {
-            Ok(read @ 1..) => {
-                bytes = &mut bytes[read..];
-                offset += read as u64;
-            }
-            Err(_) if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {
-            }
-            _ => return Err(Status::InternalFailure),
-        }
-    }
-    Ok(())
 }

@@ -19,7 +19,7 @@ use super::chain::Chain;
 use super::filter_state::FilterState;
 use super::headers::request::Own;
 use super::local::LocalReply;
-use super::response::Response;
+use super::response::{Response, Stage};
 use super::stream::Stream;
 use super::wake::Wake;
 use crate::conf::{LocConf, MainConf, OnFailure};
@@ -206,11 +206,16 @@ impl Context {
         if !request.module_ctx::<Context>(crate::module()).is_null() {
             return Ok(None);
         }
+        // The client has got a filter's own response: nothing may follow.
+        if find(request.main()).is_some_and(|main| main.response.stage() == Stage::Discarding) {
+            return Err(());
+        }
         let (Some(chain), Some(conf)) = (LocConf::of(request).chain(), MainConf::of(request))
         else {
             return Ok(None);
         };
         let context = Context::create(request, chain, conf).ok_or(())?;
+        request.range_as_main();
         context.stage.set(RequestStage::Done);
         context.reached.set(context.filters().len());
         Ok(Some(context))

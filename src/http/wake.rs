@@ -165,8 +165,10 @@ fn go_on(context: &Context) {
     unsafe {
         let connection = request.connection();
         let r = request.as_ptr();
-        let gone = (*r).done() != 0 || (*(*r).main).blocked() != 0 || (*connection).error() != 0;
-        if !gone && interrupt(context, request) {
+        let gone = (*r).done() != 0 || (*connection).error() != 0;
+        // While a thread reads a file for nginx (`aio`), its filters take nothing new, and say so.
+        let blocked = (*(*r).main).blocked() != 0;
+        if !gone && !blocked && interrupt(context, request) {
             ngx_http_run_posted_requests(connection);
             return;
         }

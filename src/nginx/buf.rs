@@ -45,7 +45,7 @@ pub unsafe fn size(buf: *const ngx_buf_t) -> usize {
     }
 }
 
-/// Does it end the response of `request`?
+/// Does it end the response of `request`? That of the first slice ends without the flag, for others follow.
 ///
 /// # Safety
 /// `buf` is valid.
@@ -53,7 +53,7 @@ pub unsafe fn ends(buf: *const ngx_buf_t, request: Request) -> bool {
     // SAFETY: by the contract.
     unsafe {
         if request.is_main() {
-            (*buf).last_buf() != 0
+            (*buf).last_buf() != 0 || ((*buf).last_in_chain() != 0 && request.is_sliced())
         } else {
             (*buf).last_in_chain() != 0 || (*buf).last_buf() != 0
         }

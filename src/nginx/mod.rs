@@ -3,9 +3,11 @@
 
 pub mod buf;
 pub mod complex;
+pub mod file;
 pub mod log;
 pub mod pool;
 pub mod request;
+mod slices;
 pub mod table;
 pub mod uri;
 pub mod variable;

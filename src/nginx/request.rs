@@ -67,13 +67,18 @@ impl Request {
         unsafe { *(*self.as_ptr()).ctx.add(module.ctx_index) = value.cast() }
     }
 
-    /// Is it a clone of its parent (`NGX_HTTP_SUBREQUEST_CLONE`, for slices), which starts in the
-    /// content phase? Clones in the background only fill the cache.
-    pub fn is_clone(self) -> bool {
-        // SAFETY: as above; a subrequest has a parent, and a clone its parent's URI.
+    /// The host, in HTTP/3 with its port, as the client wrote it in the request line or in `:authority`
+    /// (`ngx_http_v3_process_pseudo_header`), which is not among the header lines then.
+    pub fn authority<'a>(self) -> Option<&'a [u8]> {
+        // SAFETY: as above; the two are null, or ends of a string that lives as long as the main request.
         unsafe {
-            let r = self.as_ptr();
-            !self.is_main() && (*r).background() == 0 && (*r).uri.data == (*(*r).parent).uri.data
+            let main = (*self.as_ptr()).main;
+            let (start, end) = ((*main).host_start, (*main).host_end);
+            if start.is_null() || end <= start {
+                return None;
+            }
+            let len = end.offset_from_unsigned(start);
+            Some(std::slice::from_raw_parts(start, len))
         }
     }
 

@@ -74,11 +74,19 @@ fn pseudo(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool {
         let r = request.as_ptr();
         match name {
             // The client's own Host line, with its port and case, not the name of the server.
-            b":authority" => match (*r).headers_in.host.as_ref() {
-                Some(host) => found(host.value.as_bytes()),
-                None if (*r).headers_in.server.len > 0 => found((*r).headers_in.server.as_bytes()),
-                None => return false,
-            },
+            b":authority" => {
+                let host = (*r).headers_in.host.as_ref();
+                match host
+                    .map(|host| host.value.as_bytes())
+                    .or(request.authority())
+                {
+                    Some(authority) => found(authority),
+                    None if (*r).headers_in.server.len > 0 => {
+                        found((*r).headers_in.server.as_bytes())
+                    }
+                    None => return false,
+                }
+            }
             b":path" => found(&uri::target(request)),
             b":method" => found((*r).method_name.as_bytes()),
             b":scheme" => found(if request.is_tls() { b"https" } else { b"http" }),

@@ -7,7 +7,7 @@ use ngx::ffi::{ngx_http_weak_etag, ngx_int_t};
 use super::stop::stopped;
 use super::window::drop_queue;
 use super::{Stage, UNSENT, set_buffered};
-use crate::http::context::{Context, Direction};
+use crate::http::context::{Context, Direction, Stop};
 use crate::http::headers::response as headers;
 use crate::http::next;
 use crate::nginx::log::Level;
@@ -49,9 +49,19 @@ pub(super) fn run_headers(context: &Rc<Context>, request: Request, from: usize) 
         keep_bodiless(request);
     } else if length.is_some() && !end && request.response_length().is_none() {
         // A filter that drops the length is about to change the body.
+        if request.is_main() && request.is_sliced_behind_start() {
+            request.log().write(
+                Level::Error,
+                format_args!(
+                    "[wasm] a filter changes the length of a response of which nginx has asked only for the \
+                     slices of a range"
+                ),
+            );
+            return stopped(context, request, Stop::CutOff);
+        }
         body_changes(request);
     }
-    if end || !context.chain.response_body {
+    if end || !context.chain.response_body || request.wants_range_of_slices() {
         response.ended.set(end);
         return send_headers(context, request);
     }
@@ -75,8 +85,11 @@ fn keep_bodiless(request: Request) {
     }
 }
 
-/// A changed body has no ranges and not the validator of the old one.
+/// A changed body has no ranges and not the validator of the old one. (Those of a slice are the first's.)
 pub(super) fn body_changes(request: Request) {
+    if request.is_clone() {
+        return;
+    }
     request.forbid_ranges();
     // SAFETY: the request is live.
     unsafe { ngx_http_weak_etag(request.as_ptr()) };
@@ -89,8 +102,12 @@ pub(super) fn send_headers(context: &Context, request: Request) -> ngx_int_t {
         request.set_response_length(None);
     }
     context.response.stage.set(Stage::Sent);
-    // A subrequest's header is not sent.
-    let promised = request.response_length().filter(|_| request.is_main());
+    // A subrequest's header is not sent; that of a slice has the length of all of them.
+    let promised = match request.is_main() {
+        true => request.response_length(),
+        false if request.is_clone() && request.main_has_length() => context.response.length.get(),
+        false => None,
+    };
     context.response.promised.set(promised);
     let rc = next::header(request);
     // A content handler that was told so early enough sends no body then.

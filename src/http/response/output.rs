@@ -2,17 +2,17 @@
 
 use std::rc::Rc;
 
-use ngx::ffi::{ngx_buf_t, ngx_chain_t, ngx_http_filter_finalize_request, ngx_int_t};
+use ngx::ffi::{ngx_buf_t, ngx_chain_t, ngx_http_special_response_handler, ngx_int_t};
 
 use super::header::{body_changes, send_headers};
 use super::window::{Source, Window, drop_queue, used};
-use super::{Stage, UNSENT, WINDOW};
+use super::{Response, Stage, UNSENT, WINDOW};
 use crate::http::body::{Body, Part};
 use crate::http::context::{Context, Stop};
 use crate::http::next;
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
-use crate::nginx::{ERROR, OK, buf};
+use crate::nginx::{DONE, ERROR, OK, buf};
 
 /// Passes a window on in the buffers that it came in.
 pub(super) fn forward(
@@ -205,9 +205,10 @@ pub(super) unsafe fn finish_buffer(part: *mut ngx_buf_t, request: Request, end: 
     unsafe {
         (*part).set_flush(u32::from(flush));
         if end {
-            (*part).set_last_buf(u32::from(request.is_main()));
+            let last = request.is_main() && !request.is_sliced();
+            (*part).set_last_buf(u32::from(last));
             (*part).set_last_in_chain(1);
-            (*part).set_sync(u32::from(buf::size(part) == 0 && !request.is_main()));
+            (*part).set_sync(u32::from(buf::size(part) == 0 && !last));
         }
     }
 }
@@ -225,7 +226,8 @@ pub(super) fn hold_off_headers(
     }
     if let Some(length) = changed {
         if request.response_length().is_some() {
-            request.set_response_length(length.filter(|_| end).map(|length| length as u64));
+            let all = end && !request.is_sliced();
+            request.set_response_length(length.filter(|_| all).map(|length| length as u64));
         }
         body_changes(request);
     }
@@ -237,7 +239,7 @@ pub(super) fn hold_off_headers(
 }
 
 /// The next filters have refused the header with a status (416, say): the response is nginx's
-/// own page for it.
+/// own page for it, with what they have put into the header (`Content-Range`).
 pub(super) fn refused(context: &Context, request: Request, status: ngx_int_t) -> ngx_int_t {
     context.response.stage.set(Stage::Passing);
     drop_queue(context, request);
@@ -246,9 +248,14 @@ pub(super) fn refused(context: &Context, request: Request, status: ngx_int_t) ->
     // SAFETY: the request is live.
     unsafe {
         let r = request.as_ptr();
-        match !(*r).upstream.is_null() && !request.is_cached() {
-            true => ngx_http_filter_finalize_request(r, std::ptr::null_mut(), status),
-            false => status,
+        if (*r).upstream.is_null() || request.is_cached() {
+            return status;
+        }
+        // `ngx_http_filter_finalize_request` would clear the header.
+        (*r).set_filter_finalize(1);
+        match ngx_http_special_response_handler(r, status) {
+            OK | DONE => ERROR,
+            rc => rc,
         }
     }
 }
@@ -267,7 +274,14 @@ pub(super) fn keep_promise(
     };
     let rest = left.checked_sub(len as u64);
     response.promised.set(Some(rest.unwrap_or(0)));
-    if !response.changed.get() || rest == Some(0) || (rest.is_some() && !end) {
+    if !response.changed.get() {
+        return Ok(());
+    }
+    let kept = match request.is_sliced() {
+        true => keeps_slice(response, end),
+        false => rest == Some(0) || (rest.is_some() && !end),
+    };
+    if kept {
         return Ok(());
     }
     request.log().write(
@@ -279,6 +293,15 @@ pub(super) fn keep_promise(
         ),
     );
     Err(Stop::Close)
+}
+
+/// Is what goes out of a slice not more than what has come in, and in the end as much? The other slices go on
+/// where it ends.
+fn keeps_slice(response: &Response, end: bool) -> bool {
+    let all = response.length.get().unwrap_or_default();
+    let taken = all.saturating_sub(response.expected.get().unwrap_or_default());
+    let sent = all.saturating_sub(response.promised.get().unwrap_or_default());
+    sent <= taken && (!end || sent == taken)
 }
 
 /// Passes a chain to the next filter, and frees what has been used up.

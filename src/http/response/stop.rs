@@ -35,6 +35,8 @@ pub(super) fn stopped(context: &Rc<Context>, request: Request, stop: Stop) -> ng
         stage,
         Stage::Headers | Stage::HeadersPaused(_) | Stage::HeadersHeld
     );
+    // A slice stands in the middle of a response whose header has been sent.
+    let unsent = unsent && !request.is_clone();
     match reply {
         Some(reply) if unsent => {
             let rc = replace(request, reply);
