@@ -9,12 +9,10 @@ use crate::nginx::request::Request;
 /// [`super::replace`].)
 pub(super) fn is_of_connection(request: Request, name: &[u8]) -> bool {
     let named = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    // SAFETY: the request is live.
+    let version = || unsafe { (*request.as_ptr()).http_version };
     // An answer of 426 tells in it what may be asked for (RFC 9110, section 15.5.22).
-    let upgrade = || {
-        // SAFETY: the request is live.
-        let version = unsafe { (*request.as_ptr()).http_version };
-        version >= NGX_HTTP_VERSION_20 as usize && named(b"upgrade")
-    };
+    let upgrade = || named(b"upgrade") && version() >= NGX_HTTP_VERSION_20 as usize;
     named(b"keep-alive") || named(b"proxy-connection") || named(b"te") || upgrade()
 }
 
