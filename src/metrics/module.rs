@@ -184,7 +184,7 @@ impl ModuleMetrics {
         let defined = self.host.zone().locked(|metrics| metrics.define(key, name));
         match defined.ok_or(Status::InternalFailure)? {
             Ok(id) => Ok(id),
-            Err(Refused::Name | Refused::OtherKind) => Err(Status::BadArgument),
+            Err(Refused::Name) => Err(Status::BadArgument),
             Err(Refused::NoRoom) => Err(Status::InternalFailure),
         }
     }

@@ -53,8 +53,6 @@ pub struct Key {
 pub enum Refused {
     /// It is empty or too long.
     Name,
-    /// There is one of this name and another kind.
-    OtherKind,
     NoRoom,
 }
 
@@ -208,14 +206,11 @@ impl<'a> Metrics<'a> {
                 && let Some((known, length)) = self.meta(block)
                 && known.owner == key.owner
                 && known.space == key.space
+                && known.kind == key.kind
                 && length == name.len()
-                && (known.kind == Kind::Space) == (key.kind == Kind::Space)
                 && self.is_named(block + VALUES + values(known.kind), name)
             {
-                return match known.kind == key.kind {
-                    true => Ok(next),
-                    false => Err(Refused::OtherKind),
-                };
+                return Ok(next);
             }
             next = link as MetricId;
         }
@@ -312,7 +307,7 @@ fn pack(chunk: &[u8]) -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-/// FNV-1a. The kind has no part in it: a name has one kind only.
+/// FNV-1a. The kind has no part in it: few names have several.
 fn hash(key: Key, name: &[u8]) -> u32 {
     let owner = match key.owner {
         Owner::Guest => 0,
