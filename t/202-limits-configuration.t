@@ -62,6 +62,7 @@ for my $case (
     ['memory=-1', $size->('64k', '4096m')], ['memory=1x', $size->('64k', '4096m')],
     ['cpu_time=', 'a time from 1ms to 3600s'], ['cpu_time=0', 'a time from 1ms to 3600s'], ['cpu_time=0ms', 'a time from 1ms to 3600s'],
     ['cpu_time=2h', 'a time from 1ms to 3600s'], ['cpu_time=fast', 'a time from 1ms to 3600s'],
+    ['start_time=', 'a time from 1ms to 3600s'], ['start_time=0', 'a time from 1ms to 3600s'], ['start_time=2h', 'a time from 1ms to 3600s'],
     ['stack=', $size->('64k', '2m')], ['stack=63k', $size->('64k', '2m')], ['stack=2049k', $size->('64k', '2m')], ['stack=x', $size->('64k', '2m')],
     ['table=', 'a number from 0 to 4294967295'], ['table=-1', 'a number from 0 to 4294967295'], ['table=1k', 'a number from 0 to 4294967295'], ['table=4294967296', 'a number from 0 to 4294967295'],
     ['instances=0', 'a number from 1 to 100000'], ['instances=100001', 'a number from 1 to 100000'],
@@ -75,9 +76,9 @@ for my $case (
 }
 my ($status, $said) = main::nginx_t("wasm_module m $main::html/m.wat memory=1m memory=2m;\n");
 Test::More::like($said, qr/\[emerg\] \d+#\d+: wasm module "m": duplicate parameter memory= in /, 'twice');
-($status) = main::nginx_t("wasm_module m $main::html/m.wat memory=128k cpu_time=1ms stack=64k table=20 instances=1 log_rate=1;\n");
+($status) = main::nginx_t("wasm_module m $main::html/m.wat memory=128k cpu_time=1ms start_time=1ms stack=64k table=20 instances=1 log_rate=1;\n");
 Test::More::is($status, 0, 'the least');
-($status) = main::nginx_t("wasm_module m $main::html/m.wat memory=4096m cpu_time=1h stack=2m table=4294967295 instances=100000 log_rate=off;\n");
+($status) = main::nginx_t("wasm_module m $main::html/m.wat memory=4096m cpu_time=1h start_time=1h stack=2m table=4294967295 instances=100000 log_rate=off;\n");
 Test::More::is($status, 0, 'the most');
 --- request
 GET /t
@@ -122,39 +123,39 @@ wasm module "m" cannot be instantiated: table minimum size of 20 elements exceed
 === TEST 5: a loop without end in the start section
 --- user_files eval: main::looping('(start $spin)')
 --- http_conf
-wasm_module m ../html/m.wat cpu_time=50ms;
+wasm_module m ../html/m.wat start_time=50ms;
 --- mistake
-wasm module "m" cannot be instantiated: over cpu_time=50ms in spin in http.conf:1
+wasm module "m" cannot be instantiated: over start_time=50ms in spin in http.conf:1
 
 
 
 === TEST 6: a loop without end in _initialize
 --- user_files eval: main::looping('(func (export "_initialize") (call $spin))')
 --- http_conf
-wasm_module m ../html/m.wat cpu_time=50ms;
+wasm_module m ../html/m.wat start_time=50ms;
 --- mistake
-wasm module "m" _initialize trapped: over cpu_time=50ms in spin < function 2 in http.conf:1
+wasm module "m" _initialize trapped: over start_time=50ms in spin < function 2 in http.conf:1
 
 
 
 === TEST 7: a loop without end in on_vm_start
 --- user_files eval: main::looping('(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (call $spin) (i32.const 1))')
 --- http_conf
-wasm_module m ../html/m.wat cpu_time=50ms;
+wasm_module m ../html/m.wat start_time=50ms;
 wasm_filter m;
 --- mistake
-wasm module "m" proxy_on_vm_start trapped: over cpu_time=50ms in spin < function 2 in http.conf:2
+wasm module "m" proxy_on_vm_start trapped: over start_time=50ms in spin < function 2 in http.conf:2
 
 
 
 === TEST 8: a loop without end in on_configure
 --- user_files eval: main::looping('(func (export "proxy_on_configure") (param i32 i32) (result i32) (call $spin) (i32.const 1))')
 --- http_conf
-wasm_module m ../html/m.wat cpu_time=50ms;
+wasm_module m ../html/m.wat start_time=50ms;
 
 wasm_filter m;
 --- mistake
-wasm module "m" proxy_on_configure trapped: over cpu_time=50ms in spin < function 2 in http.conf:3
+wasm module "m" proxy_on_configure trapped: over start_time=50ms in spin < function 2 in http.conf:3
 
 
 
@@ -176,7 +177,7 @@ CORE::join ' < ', 'wasm module "m" _initialize trapped: wasm trap: call stack ex
 --- config
     location /t { return 204; }
 --- init
-my ($status, $said, $seconds) = main::nginx_t("wasm_module m $main::html/m.wat cpu_time=300ms;\n");
+my ($status, $said, $seconds) = main::nginx_t("wasm_module m $main::html/m.wat start_time=300ms;\n");
 Test::More::is($status, 1, 'refused');
 Test::More::cmp_ok($seconds, '>=', 0.3, 'not before its time is over');
 Test::More::cmp_ok($seconds, '<', 5, 'and soon after');

@@ -104,12 +104,12 @@ CORE::join "\n", ">>> section.wat\n" . main::guest(fields => '(start $spin)'), (
 my $first = 'wasm_module good';
 my $count = 0;
 for my $where (qw(section entry_initialize entry_start entrymain context_create vm_start configure)) {
-    my $module = "wasm_module bad$count ../html/$where.wat cpu_time=20ms; ";
+    my $module = "wasm_module bad$count ../html/$where.wat start_time=20ms; ";
     # A module that nobody uses has no root context; that of the filter is of the whole block.
     my $filter = $where =~ /context_create|vm_start|configure/ ? "wasm_filter bad$count; " : '';
     main::reload($first, "$module$filter$first");
     my @lines = main::wait_for(qr/\[emerg\] \d+#\d+: \K.*/, ++$count);
-    Test::More::like($lines[-1], qr/\Awasm module "bad\d+" .*over cpu_time=20ms in spin/, "$where: the line");
+    Test::More::like($lines[-1], qr/\Awasm module "bad\d+" .*over start_time=20ms in spin/, "$where: the line");
     main::reload("$module$filter$first", $first);
     Test::More::like(main::get('/good'), qr/good from/, "$where: the running configuration");
 }

@@ -39,7 +39,7 @@ unsafe fn check_modules(cf: *mut ngx_conf_t, conf: &MainConf, log: Log) -> bool 
         return true;
     };
     let engine = conf.engine().and_then(|engine| {
-        let ticker = engine.start_ticker(conf.shortest_cpu_time());
+        let ticker = engine.start_ticker(conf.shortest_time());
         Ok((engine, ticker.map_err(|error| error.to_string())?))
     });
     // The thread runs as long as guests do here: it has ended before nginx forks.

@@ -1,4 +1,4 @@
-//! Parameters of `wasm_module` that are limits: `memory=`, `cpu_time=`, `stack=`, `table=`, `instances=` and `log_rate=`.
+//! Parameters of `wasm_module` that are limits: `memory=`, `cpu_time=`, `start_time=`, `stack=`, `table=`, `instances=` and `log_rate=`.
 
 use std::time::Duration;
 

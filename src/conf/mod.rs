@@ -200,9 +200,10 @@ impl MainConf {
         modules.any(|module| module.program.calls_out(&module.vm.capabilities))
     }
 
-    /// The shortest `cpu_time=` of the modules.
-    pub fn shortest_cpu_time(&self) -> Duration {
-        let times = self.modules.iter().map(|module| module.vm.limits.cpu_time);
+    /// The shortest `cpu_time=` or `start_time=` of the modules.
+    pub fn shortest_time(&self) -> Duration {
+        let limits = self.modules.iter().map(|module| &module.vm.limits);
+        let times = limits.map(|limits| limits.cpu_time.min(limits.start_time));
         times.min().unwrap_or(Limits::default().cpu_time)
     }
 }

@@ -71,6 +71,9 @@ impl Parameters {
             b"cpu_time" => {
                 limits.cpu_time = time(&text, MILLISECOND, HOUR).map_err(invalid)?;
             }
+            b"start_time" => {
+                limits.start_time = time(&text, MILLISECOND, HOUR).map_err(invalid)?;
+            }
             b"stack" => limits.stack = size(&text, 64 << 10, largest_stack()).map_err(invalid)?,
             b"table" => limits.table = number(value, 0, u32::MAX).map_err(invalid)? as usize,
             b"instances" => {

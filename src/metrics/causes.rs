@@ -2,11 +2,12 @@
 
 use proxy_wasm_host::CallResponse;
 
-/// How a trap's line begins, and the reason that it is counted under. The first is the limit of
+/// How a trap's line begins, and the reason that it is counted under. The first two are the limits of
 /// time's (`wasm_runtime`), the next lines are Wasmtime's (`wasmtime::Trap`), those behind them the
 /// host functions' that end a guest.
-const TRAPS: [(&str, &str); 18] = [
+const TRAPS: [(&str, &str); 19] = [
     ("over cpu_time=", "cpu_limit"),
+    ("over start_time=", "cpu_limit"),
     ("wasm trap: wasm `unreachable` instruction", "unreachable"),
     (
         "wasm trap: out of bounds memory access",

@@ -46,7 +46,7 @@ impl Worker {
         let log = unsafe { Log::new(log) };
         // With all that the check has loaded and linked, in memory that the master shares with its workers.
         let engine = conf.engine().and_then(|engine| {
-            let ticker = engine.start_ticker(conf.shortest_cpu_time());
+            let ticker = engine.start_ticker(conf.shortest_time());
             Ok((engine.clone(), ticker.map_err(|error| error.to_string())?))
         });
         let (engine, ticker) = match engine {

@@ -67,7 +67,10 @@ pub struct Vm<P: Proxy> {
 impl<P: Proxy> Vm<P> {
     /// Instantiates a program (which is loaded and linked at its first start in this engine) and
     /// runs its entry points: the start section; `_initialize`, else `_start`; then `main` where
-    /// it is exported, unless `_start` has run it.
+    /// it is exported, unless `_start` has run it. They have [`Limits::start_time`], together with
+    /// the callbacks of [`Vm::create_root`].
+    ///
+    /// [`Limits::start_time`]: wasm_runtime::Limits::start_time
     pub fn start(
         engine: &Engine,
         program: &Program,
@@ -77,6 +80,7 @@ impl<P: Proxy> Vm<P> {
         let runtime = engine.runtime_of(program, &config.limits)?;
         let instance_pre = engine.link(&runtime, program)?;
         let mut store = entry::store(&runtime, program, proxy, Rc::new(config));
+        store.data_mut().guard.set_starting(true);
         let instance = Guard::call(&mut store, State::guard, |store| {
             let instance = instance_pre.instantiate(&mut *store)?;
             store.data_mut().memory = instance.get_memory(&mut *store, "memory");
@@ -88,6 +92,7 @@ impl<P: Proxy> Vm<P> {
         let instance =
             instance.map_err(|error| StartError::Instantiate(reason(store.data(), &error)))?;
         entry::start(&instance, &mut store)?;
+        store.data_mut().guard.set_starting(false);
 
         Ok(Vm {
             exports: Exports::of(&mut store, |store, name| instance.get_func(store, name)),
@@ -106,7 +111,9 @@ impl<P: Proxy> Vm<P> {
         let configuration_len = config.configuration.len() as u32;
         let context = Context::root(Rc::new(config));
         let id = self.state().add_context(context);
+        self.state().guard.set_starting(true);
         let result = self.configure_root(id, configuration_len);
+        self.state().guard.set_starting(false);
         if result.is_err() {
             self.state().remove_context(id);
         }

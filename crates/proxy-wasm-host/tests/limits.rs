@@ -18,7 +18,8 @@ struct Limited {
 impl Limited {
     fn new(limits: Limits) -> Limited {
         let engine = Engine::new().unwrap();
-        let _ticker = engine.start_ticker(limits.cpu_time).unwrap();
+        let shortest = limits.cpu_time.min(limits.start_time);
+        let _ticker = engine.start_ticker(shortest).unwrap();
         Limited {
             engine,
             limits,
@@ -119,9 +120,10 @@ fn time_holds_with_a_stack_of_another_size() {
 
 #[test]
 fn time_holds_wherever_a_guest_runs() {
-    let limited = short();
+    let mut limited = short();
+    limited.limits.start_time = Duration::from_millis(20);
     let spin = || format!("(func $spin {LOOP})");
-    let over = "over cpu_time=30ms in spin";
+    let over = "over start_time=20ms in spin";
     let section = Guest::new().with(&spin()).with("(start $spin)");
     match limited.start(&section) {
         Err(StartError::Instantiate(reason)) => assert_eq!(reason, over),
@@ -149,7 +151,7 @@ fn time_holds_wherever_a_guest_runs() {
                 reason,
             })) => {
                 assert_eq!(at.strip_prefix("proxy_"), Some(callback));
-                assert!(reason.starts_with("over cpu_time=30ms in "), "{reason}");
+                assert!(reason.starts_with("over start_time=20ms in "), "{reason}");
             }
             other => panic!("{callback}: {:?}", other.err()),
         }
@@ -164,6 +166,53 @@ fn time_holds_wherever_a_guest_runs() {
         reason.starts_with("in the guest's allocator: over cpu_time=30ms in "),
         "{reason}"
     );
+}
+
+/// Some 20 ms of work.
+const WORK: &str = "(func $work (local $i i32) (loop $on (local.set $i (i32.add (local.get $i) #1))
+    (br_if $on (i32.lt_u (local.get $i) (i32.const 60000000)))))";
+
+#[test]
+fn a_start_has_a_time_of_its_own() {
+    let limited = Limited::new(Limits {
+        cpu_time: Duration::from_millis(1),
+        ..Limits::default()
+    });
+    let guest = Guest::new()
+        .with(WORK)
+        .with("(start $work)")
+        .callback("on_vm_start", 2, true, "(call $work) #1")
+        .callback("on_configure", 2, true, "(call $work) #1")
+        .request_headers("(call $work)");
+    let reason = limited.request(&guest);
+    assert!(reason.starts_with("over cpu_time=1ms in work"), "{reason}");
+}
+
+#[test]
+fn the_time_of_a_start_is_that_of_all_its_calls() {
+    // Each call is far below it.
+    let limited = Limited::new(Limits {
+        start_time: Duration::from_millis(100),
+        ..Limits::default()
+    });
+    let guest = Guest::new()
+        .with(WORK)
+        .callback("on_configure", 2, true, "(call $work) #1");
+    let mut vm = limited.start(&guest).unwrap();
+    for _ in 0..10_000 {
+        match vm.create_root(plugin_config()) {
+            Ok(_) => {}
+            Err(StartError::Call(CallError::Trap { reason, .. })) => {
+                assert!(
+                    reason.starts_with("over start_time=100ms in work"),
+                    "{reason}"
+                );
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("no end");
 }
 
 #[test]

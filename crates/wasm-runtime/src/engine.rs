@@ -104,7 +104,7 @@ impl Engine {
     /// Starts the thread that ends guests which run for too long; it ends with the result. Without it they have
     /// no limit of time.
     ///
-    /// `shortest`: the shortest [`Limits::cpu_time`] of the guests.
+    /// `shortest`: the shortest [`Limits::cpu_time`] or [`Limits::start_time`] of the guests.
     pub fn start_ticker(&self, shortest: Duration) -> Result<Ticker, Error> {
         let tick = shortest.clamp(Duration::from_millis(1), TICK);
         let started = self.family.clock.start(tick);

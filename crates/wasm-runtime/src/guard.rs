@@ -17,6 +17,10 @@ pub struct Guard {
     clock: Arc<Clock>,
     /// Processor time of the thread at the first tick of the call that is running.
     since: Option<Duration>,
+    /// Processor time that the calls of the start have taken, while there are such calls.
+    starting: Option<Duration>,
+    /// The same when there are none.
+    started: Duration,
     /// Elements of all tables.
     table: usize,
     /// What the call that is running asked for beyond a limit.
@@ -32,13 +36,13 @@ enum Refused {
     Table(usize),
 }
 
-/// A guest has used up its time.
+/// A guest has used up its time: the name and the value of the limit.
 #[derive(Debug)]
-pub struct OutOfTime(Duration);
+pub struct OutOfTime(&'static str, Duration);
 
 impl fmt::Display for OutOfTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "over cpu_time={}", Time(self.0))
+        write!(f, "over {}={}", self.0, Time(self.1))
     }
 }
 
@@ -62,6 +66,8 @@ impl Guard {
             limits,
             clock: engine.clock().clone(),
             since: None,
+            starting: None,
+            started: Duration::ZERO,
             table: 0,
             refused: None,
         }
@@ -89,8 +95,28 @@ impl Guard {
         this.refused = None;
         let outer = this.clock.enter();
         let result = call(store);
-        guard(store.data_mut()).clock.leave(outer);
+        let this = guard(store.data_mut());
+        this.clock.leave(outer);
+        if this.starting.is_some() {
+            this.count();
+        }
         result
+    }
+
+    /// The calls from now on are of the instance's start, or are not.
+    pub fn set_starting(&mut self, starting: bool) {
+        if let Some(used) = self.starting.take() {
+            self.started = used;
+        }
+        self.starting = starting.then_some(self.started);
+    }
+
+    /// A call of the start has ended. One that no tick has seen took next to no time.
+    #[cold]
+    fn count(&mut self) {
+        if let (Some(used), Some(since)) = (&mut self.starting, self.since) {
+            *used += cpu_time().saturating_sub(since);
+        }
     }
 
     /// Which limit the last call failed for, or may have: a guest that is not given what it asks for
@@ -117,8 +143,12 @@ impl Guard {
         // What counts is time on the processor: the machine may have others to serve.
         let now = cpu_time();
         let since = *self.since.get_or_insert(now);
-        match now.saturating_sub(since) >= self.limits.cpu_time {
-            true => Err(OutOfTime(self.limits.cpu_time).into()),
+        let (used, name, limit) = match self.starting {
+            Some(used) => (used, "start_time", self.limits.start_time),
+            None => (Duration::ZERO, "cpu_time", self.limits.cpu_time),
+        };
+        match now.saturating_sub(since) + used >= limit {
+            true => Err(OutOfTime(name, limit).into()),
             false => Ok(UpdateDeadline::Continue(1)),
         }
     }

@@ -11,6 +11,9 @@ pub struct Limits {
     pub memory: usize,
     /// Processor time of one call into the guest, with what it calls in the host.
     pub cpu_time: Duration,
+    /// Processor time of all calls of the instance's start together, in place of `cpu_time`: of its
+    /// start section, its entry points, and what makes its root contexts.
+    pub start_time: Duration,
     /// Bytes of the native stack that the guest's frames may take; 2 MiB at the most.
     pub stack: usize,
     /// Elements of all tables together; as for `memory`.
@@ -20,8 +23,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            memory: 64 << 20,
+            memory: 256 << 20,
             cpu_time: Duration::from_secs(1),
+            start_time: Duration::from_secs(60),
             stack: 512 << 10,
             table: 100_000,
         }
