@@ -430,9 +430,9 @@ GET /t
 [wasm] m: initialize get_buffer_bytes:plugin_configuration = 1
 [wasm] m: initialize get_buffer_bytes:request = 1
 [wasm] m: initialize get_buffer_status = 1
-[wasm] m: initialize set_buffer_bytes = 1
+[wasm] m: initialize set_buffer_bytes = 2
 [wasm] m: initialize get_header_map_pairs = 0
-[wasm] m: initialize get_header_map_value = 2
+[wasm] m: initialize get_header_map_value = 1
 [wasm] m: initialize add_header_map_value = 2
 [wasm] m: initialize get_property = 1
 [wasm] m: initialize send_local_response = 2
@@ -484,7 +484,7 @@ GET /t
 [wasm] m: status
 [wasm] m: status 0
 [wasm] m: status 2
-[wasm] m: status 2
+[wasm] m: status 1
 [wasm] m: status 1
 
 

@@ -549,10 +549,10 @@ GET /t
 --- grep_error_log_out
 m: request has 0 pairs
 m: response has 0 pairs
-m: request :path: status 2
+m: request :path: status 1
 m: set_header request x-a: status 2
 m: body request 0 10: status 1
-m: set_body response 0 0: status 1
+m: set_body response 0 0: status 2
 m: local_response 200: status 2
 m: continue request: status 2
 m: close request: status 2
@@ -579,7 +579,7 @@ GET /t
 --- error_code: 204
 --- grep_error_log eval: $::message
 --- grep_error_log_out
-m: request :path: status 2
+m: request :path: status 1
 m: request :path=/t
 m: response :status=204
 

@@ -290,7 +290,7 @@ CORE::join '', map { s/ / response /; "hostcalls: $_: status 2\n" } @calls
 
 
 
-=== TEST 13: there are no response headers in the request callbacks: status 2, and nothing changes
+=== TEST 13: there are no response headers in the request callbacks: not found, changes are refused with status 2, and nothing changes
 --- filter
 {"request_headers":[["log_header","response",":status"],["add_header","response","x-early","1"],["remove_header","response","x"],["set_headers","response",[["x","y"]]]],
  "request_body":[["set_header","response","x-early","1"],["log_header","response","server"]],
@@ -300,16 +300,16 @@ CORE::join '', map { s/ / response /; "hostcalls: $_: status 2\n" } @calls
 POST /
 hello
 --- guests
-hostcalls: response :status: status 2
+hostcalls: response :status: status 1
 hostcalls: add_header response x-early: status 2
 hostcalls: remove_header response x: status 2
 hostcalls: set_headers response: status 2
 hostcalls: set_header response x-early: status 2
-hostcalls: response server: status 2
+hostcalls: response server: status 1
 hostcalls: add_header response_trailers bad name: status 2
-hostcalls: call_response x: status 2
+hostcalls: call_response x: status 1
 hostcalls: add_header 77 x: status 2
-hostcalls: request_trailers x: status 2
+hostcalls: request_trailers x: status 1
 --- raw_response_headers_unlike: early
 
 

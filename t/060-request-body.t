@@ -48,14 +48,14 @@ __DATA__
 --- guests_like eval: qr/request_body|body re|set_body|body_status/
 --- guests
 hostcalls: body request 0 5: status 1
-hostcalls: set_body request 0 0: status 1
+hostcalls: set_body request 0 0: status 2
 hostcalls: on_request_body id=2 size=10 eos=true
 hostcalls: body request 0 4294967295 = 0123456789
 hostcalls: body request 2 3 = 234
 hostcalls: body request 8 100 = 89
 hostcalls: body_status request: 10 bytes, flags 0
 hostcalls: body response 0 5: status 1
-hostcalls: set_body request 0 4294967295: status 1
+hostcalls: set_body request 0 4294967295: status 2
 
 
 

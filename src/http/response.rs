@@ -115,6 +115,24 @@ impl Response {
         ) && !self.ended.get()
     }
 
+    /// Is there none yet, so that the request can still be changed?
+    pub fn takes_request(&self) -> bool {
+        self.stage.get() == Stage::New
+    }
+
+    /// Has the header not been passed on?
+    pub fn takes_headers(&self) -> bool {
+        matches!(
+            self.stage.get(),
+            Stage::Headers | Stage::HeadersPaused(_) | Stage::HeadersHeld
+        )
+    }
+
+    /// Is there a response, the end of whose body has not been passed on?
+    pub fn takes_trailers(&self) -> bool {
+        self.takes_headers() || self.stage.get() == Stage::Sent && !self.ended.get()
+    }
+
     /// The place of the filter that holds the trailers back.
     pub fn paused_trailers(&self) -> Option<usize> {
         self.trailers.get()

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use proxy_wasm_host::{BufferType, HttpStream, LocalResponse, MapType, Status, StreamType};
 
-use super::context::{Context, Direction, Half, LINE};
+use super::context::{Context, Direction, Half, LINE, RequestStage};
 use super::filter_state;
 use super::headers::{request, response};
 use super::local::LocalReply;
@@ -33,12 +33,16 @@ impl Stream {
         self.request().ok_or(Status::BadArgument)
     }
 
-    /// The request when its response headers are there.
-    fn responding(&self) -> Result<Request, Status> {
-        match self.context.response.stage() {
-            Stage::New => Err(Status::BadArgument),
-            _ => self.live(),
-        }
+    /// The request when the map of its headers, of its response's or of that one's trailers is there.
+    fn readable(&self, map: MapType) -> Option<Request> {
+        let there = match map {
+            MapType::RequestHeaders => true,
+            MapType::ResponseHeaders | MapType::ResponseTrailers => {
+                self.context.response.stage() != Stage::New
+            }
+            _ => false,
+        };
+        self.request().filter(|_| there)
     }
 
     fn half(&self, direction: Direction) -> Result<&Half, Status> {
@@ -47,15 +51,35 @@ impl Stream {
     }
 
     fn body(&self, buffer: BufferType) -> Result<&Half, Status> {
-        match buffer {
-            BufferType::RequestBody => self.half(Direction::Request),
-            BufferType::ResponseBody => self.half(Direction::Response),
-            _ => Err(Status::NotFound),
+        let direction = match buffer {
+            BufferType::RequestBody => Direction::Request,
+            BufferType::ResponseBody => Direction::Response,
+            _ => return Err(Status::NotFound),
+        };
+        // There is no filter yet while its context is made.
+        self.half(direction).map_err(|_| Status::NotFound)
+    }
+
+    /// Can a change of this map still have an effect? One of the request's headers until the filters
+    /// have passed the request on, one of the response's until its header has been, and one of its
+    /// trailers until the end of its body has.
+    fn takes_change(&self, map: MapType) -> bool {
+        let context = &self.context;
+        if context.ending.get() {
+            return false;
+        }
+        match map {
+            MapType::RequestHeaders => {
+                context.stage.get() != RequestStage::Done && context.response.takes_request()
+            }
+            MapType::ResponseHeaders => context.response.takes_headers(),
+            MapType::ResponseTrailers => context.response.takes_trailers(),
+            _ => false,
         }
     }
 
-    /// Applies a change of a map, of so many bytes; header lines of the request are derived values
-    /// elsewhere.
+    /// Applies a change of a map, of so many bytes, if it can still have an effect; header lines of
+    /// the request are derived values elsewhere.
     fn change(
         &self,
         map: MapType,
@@ -64,20 +88,16 @@ impl Stream {
         on_response: impl FnOnce(Request) -> Result<(), Status>,
         on_trailers: impl FnOnce(Request) -> Result<(), Status>,
     ) -> Result<(), Status> {
+        if !self.takes_change(map) {
+            return Err(Status::BadArgument);
+        }
         match map {
             MapType::RequestHeaders => {
                 self.context.request_changed.set(true);
                 self.write(Direction::Request, bytes, on_request)
             }
-            MapType::ResponseHeaders | MapType::ResponseTrailers => {
-                self.responding()?;
-                let trailers = map == MapType::ResponseTrailers;
-                self.write(Direction::Response, bytes, |request| match trailers {
-                    true => on_trailers(request),
-                    false => on_response(request),
-                })
-            }
-            _ => Err(Status::BadArgument),
+            MapType::ResponseTrailers => self.write(Direction::Response, bytes, on_trailers),
+            _ => self.write(Direction::Response, bytes, on_response),
         }
     }
 
@@ -93,13 +113,11 @@ impl Stream {
 
 impl HttpStream for Stream {
     fn map_visit(&self, map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Status> {
-        // As in Envoy, a map that is not there now has no pairs, while its values are refused.
-        let responding = self.responding();
-        match (map, responding) {
-            (MapType::RequestHeaders, _) => request::visit(self.live()?, visit),
-            (MapType::ResponseHeaders, Ok(request)) => response::visit(request, visit),
-            (MapType::ResponseTrailers, Ok(request)) => response::trailers::visit(request, visit),
-            _ => {}
+        match (map, self.readable(map)) {
+            (_, None) => {}
+            (MapType::RequestHeaders, Some(request)) => request::visit(request, visit),
+            (MapType::ResponseTrailers, Some(r)) => response::trailers::visit(r, visit),
+            (_, Some(request)) => response::visit(request, visit),
         }
         Ok(())
     }
@@ -110,14 +128,12 @@ impl HttpStream for Stream {
         key: &[u8],
         found: &mut dyn FnMut(&[u8]),
     ) -> Result<bool, Status> {
-        match map {
-            MapType::RequestHeaders => Ok(request::get(self.live()?, key, found)),
-            MapType::ResponseHeaders => Ok(response::get(self.responding()?, key, found)),
-            MapType::ResponseTrailers => {
-                Ok(response::trailers::get(self.responding()?, key, found))
-            }
-            _ => Err(Status::BadArgument),
-        }
+        Ok(match (map, self.readable(map)) {
+            (_, None) => false,
+            (MapType::RequestHeaders, Some(request)) => request::get(request, key, found),
+            (MapType::ResponseTrailers, Some(r)) => response::trailers::get(r, key, found),
+            (_, Some(request)) => response::get(request, key, found),
+        })
     }
 
     fn map_add(&self, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
@@ -186,7 +202,10 @@ impl HttpStream for Stream {
         data: &[u8],
     ) -> Result<(), Status> {
         let mut body = self.body(buffer)?.body.borrow_mut();
-        let body = body.as_mut().ok_or(Status::NotFound)?;
+        // In the last callbacks there may still be what a filter held back.
+        let ending = self.context.ending.get();
+        let body = body.as_mut().filter(|_| !ending);
+        let body = body.ok_or(Status::BadArgument)?;
         let direction = match buffer {
             BufferType::RequestBody => Direction::Request,
             _ => Direction::Response,

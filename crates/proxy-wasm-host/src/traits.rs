@@ -31,10 +31,11 @@ pub struct LocalResponse<'a> {
 /// An error is handed to the guest as the status of its call.
 pub trait HttpStream: Clone + 'static {
     /// Visits all pairs in order. It may be called twice for one guest call and must then visit
-    /// the same pairs. `Err(BadArgument)` when the map is not available now.
+    /// the same pairs. A map that is not there now has none.
     fn map_visit(&self, map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Status>;
 
-    /// Passes the first value of `key` to `found`, at most once; `Ok(false)` when it is missing.
+    /// Passes the first value of `key` to `found`, at most once; `Ok(false)` when it is missing, or
+    /// the map is not there now.
     fn map_get(
         &self,
         map: MapType,
@@ -42,7 +43,8 @@ pub trait HttpStream: Clone + 'static {
         found: &mut dyn FnMut(&[u8]),
     ) -> Result<bool, Status>;
 
-    /// Appends a pair.
+    /// Appends a pair. This and the other changes of a map: `Err(BadArgument)` when the map is not
+    /// there, or a change of it can have no effect any more.
     fn map_add(&self, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status>;
 
     /// Sets the one value of `key`, dropping others of that name.
@@ -68,6 +70,7 @@ pub trait HttpStream: Clone + 'static {
     ) -> Result<(), Status>;
 
     /// Replaces [start, start + len), cut to the buffer's end, by all of `data`.
+    /// `Err(BadArgument)` when the buffer is not there, or a change of it can have no effect any more.
     fn buffer_replace(
         &self,
         buffer: BufferType,
@@ -253,7 +256,7 @@ pub trait Proxy: 'static {
     }
 
     /// The number of a metric, which is made if there is none of this type and name.
-    /// `Err(BadArgument)`: the name has another type already, or makes no valid metric;
+    /// A name of another type is another metric, as in Envoy. `Err(BadArgument)`: the name makes no valid metric;
     /// `Err(InternalFailure)`: no room.
     fn define_metric(&self, metric: MetricType, name: &[u8]) -> Result<u32, Status> {
         let _ = (metric, name);

@@ -162,7 +162,7 @@ fn bad_sets_change_nothing() {
         [
             INVALID_MEMORY,
             INVALID_MEMORY,
-            NOT_FOUND,
+            BAD_ARGUMENT,
             BAD_ARGUMENT,
             BAD_ARGUMENT,
             BAD_ARGUMENT
@@ -224,7 +224,7 @@ fn a_root_context_has_no_bodies() {
          (call $note (call $proxy_set_buffer_bytes #0 #0 #1 {x})) #1",
     );
     let (statuses, _) = statuses(Host::start(&guest.wat()).logs());
-    assert_eq!(statuses, [NOT_FOUND; 3]);
+    assert_eq!(statuses, [NOT_FOUND, NOT_FOUND, BAD_ARGUMENT]);
 }
 
 #[test]

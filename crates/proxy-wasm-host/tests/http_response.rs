@@ -89,23 +89,13 @@ fn the_root_context_reads_the_response_until_it_returns() {
         ]
     );
 
-    // Afterwards there is nothing, as in Envoy.
+    // Afterwards there is nothing.
     host.vm.on_tick(host.root).unwrap();
     let (noted, _) = statuses(host.logs());
     assert_eq!(
         noted,
         [
-            BAD_ARGUMENT,
-            BAD_ARGUMENT,
-            BAD_ARGUMENT,
-            BAD_ARGUMENT,
-            OK,
-            OK,
-            missing,
-            missing,
-            missing,
-            missing,
-            missing
+            missing, missing, missing, missing, OK, OK, missing, missing, missing, missing, missing
         ]
     );
     // It came once.
@@ -215,7 +205,7 @@ fn the_effective_context_owns_what_it_calls_and_gets_what_it_resumes() {
     host.logs();
     host.vm.on_http_call_response(4, response()).unwrap();
     let (noted, said) = statuses(host.logs());
-    assert_eq!(noted, [BAD_ARGUMENT, OK, OK, OK, OK, OK]);
+    assert_eq!(noted, [NOT_FOUND, OK, OK, OK, OK, OK]);
     assert_eq!(said, ["me"]);
     assert_eq!(stream.take_events(), ["continue Request"]);
     let owners: Vec<_> = host

@@ -138,10 +138,17 @@ fn set<P: Proxy>(
 ) -> u32 {
     let mut run = || {
         let (memory, state) = parts(&mut caller)?;
-        match source(state, buffer)? {
+        // As in Envoy, a question about a buffer that is not there is answered with NotFound, a
+        // change of it with BadArgument.
+        let gone = |status| match status {
+            Status::NotFound => Status::BadArgument,
+            status => status,
+        };
+        match source(state, buffer).map_err(gone)? {
             Source::Own(_) => Err(Status::BadArgument),
             Source::Stream(buffer, stream) => {
-                let (start, len) = cut(start, len, stream.buffer_len(buffer)?);
+                let size = stream.buffer_len(buffer).map_err(gone)?;
+                let (start, len) = cut(start, len, size);
                 stream.buffer_replace(buffer, start, len, slice(memory, data, data_len)?)
             }
         }

@@ -36,8 +36,8 @@ fn is_incoming(map: MapType) -> bool {
     }
 }
 
-/// The type of a map of a stream, and that stream. Outside of streams there is none, and what
-/// has come in cannot be changed.
+/// The type of a map of a stream that is to be changed, and that stream. Outside of streams there
+/// is none, and what has come in cannot be changed.
 fn map<P: Proxy>(state: &State<P>, map: u32) -> Result<(MapType, &P::Stream), Status> {
     let map = MapType::try_from(map)?;
     match state.stream() {
@@ -50,20 +50,23 @@ fn incoming<P: Proxy>(state: &State<P>, map: MapType) -> Option<&OwnedPairs> {
     state.incoming.as_ref()?.map(map)
 }
 
-/// Passes the first value of a key to `found`; false when it is missing.
+/// Passes the first value of a key to `found`; false when it is missing. A map that is not there now
+/// has none: SDKs end the guest on any status of a question but Ok and NotFound.
 fn find<P: Proxy>(
     state: &State<P>,
     id: u32,
     key: &[u8],
     found: &mut dyn FnMut(&[u8]),
 ) -> Result<bool, Status> {
-    let id = MapType::try_from(id)?;
-    if !is_incoming(id) {
-        let (id, stream) = map(state, id as u32)?;
-        return stream.map_get(id, key, found);
+    let map = MapType::try_from(id)?;
+    if !is_incoming(map) {
+        return match state.stream() {
+            Some(stream) => stream.map_get(map, key, found),
+            None => Ok(false),
+        };
     }
-    let pairs = incoming(state, id).ok_or(Status::BadArgument)?;
-    let pair = pairs.iter().find(|(k, _)| k.eq_ignore_ascii_case(key));
+    let mut pairs = incoming(state, map).into_iter().flatten();
+    let pair = pairs.find(|(k, _)| k.eq_ignore_ascii_case(key));
     if let Some((_, value)) = pair {
         found(value);
     }

@@ -111,8 +111,7 @@ impl MockStream {
 impl HttpStream for MockStream {
     fn map_visit(&self, map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Status> {
         let maps = self.inner.maps.borrow();
-        let pairs = maps[map as usize].as_ref().ok_or(Status::BadArgument)?;
-        for (key, value) in pairs {
+        for (key, value) in maps[map as usize].iter().flatten() {
             visit(key, value);
         }
         match self.inner.fickle.get() {
@@ -130,8 +129,8 @@ impl HttpStream for MockStream {
         found: &mut dyn FnMut(&[u8]),
     ) -> Result<bool, Status> {
         let maps = self.inner.maps.borrow();
-        let pairs = maps[map as usize].as_ref().ok_or(Status::BadArgument)?;
-        let pair = pairs.iter().find(|(k, _)| k.eq_ignore_ascii_case(key));
+        let mut pairs = maps[map as usize].iter().flatten();
+        let pair = pairs.find(|(k, _)| k.eq_ignore_ascii_case(key));
         if let Some((_, value)) = pair {
             found(value);
         }
