@@ -140,9 +140,8 @@ sub everything {
         (map { [$_->[0], $_->[1], $parameters{$_->[1]}, $_->[2]] } @wasi_more));
 }
 
-our $errnos = CORE::join '',
-    (map { ($_->[0] eq 'fd_write' ? "m: text\n" : '') . "m: $_->[0]=$_->[3]\n" } @wasi),
-    (map { "m: $_->[0]=$_->[3]\n" } @wasi_more);
+# What fd_write was given has no newline: it is logged when the callback is over.
+our $errnos = CORE::join '', (map { "m: $_->[0]=$_->[3]\n" } @wasi, @wasi_more), "m: text\n";
 
 # A guest whose entry points log their names.
 sub entries {

@@ -129,7 +129,7 @@ fn output_becomes_log_lines() {
     );
     assert_eq!(
         write(1, &["{\\n}", "{t}", "{wo\\n\\n}", "{lines\\n}"]),
-        (vec![0, 11], two.into())
+        (vec![0, 12], two.into())
     );
     assert_eq!(write(1, &[]), (vec![0, 0], vec![]));
     assert_eq!(write(1, &["#0 #0"]), (vec![0, 0], vec![]));
