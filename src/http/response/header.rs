@@ -49,8 +49,10 @@ pub(super) fn run_headers(context: &Rc<Context>, request: Request, from: usize) 
     // later. A filter that drops the length is about to change the body.
     match request.response_length() {
         Some(_) => request.set_response_length(length),
+        // A slice's header is not sent, but the range filter looks at its length.
+        _ if request.is_clone() => request.set_response_length(length),
         None if length.is_some() && !end => {
-            if request.is_main() && request.is_sliced_behind_start() {
+            if request.is_sliced_behind_start() {
                 request.log().write(
                     Level::Error,
                     format_args!(
@@ -77,11 +79,8 @@ pub(super) fn run_headers(context: &Rc<Context>, request: Request, from: usize) 
     OK
 }
 
-/// A changed body has no ranges and not the validator of the old one. (Those of a slice are the first's.)
+/// A changed body has no ranges and not the validator of the old one.
 pub(super) fn body_changes(request: Request) {
-    if request.is_clone() {
-        return;
-    }
     request.forbid_ranges();
     // SAFETY: the request is live.
     unsafe { ngx_http_weak_etag(request.as_ptr()) };
