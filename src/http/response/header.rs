@@ -47,9 +47,12 @@ pub(super) fn run_headers(context: &Rc<Context>, request: Request, from: usize) 
     }
     if response.bodiless.get() {
         keep_bodiless(request);
+    } else if request.is_clone() {
+        // A slice's header is not sent, but the range filter looks at its length.
+        request.set_response_length(length);
     } else if length.is_some() && !end && request.response_length().is_none() {
         // A filter that drops the length is about to change the body.
-        if request.is_main() && request.is_sliced_behind_start() {
+        if request.is_sliced_behind_start() {
             request.log().write(
                 Level::Error,
                 format_args!(
@@ -85,11 +88,8 @@ fn keep_bodiless(request: Request) {
     }
 }
 
-/// A changed body has no ranges and not the validator of the old one. (Those of a slice are the first's.)
+/// A changed body has no ranges and not the validator of the old one.
 pub(super) fn body_changes(request: Request) {
-    if request.is_clone() {
-        return;
-    }
     request.forbid_ranges();
     // SAFETY: the request is live.
     unsafe { ngx_http_weak_etag(request.as_ptr()) };

@@ -224,7 +224,10 @@ pub(super) fn hold_off_headers(
     if context.response.stage.get() != Stage::HeadersHeld {
         return OK;
     }
-    if let Some(length) = changed {
+    // What a slice's header says is of all slices, and of no interest to the client.
+    if let Some(length) = changed
+        && !request.is_clone()
+    {
         if request.response_length().is_some() {
             let all = end && !request.is_sliced();
             request.set_response_length(length.filter(|_| all).map(|length| length as u64));
