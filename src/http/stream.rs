@@ -1,6 +1,6 @@
 //! A stream of Proxy-Wasm's as a request of nginx's.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use proxy_wasm_host::{BufferType, HttpStream, LocalResponse, MapType, Status, StreamType};
 
@@ -10,6 +10,7 @@ use super::headers::{request, response};
 use super::local::LocalReply;
 use super::properties;
 use super::response::Stage;
+use crate::net::Owner;
 use crate::nginx::request::Request;
 
 /// One filter's view of a request.
@@ -29,8 +30,19 @@ impl Stream {
         self.context.request()
     }
 
+    /// Says when the request has ended.
+    pub fn owner(&self) -> Weak<dyn Owner> {
+        let context: Rc<dyn Owner> = self.context.clone();
+        Rc::downgrade(&context)
+    }
+
     fn live(&self) -> Result<Request, Status> {
         self.request().ok_or(Status::BadArgument)
+    }
+
+    /// The request, as long as something can still become of it.
+    fn active(&self) -> Result<Request, Status> {
+        self.context.active().ok_or(Status::BadArgument)
     }
 
     /// The request when its response headers are there.
@@ -213,7 +225,7 @@ impl HttpStream for Stream {
             StreamType::Response => Direction::Response,
             _ => return Err(Status::BadArgument),
         };
-        self.live()?;
+        self.active()?;
         self.half(direction)?.resume.set(true);
         self.context.wake_if_paused();
         Ok(())
@@ -224,7 +236,7 @@ impl HttpStream for Stream {
             StreamType::Request | StreamType::Response => {}
             _ => return Err(Status::BadArgument),
         }
-        self.live()?;
+        self.active()?;
         self.context.close.set(true);
         self.context.stop_asked();
         Ok(())
@@ -232,7 +244,7 @@ impl HttpStream for Stream {
 
     /// The location is chosen again when the request's callbacks are done.
     fn clear_route_cache(&self) -> Result<(), Status> {
-        self.live()?;
+        self.active()?;
         self.context.route_cleared.set(true);
         Ok(())
     }
@@ -242,7 +254,7 @@ impl HttpStream for Stream {
     }
 
     fn send_local_response(&self, response: &LocalResponse<'_>) -> Result<(), Status> {
-        self.live()?;
+        self.active()?;
         if self.context.ending.get() || !(200..=999).contains(&response.status) {
             return Err(Status::BadArgument);
         }

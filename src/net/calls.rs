@@ -127,7 +127,7 @@ impl Calls {
                 if let Some(failure) = failure
                     && let Some(sending) = live.as_ref().and_then(Live::sending)
                 {
-                    let log = sending.origin.borrow().log;
+                    let log = sending.origin.borrow().log();
                     inner.report(log, "gRPC call", &upstream, &failure);
                 }
             });

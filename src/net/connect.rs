@@ -251,7 +251,7 @@ fn kept_name(upstream: &str, server: &str) -> String {
 
 fn try_next(origin: &Origin, error: &Error) {
     let line = format_args!("[wasm] {error}, trying the next server");
-    origin.log.write(Level::Error, line);
+    origin.log().write(Level::Error, line);
 }
 
 /// # Safety

@@ -56,7 +56,7 @@ impl HttpCall {
     }
 
     pub fn log(&self) -> Log {
-        self.origin.borrow().log
+        self.origin.borrow().log()
     }
 
     /// Is the call's request ending because its client has left?

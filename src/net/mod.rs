@@ -33,7 +33,7 @@ pub use budget::Budget;
 pub use calls::{Calls, Event};
 pub use executor::{Task, spawn};
 pub use grpc::channel::Channels;
-pub use origin::{Origin, Top};
+pub use origin::{Origin, Owner, Top};
 pub use resolve::addresses;
 pub use target::{is_host_name, is_target};
 

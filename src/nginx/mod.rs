@@ -2,6 +2,7 @@
 //! entry point of the module lives here.
 
 pub mod buf;
+mod ending;
 pub mod log;
 pub mod pool;
 pub mod request;

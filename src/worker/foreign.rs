@@ -106,7 +106,7 @@ fn resolve(caller: &Caller<'_>, arguments: &[u8], out: &mut Vec<u8>) -> Result<(
                 answer.extend_from_slice(lines.join("\n").as_bytes());
             }
             Err(error) => origin
-                .log
+                .log()
                 .write(Level::Error, format_args!("[wasm] {module}: {error}")),
         }
         if let Some(instance) = link.instance() {

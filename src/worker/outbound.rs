@@ -58,8 +58,10 @@ impl Outbound {
 
     /// Whose call it is; a stream may wait for `proxy_done` when its request is gone already.
     pub fn origin(&self, stream: Option<&Stream>) -> Result<Origin, Status> {
-        match stream.and_then(Stream::request) {
-            Some(request) => Origin::of_request(request).ok_or(Status::InternalFailure),
+        match stream.and_then(|stream| Some((stream.request()?, stream.owner()))) {
+            Some((request, owner)) => {
+                Origin::of_request(request, owner).ok_or(Status::InternalFailure)
+            }
             None => Ok(self.root.clone()),
         }
     }
