@@ -197,8 +197,43 @@ def kinds(env):
              leaving("/leave-upload/echo", 0.3, method="POST", body=b"a" * 20_000, withheld=1000)),
         Kind("leave-pause", 3, h(request_call("/delay/0.5", faults)), TEXT, leaving("/leave-pause", 0.3)),
         Kind("leave-grpc", 2, h(grpc_call("Delay", "0.5", env.grpc)), TEXT, leaving("/leave-grpc", 0.3)),
+        *waiting(env, h),
+        *ended(up, mark),
         *trapping(up),
         *isolated(up),
+    ]
+
+
+def waiting(env, h):
+    """Contexts that wait for what they have begun, when their requests have ended."""
+    done = {"done": [["return_false"]], **{told: [["done"]] for told in ("http_call_response", "grpc_receive", "grpc_close")}}
+    begun = lambda start: h({"request_headers": [start, ["local_response", 200, [], "bye"]], **done})
+    left = lambda start: h({"request_headers": [start, PAUSE], **done})
+    up = f"127.0.0.1:{env.grpc}"
+    late = ["grpc_call", "g", up, "test.Echo", "Delay", [], "0.1", 8000]
+    stream = ["grpc_stream", "g", up, "test.Echo", "Chat", []]
+    bye = expect(body=b"bye")
+    return [
+        Kind("wait", 4, begun(call("/delay/0.05", "up")), TEXT, get("/wait", bye)),
+        Kind("wait-refused", 2, begun(call("/", NOBODY)), TEXT, get("/wait-refused", bye)),
+        Kind("wait-grpc", 2, begun(late), TEXT, get("/wait-grpc", bye)),
+        Kind("wait-stream", 2, begun(stream), TEXT, get("/wait-stream", bye)),
+        Kind("wait-leave", 2, left(call("/delay/0.5", "up")), TEXT, leaving("/wait-leave", 0.3)),
+        Kind("wait-leave-stream", 2, left(stream), TEXT, leaving("/wait-leave-stream", 0.3)),
+    ]
+
+
+def ended(up, mark):
+    """A tick answers and closes the last contexts of subrequests, which have ended while their main requests have not."""
+    n, made = {"var": "n"}, {"var": "made"}
+    act = {"context_create": [["let_root", "made", {"add": [made, 1]}]], "configure": [["set_tick", 20]],
+           "tick": [["let", "n", {"add": [made, -4]}],
+                    ["repeat", 6, [["let", "n", {"add": [n, 1]}], ["effective_context", n],
+                                   ["if", {"var": "status"}, "0", [["local_response", 409, [], "tick"], ["close", "request"], ["continue", "request"]]]]]]}
+    return [
+        Kind("acted-on", 1, [("act", act)], TEXT, get("/acted-on", expect(body=b"text"))),
+        Kind("ended", 4, [mark("one")], f"auth_request /acted-on; mirror /acted-on; {up};",
+             get("/ended/delay/0.05", expect(body=b"late", x_one="one"))),
     ]
 
 
@@ -267,7 +302,7 @@ PARAMETERS = {"loop": "cpu_time=50ms", "small": "memory=4m", "open": "on_failure
               "own": "isolation=request cpu_time=50ms", "own_stream": "isolation=request", "own_count": "isolation=request"}
 MODULES = {"count": "hostcalls", "h": "hostcalls", "other": "hostcalls", "trap": "hostcalls", "headers": "headers",
            "body_stream": "body_stream", "body_rewrite": "body_rewrite", "counter": "shared_counter",
-           "queue": "queue_log", "tick": "hostcalls", "loop": "hostcalls", "small": "hostcalls", "open": "hostcalls",
+           "queue": "queue_log", "tick": "hostcalls", "act": "hostcalls", "loop": "hostcalls", "small": "hostcalls", "open": "hostcalls",
            "own": "hostcalls", "own_stream": "body_stream", "own_count": "hostcalls"}
 COUNTING = ("count", "own_count")
 

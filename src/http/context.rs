@@ -16,6 +16,7 @@ use ngx::ffi::{NGX_HTTP_BAD_GATEWAY, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, ngx_str_
 use proxy_wasm_host::{Action, CallError, ContextId};
 
 use super::chain::Chain;
+use super::ended;
 use super::filter_state::FilterState;
 use super::headers::request::Own;
 use super::local::LocalReply;
@@ -124,6 +125,10 @@ pub struct Context {
     /// A filter without which the request must not go on failed: no callback but the last ones is
     /// made any more.
     pub failed: Cell<bool>,
+    /// nginx has finished with this subrequest.
+    pub finished: Cell<bool>,
+    /// nginx has sent the request to another location, and the module has not seen to that yet.
+    pub moved: Cell<bool>,
     /// The last callbacks are being made.
     pub ending: Cell<bool>,
     /// What filters have stored for this request; made when it is first needed.
@@ -162,6 +167,8 @@ impl Context {
             running: Cell::new(false),
             watching: Cell::new(false),
             failed: Cell::new(false),
+            finished: Cell::new(false),
+            moved: Cell::new(false),
             ending: Cell::new(false),
             state: OnceCell::new(),
             route_cleared: Cell::new(false),
@@ -171,6 +178,9 @@ impl Context {
             later: turn::Later::default(),
         });
         attach(request, &context)?;
+        if !request.is_main() {
+            ended::watch(request)?;
+        }
         let mut own = OwnVms::default();
         let mut filters = Vec::with_capacity(chain.filters.len());
         for (index, &id) in chain.filters.iter().enumerate() {

@@ -3,7 +3,9 @@
 mod body;
 pub mod chain;
 mod context;
+mod ended;
 mod filter_state;
+mod give_up;
 mod headers;
 mod local;
 mod next;

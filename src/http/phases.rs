@@ -3,31 +3,33 @@
 use std::rc::Rc;
 
 use ngx::ffi::{
-    NGX_HTTP_CLOSE, NGX_HTTP_GATEWAY_TIME_OUT, NGX_HTTP_INTERNAL_SERVER_ERROR,
-    NGX_HTTP_SERVICE_UNAVAILABLE, NGX_HTTP_SPECIAL_RESPONSE, ngx_handle_read_event,
-    ngx_http_block_reading, ngx_http_core_run_phases, ngx_http_finalize_request,
-    ngx_http_read_client_request_body, ngx_http_test_reading, ngx_int_t, ngx_post_event,
-    ngx_posted_events,
+    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SERVICE_UNAVAILABLE, NGX_HTTP_SPECIAL_RESPONSE,
+    ngx_handle_read_event, ngx_http_block_reading, ngx_http_core_run_phases,
+    ngx_http_finalize_request, ngx_http_read_client_request_body, ngx_http_test_reading, ngx_int_t,
+    ngx_post_event, ngx_posted_events,
 };
 
 use super::chain::Phase;
 use super::context::{Context, Direction, RequestStage, Stop, detach, find};
+use super::give_up::{give_up, stopped};
 use super::headers::request as headers;
 use super::request_body::Rewriter;
 use super::route;
 use crate::conf::{LocConf, MainConf};
-use crate::nginx::log::Level;
 use crate::nginx::request::Request;
 use crate::nginx::{DECLINED, DONE, OK};
 
 /// Before the location's rewrite directives.
 pub fn rewrite(request: Request) -> ngx_int_t {
     let conf = LocConf::of(request);
-    // The contexts of another location end, be it that this one has no filters.
-    if let Some(context) = find(request)
-        && Some(&context.chain) != conf.chain()
-    {
-        detach(request, &context);
+    if let Some(context) = find(request) {
+        if context.moved.take() {
+            give_up(&context, request);
+        }
+        // The contexts of another location end, be it that this one has no filters.
+        if Some(&context.chain) != conf.chain() {
+            detach(request, &context);
+        }
     }
     match conf.phase() == Phase::Rewrite && !conf.if_has_filters() {
         true => run(request, conf),
@@ -108,7 +110,10 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
                     false => return Ok(DONE),
                 }
             }
-            RequestStage::ReadingBody if context.body_read.get() == Some(false) => return Ok(DONE),
+            RequestStage::ReadingBody if context.body_read.get() == Some(false) => {
+                context.check_stop()?;
+                return Ok(DONE);
+            }
             RequestStage::ReadingBody if request.body_is_read() => RequestStage::BodyRead,
             RequestStage::ReadingBody => return Ok(read_body(context, request)),
             RequestStage::BodyRead | RequestStage::BodyPaused => {
@@ -201,11 +206,13 @@ fn read_body(context: &Context, request: Request) -> ngx_int_t {
 
 /// nginx has read the body: the phases go on where they were.
 pub fn body_read(request: Request) -> ngx_int_t {
-    if let Some(context) = find(request) {
-        context.body_read.set(Some(true));
-        if context.stage.get() == RequestStage::ReadingBody {
-            context.stage.set(RequestStage::BodyRead);
-        }
+    // Another location's filters, or none, may have the request by now.
+    let Some(context) = find(request).filter(|c| c.body_read.get() == Some(false)) else {
+        return OK;
+    };
+    context.body_read.set(Some(true));
+    if context.stage.get() == RequestStage::ReadingBody {
+        context.stage.set(RequestStage::BodyRead);
     }
     // SAFETY: the request is live, and waits in one of the module's phases.
     unsafe {
@@ -293,35 +300,4 @@ fn wait(request: Request) -> ngx_int_t {
 fn stop_waiting(request: Request) {
     // SAFETY: as above.
     unsafe { (*request.as_ptr()).read_event_handler = Some(ngx_http_block_reading) };
-}
-
-/// The filters end the request: by a local response, by closing, or by failing.
-fn stopped(context: &Context, request: Request, stop: Stop) -> ngx_int_t {
-    context.stage.set(RequestStage::Done);
-    context.timed_out.set(false);
-    context.over.set(None);
-    context.forget_refused();
-    context.wake.unlimit();
-    context.drop_body(Direction::Request);
-    let rc = match stop {
-        Stop::LocalReply => match context.reply.take() {
-            Some(reply) => reply.respond(request),
-            None => NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t,
-        },
-        Stop::Close => {
-            request.log().write(
-                Level::Info,
-                format_args!("[wasm] a filter closed the stream"),
-            );
-            NGX_HTTP_CLOSE as ngx_int_t
-        }
-        Stop::TimedOut => NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t,
-        Stop::OverLimit(direction) => direction.over_limit() as ngx_int_t,
-        Stop::Unsendable(direction) => direction.unsendable() as ngx_int_t,
-        Stop::Failed | Stop::CutOff => NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
-    };
-    // The access phase would take some of these results for a verdict.
-    // SAFETY: the request is live until it is finalized, and not used after.
-    unsafe { ngx_http_finalize_request(request.as_ptr(), rc) };
-    DONE
 }

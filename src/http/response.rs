@@ -18,6 +18,7 @@ use std::cell::{Cell, RefCell};
 use ngx::ffi::{ngx_buf_t, ngx_chain_add_copy, ngx_chain_t, ngx_int_t};
 
 use super::context::{Context, Stop, find};
+use super::give_up::give_up;
 use super::next;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, buf};
@@ -177,6 +178,7 @@ pub fn header_filter(request: Request) -> ngx_int_t {
             Err(()) => return ERROR,
         },
     };
+    give_up(&context, request);
     let response = &context.response;
     match response.stage.get() {
         Stage::New if !context.failed.get() => {
@@ -233,6 +235,18 @@ pub fn body_filter(request: Request, input: *mut ngx_chain_t) -> ngx_int_t {
                 _ => ERROR,
             }
         }
+    }
+}
+
+/// A filter, or another context's callback, has asked for the end of a response that the body filter lets
+/// through unseen.
+pub fn end(request: Request) -> ngx_int_t {
+    match find(request) {
+        Some(context) => match context.check_stop() {
+            Err(stop) => stop::stopped(&context, request, stop),
+            Ok(()) => OK,
+        },
+        None => OK,
     }
 }
 

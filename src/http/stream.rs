@@ -1,6 +1,6 @@
 //! A stream of Proxy-Wasm's as a request of nginx's.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use proxy_wasm_host::{BufferType, HttpStream, LocalResponse, MapType, Status, StreamType};
 
@@ -10,6 +10,7 @@ use super::headers::{request, response};
 use super::local::LocalReply;
 use super::properties;
 use super::response::Stage;
+use crate::net::Owner;
 use crate::nginx::request::Request;
 
 /// One filter's view of a request.
@@ -29,6 +30,12 @@ impl Stream {
         self.context.request()
     }
 
+    /// Says when the request has ended.
+    pub fn owner(&self) -> Weak<dyn Owner> {
+        let context: Rc<dyn Owner> = self.context.clone();
+        Rc::downgrade(&context)
+    }
+
     fn live(&self) -> Result<Request, Status> {
         self.request().ok_or(Status::BadArgument)
     }
@@ -43,6 +50,11 @@ impl Stream {
             _ => false,
         };
         self.request().filter(|_| there)
+    }
+
+    /// The request, as long as something can still become of it.
+    fn active(&self) -> Result<Request, Status> {
+        self.context.active().ok_or(Status::BadArgument)
     }
 
     fn half(&self, direction: Direction) -> Result<&Half, Status> {
@@ -265,7 +277,7 @@ impl HttpStream for Stream {
             StreamType::Response => Direction::Response,
             _ => return Err(Status::BadArgument),
         };
-        self.live()?;
+        self.active()?;
         self.half(direction)?.resume.set(true);
         self.context.wake_if_paused();
         Ok(())
@@ -276,7 +288,7 @@ impl HttpStream for Stream {
             StreamType::Request | StreamType::Response => {}
             _ => return Err(Status::BadArgument),
         }
-        self.live()?;
+        self.active()?;
         self.context.close.set(true);
         self.context.stop_asked();
         Ok(())
@@ -284,7 +296,7 @@ impl HttpStream for Stream {
 
     /// The location is chosen again when the request's callbacks are done.
     fn clear_route_cache(&self) -> Result<(), Status> {
-        self.live()?;
+        self.active()?;
         self.context.route_cleared.set(true);
         Ok(())
     }
@@ -294,7 +306,7 @@ impl HttpStream for Stream {
     }
 
     fn send_local_response(&self, response: &LocalResponse<'_>) -> Result<(), Status> {
-        self.live()?;
+        self.active()?;
         if self.context.ending.get() {
             return Err(Status::BadArgument);
         }

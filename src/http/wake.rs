@@ -10,7 +10,7 @@ use ngx::ffi::{
 };
 
 use super::context::{Context, RequestStage};
-use super::response::Stage;
+use super::response::{self, Stage};
 use crate::conf::LocConf;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK};
@@ -146,6 +146,9 @@ unsafe extern "C" fn expired(event: *mut ngx_event_t) {
     crate::guard((), || {
         // SAFETY: as above.
         let context = unsafe { context_of(event) };
+        if context.active().is_none() {
+            return;
+        }
         if context.waits_for_input() {
             // The filter has all that there is; the upstream has timers of its own.
             context.wake.limit(context);
@@ -156,25 +159,38 @@ unsafe extern "C" fn expired(event: *mut ngx_event_t) {
 }
 
 /// Has a paused response pass the filters again, then runs the request's own handler: the phases
-/// for a paused request, the writer or the upstream for a response.
+/// for a paused request, the writer or the upstream for a response. Where nothing waits for a filter the
+/// handler is not to be run: it may be what nginx is through with, as the phases that have sent a file.
 fn go_on(context: &Context) {
-    let Some(request) = context.request() else {
+    let Some(request) = context.active() else {
         return;
     };
     // SAFETY: the request is live until its contexts have ended.
     unsafe {
         let connection = request.connection();
         let r = request.as_ptr();
-        let gone = (*r).done() != 0 || (*connection).error() != 0;
+        let gone = (*connection).error() != 0;
         // While a thread reads a file for nginx (`aio`), its filters take nothing new, and say so.
         let blocked = (*(*r).main).blocked() != 0;
         if !gone && !blocked && interrupt(context, request) {
             ngx_http_run_posted_requests(connection);
             return;
         }
+        let stops = context.check_stop().is_err();
+        let in_request = context.request_is_paused()
+            || stops && context.stage.get() == RequestStage::ReadingBody;
+        let stop = stops && context.response.is_on_its_way();
+        let in_response = waits(context);
+        if !in_request && !in_response && !stop {
+            return;
+        }
         // An upstream's handler passes on nothing where it has nothing new.
-        let stop = context.response.is_on_its_way() && context.check_stop().is_err();
-        let rc = match !gone && (stop || waits(context)) {
+        let rc = match !gone && (stop || in_response) {
+            true if stop && context.is_let_through() => match blocked {
+                // nginx comes back by itself when it is not blocked any more.
+                true => OK,
+                false => response::end(request),
+            },
             true => ngx_http_output_filter(r, std::ptr::null_mut()),
             false => OK,
         };

@@ -2,7 +2,10 @@
 //!
 //! It is a copy of the request that the call belongs to, so that `hash $variable` and `ip_hash`
 //! see what they would see there, or an empty one. Nothing but a balancer ever gets it.
-
+//!
+//! The copy may outlive the original: a balancer is asked for servers only while that is there, and told
+//! of what has become of one later. So what balancers keep a pointer to, the client's connection with its
+//! addresses, is copied, too.
 use std::ffi::c_void;
 use std::{mem, ptr};
 
@@ -30,9 +33,12 @@ pub unsafe fn request(
     // with the original is only read: where a variable may write, the copy has its own.
     unsafe {
         let request = zeroed::<ngx_http_request_t>(pool)?;
-        let original = origin.request.map(|request| request.as_ptr());
+        let original = origin.request().map(|request| request.as_ptr());
         match original {
-            Some(original) => ptr::copy_nonoverlapping(original, request, 1),
+            Some(original) => {
+                ptr::copy_nonoverlapping(original, request, 1);
+                (*request).connection = copied_connection(pool, (*original).connection)?;
+            }
             None => {
                 (*request).signature = NGX_HTTP_MODULE;
                 (*request).main_conf = origin.confs.main_conf;
@@ -76,6 +82,31 @@ pub unsafe fn request(
         (*upstream).peer.log = (*ngx_cycle).log;
         (*request).upstream = upstream;
         Some(request)
+    }
+}
+
+/// The client's connection, with its addresses; the rest is shared with the original.
+///
+/// # Safety
+/// As for [`request`]; `original` is open.
+unsafe fn copied_connection(
+    pool: *mut ngx_pool_t,
+    original: *const ngx_connection_t,
+) -> Option<*mut ngx_connection_t> {
+    // SAFETY: by the contract; nginx's lengths are those of what they stand beside.
+    unsafe {
+        let connection = copied::<ngx_connection_t>(pool, original, 1)?;
+        let address = |from: *mut sockaddr, len: socklen_t| match from.is_null() {
+            true => Some(from),
+            false => Some(copied::<u8>(pool, from.cast(), len as usize)?.cast()),
+        };
+        let c = &mut *connection;
+        c.pool = pool;
+        c.log = (*ngx_cycle).log;
+        c.sockaddr = address(c.sockaddr, c.socklen)?;
+        c.local_sockaddr = address(c.local_sockaddr, c.local_socklen)?;
+        c.addr_text = pool::copy(pool, c.addr_text.as_bytes())?;
+        Some(connection)
     }
 }
 

@@ -35,7 +35,7 @@ pub use budget::Budget;
 pub use calls::{Calls, Event};
 pub use executor::{Task, spawn};
 pub use grpc::channel::Channels;
-pub use origin::{Caller, Origin, Top};
+pub use origin::{Caller, Origin, Owner, Top};
 pub use resolve::addresses;
 pub use slots::{ModuleSlots, Slots};
 pub use target::{is_host_name, is_target, is_upstream_block};

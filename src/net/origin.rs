@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::fmt::Arguments;
 use std::ptr::NonNull;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use ngx::ffi::{
@@ -50,29 +50,40 @@ pub struct Caller {
     pub slots: Rc<ModuleSlots>,
 }
 
+/// Who knows whether a request is still there.
+pub trait Owner {
+    /// The request, until it ends.
+    fn request(&self) -> Option<Request>;
+}
+
 /// The configuration that a call is made under, and the request that it belongs to, if any.
 ///
-/// It must not be used after that request or the configuration: when its context ends, a call is
-/// cancelled or [`detached`](Origin::detached).
+/// It may outlive the request, which is asked for anew each time, but not the configuration.
 #[derive(Clone)]
 pub struct Origin {
     pub conf: Rc<CallConf>,
-    log: Log,
+    /// Where lines go that belong to no request.
+    fallback: Log,
+    owner: Option<Weak<dyn Owner>>,
     /// Whose guest calls.
     pub caller: Rc<Caller>,
-    pub(super) request: Option<Request>,
     pub(super) confs: ngx_http_conf_ctx_t,
 }
 
 impl Origin {
-    /// For a call of a request's context.
-    pub fn of_request(request: Request, caller: Rc<Caller>) -> Option<Origin> {
+    /// For a call of a context of the request, whose owner this is.
+    pub fn of_request(
+        request: Request,
+        owner: Weak<dyn Owner>,
+        caller: Rc<Caller>,
+    ) -> Option<Origin> {
         let raw = request.as_ptr();
         Some(Origin {
             conf: LocConf::of(request).call()?.clone(),
-            log: request.log(),
+            // SAFETY: the cycle's log lives as long as its configuration.
+            fallback: unsafe { Log::new((*ngx_cycle).log) },
+            owner: Some(owner),
             caller,
-            request: Some(request),
             // SAFETY: a live request has all three.
             confs: unsafe {
                 ngx_http_conf_ctx_t {
@@ -89,9 +100,9 @@ impl Origin {
         let top = conf.top()?;
         Some(Origin {
             conf: top.conf.clone(),
-            log,
+            fallback: log,
+            owner: None,
             caller,
-            request: None,
             confs: top.confs,
         })
     }
@@ -99,25 +110,39 @@ impl Origin {
     /// The same configuration without the request, which the call may outlive.
     pub fn detached(&self) -> Origin {
         Origin {
-            // SAFETY: the cycle's log lives as long as its configuration.
-            log: unsafe { Log::new((*ngx_cycle).log) },
-            request: None,
+            owner: None,
             ..self.clone()
         }
     }
 
     /// Writes a line about a call, which its guest may cause as often as it likes: it counts as one of the guest's.
     pub fn write_line(&self, level: Level, line: Arguments<'_>) {
-        if self.log.enabled(level) && self.caller.rate.allows_line() {
-            self.log.write(level, line);
+        let log = self.log();
+        if log.enabled(level) && self.caller.rate.allows_line() {
+            log.write(level, line);
         }
+    }
+
+    /// The request, as long as it is there.
+    pub(super) fn request(&self) -> Option<Request> {
+        self.owner.as_ref()?.upgrade()?.request()
+    }
+
+    /// Was there a request that has ended?
+    pub(super) fn is_orphaned(&self) -> bool {
+        self.owner.is_some() && self.request().is_none()
+    }
+
+    /// The request's log while it is there.
+    pub fn log(&self) -> Log {
+        self.request().map_or(self.fallback, Request::log)
     }
 
     /// Is the request ending because its client has left, or cannot be reached?
     pub fn client_has_left(&self) -> bool {
-        self.request.is_some_and(|request| {
+        self.request().is_some_and(|request| {
             let connection = request.connection();
-            // SAFETY: by the type's contract the request is there, and with it its connection.
+            // SAFETY: its owner says that the request is there, and with it its connection.
             unsafe { (*connection).error() != 0 || (*connection).timedout() != 0 }
         })
     }
@@ -126,7 +151,7 @@ impl Origin {
     /// only then: ticks with a call each would keep it for ever.
     pub fn keeps_worker(&self) -> bool {
         // SAFETY: nginx's own, of this thread.
-        self.request.is_some() || unsafe { ngx_exiting } == 0
+        self.owner.is_some() || unsafe { ngx_exiting } == 0
     }
 
     /// All modules' main configurations.

@@ -24,6 +24,8 @@ pub struct Peer {
     upstream: *mut ngx_http_upstream_t,
     /// The block's name, for messages.
     name: String,
+    /// Whose request the balancer has a copy of.
+    origin: Origin,
     /// Is a server chosen, and not given back yet?
     chosen: bool,
     /// A server that is dropped from then on has been too slow.
@@ -58,6 +60,7 @@ impl Peer {
                 pool,
                 upstream: std::ptr::null_mut(),
                 name: upstream.name.clone(),
+                origin: origin.clone(),
                 chosen: false,
                 deadline,
             };
@@ -82,8 +85,14 @@ impl Peer {
 
     /// Chooses a server, or the next one after [`free`](Peer::free).
     pub fn choose(&mut self) -> Result<Choice, Error> {
-        // SAFETY: `new` has had the balancer set its functions; address and name are valid until
-        // the server is given back.
+        // The copy shares headers and variables with it.
+        if self.origin.is_orphaned() {
+            return Err(Error::Internal {
+                reason: "the request has ended".into(),
+            });
+        }
+        // SAFETY: `new` has had the balancer set its functions; what they may look at is there, as was
+        // just asked; address and name are valid until the server is given back.
         unsafe {
             let peer = &raw mut (*self.upstream).peer;
             let result = match (*peer).get {

@@ -3,6 +3,7 @@
 
 pub mod buf;
 pub mod complex;
+mod ending;
 pub mod file;
 pub mod log;
 pub mod pool;

@@ -63,9 +63,9 @@ impl Outbound {
 
     /// Whose call it is; a stream may wait for `proxy_done` when its request is gone already.
     pub fn origin(&self, stream: Option<&Stream>) -> Result<Origin, Status> {
-        match stream.and_then(Stream::request) {
-            Some(request) => {
-                let origin = Origin::of_request(request, self.caller.clone());
+        match stream.and_then(|stream| Some((stream.request()?, stream.owner()))) {
+            Some((request, owner)) => {
+                let origin = Origin::of_request(request, owner, self.caller.clone());
                 origin.ok_or(Status::InternalFailure)
             }
             None => Ok(self.root.clone()),

@@ -178,10 +178,30 @@ impl<P: Proxy> State<P> {
         }
     }
 
-    /// Has a context wait for `proxy_done`, without its stream; `false` when too many do.
+    /// Has a context wait for `proxy_done`, without its stream, whose calls are its root context's then;
+    /// `false` when too many wait.
     pub fn await_done(&mut self, id: ContextId, log: bool) -> bool {
         self.forget(id);
-        self.contexts.await_done(id, log)
+        let waits = self.contexts.await_done(id, log);
+        if waits {
+            self.leave_calls(id);
+        }
+        waits
+    }
+
+    /// The stream of a context is about to go. Its calls go on as its root context's where the proxy says
+    /// so; those of a root context are cancelled when that is removed.
+    fn leave_calls(&mut self, id: ContextId) {
+        if self.calls.len() == 0 {
+            return;
+        }
+        for call in self.calls.of_context(id) {
+            match self.calls.get_mut(call) {
+                Some(entry) if entry.root == id => {}
+                Some(entry) if self.proxy.detach_call(call) => entry.context = entry.root,
+                _ => self.cancel_call(call),
+            }
+        }
     }
 
     /// Makes another context the current one, until the callback returns.
@@ -220,14 +240,10 @@ impl<P: Proxy> State<P> {
     /// the proxy says so.
     pub fn remove_context(&mut self, id: ContextId) {
         self.forget(id);
+        self.leave_calls(id);
         if self.calls.len() > 0 {
             for call in self.calls.of_context(id) {
-                match self.calls.get_mut(call) {
-                    Some(entry) if entry.root != id && self.proxy.detach_call(call) => {
-                        entry.context = entry.root;
-                    }
-                    _ => self.cancel_call(call),
-                }
+                self.cancel_call(call);
             }
         }
         if let Some(context) = self.contexts.remove(id)

@@ -189,7 +189,7 @@ pub trait Proxy: 'static {
         let _ = id;
     }
 
-    /// The stream of a call has ended. True: the call goes on as its root context's, as in Envoy,
+    /// The stream of a call has ended, be it that its context waits for `proxy_done`. True: the call goes on as its root context's, as in Envoy,
     /// and does not need the stream any more; false: it is cancelled next. A client that has left
     /// leaves nothing going.
     fn detach_call(&self, id: CallId) -> bool {

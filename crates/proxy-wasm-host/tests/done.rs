@@ -77,24 +77,41 @@ fn a_stream_is_done_in_any_later_callback() {
         let mut host = Host::start(&guest.callback(name, params, false, finish).wat());
         let stream = MockStream::default();
         let id = host.stream(&stream);
+        host.proxy.set_detach(true);
         host.vm.on_request_headers(id, 0, true).unwrap();
+        host.proxy.take_events();
         host.vm.finish(id, true).unwrap();
         assert_eq!(host.logs(), ["done"]);
-        host.proxy.take_events();
         assert_eq!(host.vm.context_count(), 1, "{name}");
         assert_eq!(stream.handles(), 1, "the stream itself is gone");
+        // Its calls do not need it any more, and go on.
+        assert_eq!(host.proxy.take_events(), ["detach 4", "detach 6"], "{name}");
 
         call(&mut host).unwrap();
         finished(&host, true);
         assert_eq!(host.vm.context_count(), 0, "{name}");
-        // Its calls have gone on until now.
-        let left: &[&str] = if name == "on_http_call_response" {
-            &["cancel 6"]
-        } else {
-            &["cancel 4", "cancel 6"]
+        // They are the root context's.
+        assert_eq!(host.proxy.take_events(), [""; 0], "{name}");
+        host.proxy.set_detach(false);
+        host.vm.shutdown();
+        let left: &[&str] = match name {
+            "on_http_call_response" => &["cancel 6"],
+            _ => &["cancel 4", "cancel 6"],
         };
         assert_eq!(host.proxy.take_events(), left, "{name}");
     }
+}
+
+#[test]
+fn a_proxy_that_cannot_detach_cancels_the_calls_of_a_context_that_waits() {
+    let (guest, _) = waiting();
+    let mut host = Host::start(&guest.wat());
+    let id = host.stream(&MockStream::default());
+    host.vm.on_request_headers(id, 0, true).unwrap();
+    host.proxy.take_events();
+    host.vm.finish(id, true).unwrap();
+    assert_eq!(host.vm.context_count(), 1);
+    assert_eq!(host.proxy.take_events(), ["cancel 4", "cancel 6"]);
 }
 
 #[test]

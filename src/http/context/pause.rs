@@ -109,7 +109,7 @@ impl Context {
     }
 
     /// Does a filter hold back the request's header or body?
-    fn request_is_paused(&self) -> bool {
+    pub fn request_is_paused(&self) -> bool {
         matches!(
             self.stage.get(),
             RequestStage::HeadersPaused(_) | RequestStage::BodyPaused
@@ -121,6 +121,11 @@ impl Context {
         matches!(self.response.stage(), Stage::HeadersPaused(_))
             || self.response.trailers_are_paused()
             || self.holds_response_body()
+    }
+
+    /// Has the response's header been sent, and no filter sees more of it?
+    pub fn is_let_through(&self) -> bool {
+        self.response.stage() == Stage::Sent && !self.chain.response_body
     }
 
     /// Is all that is paused a body of which more is to come?

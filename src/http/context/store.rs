@@ -63,6 +63,7 @@ pub fn find(request: Request) -> Option<Rc<Context>> {
     }
     let context = all(request.pool()).find(|context| context.request() == Some(request))?;
     request.set_module_ctx(crate::module(), Rc::as_ptr(&context).cast_mut());
+    context.moved.set(true);
     Some(context)
 }
 
