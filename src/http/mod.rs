@@ -11,6 +11,7 @@ mod local;
 mod next;
 mod phases;
 mod properties;
+mod refused;
 mod request_body;
 mod response;
 mod route;

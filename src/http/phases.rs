@@ -153,7 +153,11 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
 }
 
 /// The header callbacks from a filter on.
-fn run_headers(context: &Context, request: Request, from: usize) -> Result<RequestStage, Stop> {
+pub(super) fn run_headers(
+    context: &Context,
+    request: Request,
+    from: usize,
+) -> Result<RequestStage, Stop> {
     let has_body = request.is_main() && request.has_body();
     for index in from..context.filters().len() {
         context.reached.set(index + 1);

@@ -19,7 +19,7 @@ use ngx::ffi::{ngx_buf_t, ngx_chain_add_copy, ngx_chain_t, ngx_int_t};
 
 use super::context::{Context, Stop, find};
 use super::give_up::give_up;
-use super::next;
+use super::{next, refused};
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, buf};
 use header::run_headers;
@@ -170,6 +170,10 @@ impl Response {
 pub fn header_filter(request: Request) -> ngx_int_t {
     let context = match find(request) {
         Some(context) => context,
+        None if request.was_refused() => match refused::contexts(request) {
+            Some(context) => context,
+            None => return next::header(request),
+        },
         None if !request.is_clone() => return next::header(request),
         // The response of a slice, say: filtered like the first one's.
         None => match Context::of_clone(request) {
@@ -189,7 +193,10 @@ pub fn header_filter(request: Request) -> ngx_int_t {
             if request.status() == 101 && context.lines.has_made_upgrade() {
                 return stop::stopped(&context, request, Stop::CutOff);
             }
-            run_headers(&context, request, 0)
+            match context.check_stop() {
+                Ok(()) => run_headers(&context, request, 0),
+                Err(stop) => stop::stopped(&context, request, stop),
+            }
         }
         // nginx gives another response than the one that the filters were at, an error page say.
         Stage::HeadersPaused(_) | Stage::HeadersHeld | Stage::New | Stage::Headers => {

@@ -4,9 +4,9 @@ use std::ptr::NonNull;
 
 use ngx::ffi::{
     NGX_HTTP_HEAD, ngx_chain_t, ngx_connection_t, ngx_del_timer, ngx_event_pipe_t,
-    ngx_http_core_loc_conf_t, ngx_http_core_main_conf_t, ngx_http_core_srv_conf_t,
-    ngx_http_request_t, ngx_http_upstream_state_t, ngx_http_upstream_t, ngx_module_t, ngx_msec_t,
-    ngx_pool_t, ngx_str_t,
+    ngx_http_core_find_config_phase, ngx_http_core_loc_conf_t, ngx_http_core_main_conf_t,
+    ngx_http_core_srv_conf_t, ngx_http_request_t, ngx_http_upstream_state_t, ngx_http_upstream_t,
+    ngx_module_t, ngx_msec_t, ngx_pool_t, ngx_str_t,
 };
 
 use super::core_module;
@@ -137,6 +137,30 @@ impl Request {
     pub fn contexts_were_cleared(self) -> bool {
         // SAFETY: live by the contract of `new`.
         unsafe { (*self.as_ptr()).internal() != 0 || (*self.as_ptr()).filter_finalize() != 0 }
+    }
+
+    /// Has nginx answered this main request as soon as it had found its location? No phase of the location has run then.
+    pub fn was_refused(self) -> bool {
+        // SAFETY: live by the contract of `new`; the phase engine is the configuration's, and `phase_handler` a place in it.
+        unsafe {
+            let r = self.as_ptr();
+            let core: *const ngx_http_core_main_conf_t =
+                (*(*r).main_conf.add(core_module().ctx_index))
+                    .cast_const()
+                    .cast();
+            let handlers = (*core).phase_engine.handlers;
+            self.is_main()
+                && !handlers.is_null()
+                && (*r).phase_handler >= 0
+                && (*handlers.add((*r).phase_handler as usize))
+                    .checker
+                    .is_some_and(|checker| {
+                        std::ptr::fn_addr_eq(
+                            checker,
+                            ngx_http_core_find_config_phase as unsafe extern "C" fn(_, _) -> _,
+                        )
+                    })
+        }
     }
 
     /// Has a filter replaced the response (`ngx_http_filter_finalize_request`)?
