@@ -21,7 +21,7 @@ __DATA__
 --- http_config
 wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm log_rate=off;
 wasm_shared_data zone=d:1m;
-server { listen 127.0.0.1:$TEST_NGINX_PORT_1; location / { wasm_filter a '{"request_headers":[["set_shared_data","k","v"]]}'; return 200 ok; } }
+server { listen 127.0.0.1:$TEST_NGINX_PORT_1; location / { wasm_filter a '{"request_headers":[["set_shared_data","k","v",0]]}'; return 200 ok; } }
 server { listen 127.0.0.1:$TEST_NGINX_PORT_2; location / { return 200 ok; } }
 --- config
 location /t { return 204; }
