@@ -9,6 +9,7 @@ use H3;
 log_level('info');
 no_long_string();
 no_root_location();
+worker_connections(512);
 
 our $alive = qr/\[alert\]|\[emerg\]/;
 our $bad = qr/$alive|\[crit\]|panicked/;

@@ -8,7 +8,8 @@ certificate is good. NAME tells streams apart.
 
     ["request", NAME, METHOD, PATH, {HEADER: VALUE}, END]   begins a request; END: without a body. ":authority" may be
                                                             among the headers. Answers true
-    ["data", NAME, TEXT, TIMES, END]                        sends TEXT so many times. Answers true
+    ["data", NAME, TEXT, TIMES, END]                        sends TEXT so many times. Answers true; false
+                                                            when the server wants no more of it
     ["trailers", NAME, {HEADER: VALUE}]                     ends a request with trailers. Answers true
     ["reset", NAME]                                         resets the request and wants no response. Answers true
     ["wait", NAME]                                          waits for the end of the response. Answers
@@ -93,7 +94,11 @@ class Client(QuicConnectionProtocol):
             self.http.send_headers(stream.number, [(k.encode(), v.encode('latin-1')) for k, v in lines], end_stream=end)
         elif command == 'data':
             text, times, end = rest
-            self.http.send_data(self.names[name].number, text.encode('latin-1') * times, end_stream=end)
+            try:
+                self.http.send_data(self.names[name].number, text.encode('latin-1') * times, end_stream=end)
+            except Exception:
+                # The server has stopped the stream.
+                return False
         elif command == 'trailers':
             self.http.send_headers(self.names[name].number, [(k.encode(), v.encode()) for k, v in rest[0].items()], end_stream=True)
         elif command == 'reset':
