@@ -13,7 +13,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ngx::ffi::{
     ngx_add_timer, ngx_current_msec, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_msec_t,
@@ -47,6 +47,17 @@ fn number() -> u64 {
     number + 1
 }
 
+/// A clock that only goes forward, in ns.
+fn clock() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the system writes the time there; this clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// Has nginx look at the clock within a turn, which goes on.
 pub fn update_clock() {
     let number = number();
@@ -59,12 +70,12 @@ pub fn update_clock() {
 
 /// The budget of a module's guests in this process.
 pub struct Turn {
-    /// Of each turn.
-    most: Duration,
+    /// Of each turn, in ns.
+    most: u64,
     /// The last turn in which something ran.
     number: Cell<u64>,
-    /// What was used by then, less the budgets of earlier turns.
-    used: Cell<Duration>,
+    /// What was used by then, less the budgets of earlier turns, in ns.
+    used: Cell<u64>,
     /// What ran last had waited for its turn.
     waited: Cell<bool>,
     waiting: RefCell<VecDeque<Waker>>,
@@ -73,7 +84,7 @@ pub struct Turn {
 impl Turn {
     pub fn new(most: Duration) -> Rc<Turn> {
         Rc::new(Turn {
-            most,
+            most: most.as_nanos() as u64,
             number: Cell::new(0),
             used: Cell::default(),
             waited: Cell::new(false),
@@ -88,8 +99,8 @@ impl Turn {
 
     /// What was used by the turn of this number. What one callback takes beyond the budget counts in the turns that follow, so
     /// that others have some between two that are long.
-    fn used_up(&self, number: u64) -> Duration {
-        let turns = u32::try_from(number.wrapping_sub(self.number.get())).unwrap_or(u32::MAX);
+    fn used_up(&self, number: u64) -> u64 {
+        let turns = number.wrapping_sub(self.number.get());
         let free = self.most.saturating_mul(turns);
         self.used.get().saturating_sub(free)
     }
@@ -101,9 +112,9 @@ impl Turn {
 
     /// Runs something on the module's time; `waited`: its turn has come by [`Turn::wait`].
     pub fn run<R>(&self, waited: bool, run: impl FnOnce() -> R) -> R {
-        let since = Instant::now();
+        let since = clock();
         let result = run();
-        let took = since.elapsed();
+        let took = clock().saturating_sub(since);
         let number = number();
         let before = self.used_up(number);
         self.number.set(number);
