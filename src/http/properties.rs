@@ -142,8 +142,13 @@ fn of_request(request: Request, name: &[u8]) -> Option<Value> {
             b"referer" => return header(request, b"referer"),
             b"useragent" => return header(request, b"user-agent"),
             b"id" => {
-                let sent = header(request, b"x-request-id");
-                return sent.or_else(|| variable::get(request, b"request_id").map(Value::from));
+                let mut id = header(request, b"x-request-id");
+                if id.is_none() {
+                    variable::get(request, b"request_id", &mut |made| {
+                        id = Some(Value::from(made));
+                    });
+                }
+                return id;
             }
             b"headers" => Value::Bytes(serialize_map(|v| request_headers::visit(request, v))),
             b"time" => Value::Number(start_time(request)),

@@ -20,11 +20,11 @@ pub fn configured<'a>(
     let Some(property) = LocConf::of(request).properties().get(path) else {
         return Ok(None);
     };
-    let value = property.value(request).ok_or(Status::InternalFailure)?;
-    if !property.is_constant() {
-        context.has_read(index, request, value.len())?;
-    }
-    Ok(Some(value))
+    let value = match property.is_constant() {
+        true => property.value(request),
+        false => context.read(index, request, |request| property.value(request))?,
+    };
+    value.map(Some).ok_or(Status::InternalFailure)
 }
 
 /// The name of the location, as it is configured; none outside of locations.
