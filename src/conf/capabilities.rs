@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use proxy_wasm_host::{Capability, VmConfig};
 
 use super::{MainConf, ModuleConf};
-use crate::net::{Origin, is_target};
+use crate::net::{Origin, is_target, redis};
 use crate::nginx::log::Log;
 
 /// With the family `env`, a guest sees nginx's environment beside what `env=` names.
@@ -25,11 +25,18 @@ pub fn check_upstreams(conf: &MainConf, module: &ModuleConf, log: Log) -> Result
     let Some(origin) = Origin::of_root(conf, log) else {
         return Ok(());
     };
-    for capability in [Capability::HttpCall, Capability::GrpcCall] {
-        let grpc = capability == Capability::GrpcCall;
+    for capability in [
+        Capability::HttpCall,
+        Capability::GrpcCall,
+        Capability::Redis,
+    ] {
         let listed = module.vm.capabilities.upstreams(capability);
         for name in listed.unwrap_or_default() {
-            if !is_target(&origin, name, grpc) {
+            let is_target = match capability {
+                Capability::Redis => redis::is_target(&origin, name),
+                _ => is_target(&origin, name, capability == Capability::GrpcCall),
+            };
+            if !is_target {
                 return Err(format!(
                     "allow={}(…): there is no upstream \"{}\"; it must be the name of an upstream block, \
                      host:port, 1.2.3.4:port, [v6]:port or unix:/path",

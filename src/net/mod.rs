@@ -23,6 +23,7 @@ mod lent;
 mod origin;
 mod peer;
 mod pool;
+pub mod redis;
 mod request;
 mod resolve;
 mod target;
@@ -36,6 +37,7 @@ pub use grpc::channel::Channels;
 pub use origin::{Origin, Top};
 pub use resolve::addresses;
 pub use target::{is_host_name, is_target};
+pub use timer::spawn_call;
 
 /// The process exits: all tasks end, and idle connections are closed.
 pub fn shutdown() {

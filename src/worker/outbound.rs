@@ -6,6 +6,7 @@ use proxy_wasm_host::{GrpcEvent, Status};
 
 use super::foreign::Questions;
 use super::proxy::Link;
+use super::redis::RedisCalls;
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
 use crate::metrics::ModuleMetrics;
@@ -15,6 +16,7 @@ use crate::nginx::log::Log;
 /// What an instance in a worker has for its calls; a check makes none.
 pub struct Outbound {
     pub calls: Calls,
+    pub redis: RedisCalls,
     /// Whose calls those of root contexts are.
     root: Origin,
     /// What foreign functions have going.
@@ -23,6 +25,7 @@ pub struct Outbound {
 
 impl Outbound {
     /// `log` must live as long as the instance.
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         conf: &MainConf,
         module: Rc<str>,
@@ -31,6 +34,7 @@ impl Outbound {
         channels: Channels,
         budget: Budget,
         metrics: Option<Rc<ModuleMetrics>>,
+        redis: RedisCalls,
     ) -> Option<Outbound> {
         let calls = Calls::new(module, channels, budget, move |id, event| {
             if let Some(metrics) = &metrics {
@@ -51,6 +55,7 @@ impl Outbound {
         });
         Some(Outbound {
             calls,
+            redis,
             root: Origin::of_root(conf, log)?,
             questions: Questions::default(),
         })

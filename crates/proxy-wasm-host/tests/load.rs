@@ -33,6 +33,7 @@ fn versions() {
         ("0_1_0", AbiVersion::V0_1_0),
         ("0_2_0", AbiVersion::V0_2_0),
         ("0_2_1", AbiVersion::V0_2_1),
+        ("0_2_100", AbiVersion::V0_2_100),
     ] {
         assert_eq!(compile(&module(marker, "")).unwrap().abi(), version);
     }
@@ -90,6 +91,7 @@ const CALLBACKS: [(&str, &str); 25] = [
     ("proxy_on_response_body", "(param i32 i32 i32) (result i32)"),
     ("proxy_on_response_trailers", "(param i32 i32) (result i32)"),
     ("proxy_on_http_call_response", "(param i32 i32 i32 i32 i32)"),
+    ("proxy_on_redis_call_response", "(param i32 i32 i32 i32)"),
     (
         "proxy_on_grpc_receive_initial_metadata",
         "(param i32 i32 i32)",
