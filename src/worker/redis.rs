@@ -59,11 +59,12 @@ impl Services {
         Ok(())
     }
 
-    /// The service of this name, or else of this upstream, that the root context has told of last, or else another one of
-    /// the instance.
+    /// The service that the root context, or else another one of the instance, has told of last: by the whole name where that has
+    /// parameters, else by the upstream.
     fn get(&self, root: ContextId, name: &[u8]) -> Option<Rc<Service>> {
-        let by_name = |entry: &Entry| entry.name == name;
-        let by_upstream = |entry: &Entry| split(&entry.name).0 == split(name).0;
+        let (upstream, parameters) = split(name);
+        let by_name = |entry: &Entry| !parameters.is_empty() && entry.name == name;
+        let by_upstream = |entry: &Entry| split(&entry.name).0 == upstream;
         self.find(|entry| entry.root == root && by_name(entry))
             .or_else(|| self.find(|entry| entry.root == root && by_upstream(entry)))
             .or_else(|| self.find(by_name))

@@ -72,7 +72,7 @@ fn errors_of_the_runtime_pass_through() {
 }
 
 /// Every callback with its type.
-const CALLBACKS: [(&str, &str); 25] = [
+const CALLBACKS: [(&str, &str); 26] = [
     ("proxy_on_context_create", "(param i32 i32)"),
     ("proxy_on_vm_start", "(param i32 i32) (result i32)"),
     ("proxy_on_configure", "(param i32 i32) (result i32)"),

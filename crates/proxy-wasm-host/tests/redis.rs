@@ -181,7 +181,7 @@ fn it_is_no_grpc_call() {
 fn a_call_outlives_its_stream_where_the_proxy_says_so() {
     let (mut host, id) = start(caller());
     host.proxy.set_detach(true);
-    host.vm.finish(id).unwrap();
+    host.vm.finish(id, true).unwrap();
     host.proxy.take_events();
     host.logs();
     host.vm.on_redis_call_response(7, reply("x")).unwrap();
@@ -192,7 +192,7 @@ fn a_call_outlives_its_stream_where_the_proxy_says_so() {
 fn else_it_is_cancelled_and_nothing_is_told() {
     let (mut host, id) = start(caller());
     host.proxy.take_events();
-    host.vm.finish(id).unwrap();
+    host.vm.finish(id, true).unwrap();
     assert_eq!(host.proxy.take_events(), ["cancel 7"]);
     host.logs();
     host.vm.on_redis_call_response(7, reply("x")).unwrap();
