@@ -41,6 +41,7 @@ __DATA__
 --- config eval: $::any
 --- init
 my ($one, $two) = ($main::one, $main::two);
+main::got($_) for $one, $two;
 Test::More::is(main::ask('/f', 'x-commands' => "GET at:$two"), "0 +$two\\r\\n\n", 'the other node');
 Test::More::is(join(' ', map { main::got($_) } $one, $two), "GET at:$two GET at:$two", 'by way of the first one');
 Test::More::is(main::ask('/f', 'x-commands' => "GET at:$two|GET at:$two|GET at:$one"), "0 +$two\\r\\n\n0 +$two\\r\\n\n0 +$one\\r\\n\n", 'again');
@@ -135,3 +136,28 @@ Test::More::is(main::ask('/c', 'x-commands' => 'GET moving|GET moving'), "0 \$4\
 GET /t
 --- error_code: 204
 --- no_error_log eval: qr/\[error\]|$::alive/
+
+
+
+=== TEST 6: a guest built on Higress' SDK: a quota that two nginx share
+--- workers: 2
+--- http_config eval: "wasm_module quota $ENV{TEST_NGINX_FILTERS}/redis_quota_go.wasm;"
+--- config eval
+my $quota = sub { "location $_[0] { wasm_filter quota 'service $_[1]\nlimit 3\nwindow 100\n'; return 200 \"served\\n\"; }\n" };
+$quota->('/q', "127.0.0.1:$::a") . $quota->('/down', "127.0.0.1:$::none") . 'location /t { return 204; }'
+--- init
+my $told = sub {
+    my $answer = main::get($_[0], "x-user: $_[1]\r\n");
+    return join ' ', ($answer =~ m{ (\d+) }, $answer =~ /x-quota-left: (\d+)/i, main::body_of($answer) =~ s/\n//r)[0 .. 2];
+};
+for my $user ('ada', 'bob') {
+    Test::More::is(join(', ', map { $told->('/q', $user) } 1 .. 5), '200 2 served, 200 1 served, 200 0 served, 429 0 over the quota, 429 0 over the quota', $user);
+}
+my $left = main::ask('/q', 'x-user' => 'eve') && main::redis($main::a, 'TTL', 'quota:eve') . main::redis($main::b, 'TTL', 'quota:eve');
+Test::More::like($left, qr/:(?:100|9\d)\r\n/, 'for a while');
+Test::More::is($told->('/down', 'ada'), '200 3 served', 'Redis is away');
+Test::More::is(scalar(@{[main::matches(qr/quota: no count: status 1, ""/)]}), 1, 'as the guest was told');
+--- request
+GET /t
+--- error_code: 204
+--- no_error_log eval: $::alive
