@@ -6,6 +6,8 @@ use Redis;
 use Servers;
 
 no_long_string();
+# More than the connections that a worker may have to Redis.
+worker_connections(1024);
 
 our ($broken, $plain, $secure, $proxy) = @ENV{qw(TEST_NGINX_PORT_1 TEST_NGINX_PORT_2 TEST_NGINX_PORT_3 TEST_NGINX_PORT_9)};
 our $faults = Servers::redis_faults(tcp => $broken);
@@ -14,6 +16,7 @@ our $tls = Servers::redis_faults(tls => $secure);
 
 our $modules = <<"_EOC_";
     wasm_module m $ENV{TEST_NGINX_FILTERS}/redis_calls.wasm log_rate=off;
+    large_client_header_buffers 4 64k;
     upstream cache { server 127.0.0.1:$plain; }
     upstream rediss://localhost { server 127.0.0.1:$secure; }
 _EOC_
@@ -279,6 +282,26 @@ main::ask('/none', 'x-commands' => 'PING');
 my $page = main::get('/metrics');
 my %counted = $page =~ /nginx_wasm_calls_total\{[^}]*type="redis"[^}]*outcome="(\w+)"[^}]*\} (\d+)/g;
 Test::More::is_deeply(\%counted, { ok => 2, reset => 1, connect => 1 }, 'by outcome') or Test::More::diag($page);
+--- request
+GET /t
+--- error_code: 204
+--- no_error_log eval: $::alive
+
+
+
+=== TEST 15: connections of one worker have an end; what is over it fails, and the rest goes on
+--- http_config eval: $::modules
+--- config eval: $::any
+--- init
+Test::More::is(main::redis($main::plain, 'FLUSHALL'), "+OK\r\n", 'emptied');
+my $client = main::connection();
+print $client "GET /r HTTP/1.1\r\nHost: a\r\nConnection: close\r\nx-commands: " . join('|', ('BLPOP x 0') x 600) . "\r\n\r\n";
+Test::More::ok(main::wait_until(sub { main::redis($main::plain, 'INFO', 'clients') =~ /blocked_clients:512\r/ }), '512 wait');
+Test::More::is(scalar(@{[grep { $_ eq 'too many Redis connections' } main::failures()]}), 88, 'the others do not');
+main::redis($main::plain, 'RPUSH', 'x', ('y') x 512);
+my $told = main::body_of(main::receive($client));
+Test::More::is(scalar(@{[$told =~ /^0 /mg]}) . ' ' . scalar(@{[$told =~ /^1 $/mg]}), '512 88', 'told');
+Test::More::ok(main::wait_until(sub { main::ask('/r', 'x-commands' => 'PING') eq "0 +PONG\\r\\n\n" }), 'and there is room again');
 --- request
 GET /t
 --- error_code: 204

@@ -135,7 +135,9 @@ impl RedisCalls {
         root: ContextId,
         asked: &AskedService<'_>,
     ) -> Result<(), Status> {
-        let service = Service::new(origin, asked)?;
+        let login = (asked.username, asked.password);
+        let service = Service::new(origin, asked.name, login, asked.timeout);
+        let service = service.ok_or(Status::BadArgument)?;
         self.services.set(root, asked.name, service)
     }
 

@@ -26,6 +26,8 @@ pub enum Failure {
     TooLarge(usize),
     /// The module's calls hold as much as they may.
     NoRoom,
+    /// The worker has as many connections as it may.
+    TooMany,
     Timeout(Error),
 }
 
@@ -38,6 +40,7 @@ impl fmt::Display for Failure {
             Failure::Refused { command, reply } => write!(f, "{command} was refused: {reply}"),
             Failure::Malformed(server) => write!(f, "malformed reply of {server}"),
             Failure::TooLarge(limit) => write!(f, "reply larger than {limit} bytes"),
+            Failure::TooMany => f.write_str("too many Redis connections"),
             Failure::NoRoom => write!(
                 f,
                 "the module's calls hold more than {}m",

@@ -44,6 +44,7 @@ impl Key {
 pub struct Link {
     pipe: Rc<Pipe>,
     _task: Task,
+    _place: Place,
 }
 
 /// What those who call and the task that writes and reads have in common.
@@ -71,7 +72,7 @@ struct Entry {
 }
 
 impl Link {
-    pub fn open(origin: &Origin, node: &Node, service: &Service) -> Link {
+    pub fn open(place: Place, origin: &Origin, node: &Node, service: &Service) -> Link {
         let pipe = Rc::new(Pipe {
             phase: RefCell::new(Phase::Connecting),
             unsent: RefCell::default(),
@@ -84,6 +85,7 @@ impl Link {
         let run = run::run(pipe.clone(), origin.clone(), node, login);
         Link {
             pipe,
+            _place: place,
             _task: spawn_call(!is_cancelable(), run),
         }
     }
@@ -142,21 +144,50 @@ impl Pipe {
     }
 }
 
-/// The connections of a worker that calls share.
+/// Connections of a worker, shared or not.
+const MAX_LINKS: usize = 512;
+
+/// The connections of a worker.
 #[derive(Default)]
-pub struct Links(RefCell<Vec<(Key, Rc<Link>)>>);
+pub struct Links {
+    /// Those that calls share.
+    shared: RefCell<Vec<(Key, Rc<Link>)>>,
+    count: Rc<Cell<usize>>,
+}
+
+/// One of as many connections as there may be.
+pub struct Place(Rc<Cell<usize>>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
 
 /// Idle connections that are kept at most: twice as many as for gRPC, since each node of a cluster has one.
 const MAX_IDLE: usize = 64;
 
 impl Links {
-    /// The connection for this key.
-    pub fn get(&self, key: &Key, open: impl FnOnce() -> Link) -> Rc<Link> {
-        let mut links = self.0.borrow_mut();
+    /// A connection of its own; `None`: there are too many.
+    pub fn alone(&self, open: impl FnOnce(Place) -> Link) -> Option<Rc<Link>> {
+        self.place().map(|place| Rc::new(open(place)))
+    }
+
+    fn place(&self) -> Option<Place> {
+        let count = self.count.get();
+        (count < MAX_LINKS).then(|| {
+            self.count.set(count + 1);
+            Place(self.count.clone())
+        })
+    }
+
+    /// The connection for this key; `None`: there are too many.
+    pub fn get(&self, key: &Key, open: impl FnOnce(Place) -> Link) -> Option<Rc<Link>> {
+        let mut links = self.shared.borrow_mut();
         if let Some((_, link)) = links.iter().find(|(known, _)| known == key)
             && link.is_usable()
         {
-            return link.clone();
+            return Some(link.clone());
         }
         // Guests name upstreams as they like, so what is of no use is not kept; nor are the oldest of
         // too many.
@@ -176,11 +207,12 @@ impl Links {
             idle -= usize::from(over && link.is_usable());
             dropped.push(links.remove(index));
         }
-        let link = Rc::new(open());
-        links.push((key.clone(), link.clone()));
         drop(links);
         // It closes connections, which is done when nothing is borrowed.
         drop(dropped);
-        link
+        let link = self.alone(open)?;
+        let mut links = self.shared.borrow_mut();
+        links.push((key.clone(), link.clone()));
+        Some(link)
     }
 }

@@ -90,6 +90,7 @@ impl Client {
         let mut again = true;
         loop {
             let link = self.link(call, node.as_ref().unwrap_or(&whole));
+            let link = link.ok_or(Failure::TooMany)?;
             current.replace(Some(link.clone()));
             let share = call.budget.share();
             let limit = call.origin.conf.buffer_size;
@@ -129,10 +130,10 @@ impl Client {
         }
     }
 
-    fn link(&self, call: &Call, node: &Node) -> Rc<Link> {
-        let open = || Link::open(&call.origin, node, &call.service);
+    fn link(&self, call: &Call, node: &Node) -> Option<Rc<Link>> {
+        let open = |place| Link::open(place, &call.origin, node, &call.service);
         match call.alone {
-            true => Rc::new(open()),
+            true => self.0.links.alone(open),
             false => {
                 let key = Key::new(&call.origin, node, &call.service);
                 self.0.links.get(&key, open)

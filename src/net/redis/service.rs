@@ -1,12 +1,10 @@
-//! What a guest says of a Redis service: where it is, and how to log in.
+//! What is said of a Redis service: where it is, and how to log in.
 
 use std::time::Duration;
 
-use proxy_wasm_host::{RedisService as Asked, Status};
-
 use crate::net::origin::Origin;
 use crate::net::target::Target;
-use crate::net::tls::{ServerName, Tls};
+use crate::net::tls::{ServerName, Tls, UNNAMED};
 
 /// Before an upstream's name: TLS.
 const SECURE: &str = "rediss://";
@@ -21,7 +19,7 @@ pub struct Login {
     pub database: u32,
 }
 
-/// A Redis service as a guest has described it.
+/// A Redis service.
 #[derive(Clone)]
 pub struct Service {
     pub(super) target: Target,
@@ -32,19 +30,25 @@ pub struct Service {
 }
 
 impl Service {
-    /// `Err(BadArgument)`: there is no such upstream, or an unknown or broken parameter.
-    pub fn new(origin: &Origin, asked: &Asked<'_>) -> Result<Service, Status> {
-        let (name, parameters) = split(asked.name);
-        let (target, tls) = target(origin, name).ok_or(Status::BadArgument)?;
-        Ok(Service {
+    /// `name` has parameters behind a `?`. User and password are empty where the server asks for none. `timeout`: zero for
+    /// `wasm_call_read_timeout`. `None`: there is no such upstream, or an unknown or broken parameter.
+    pub fn new(
+        origin: &Origin,
+        name: &[u8],
+        (username, password): (&[u8], &[u8]),
+        timeout: Duration,
+    ) -> Option<Service> {
+        let (name, parameters) = split(name);
+        let (target, tls) = target(origin, name)?;
+        Some(Service {
             target,
             tls,
             login: Login {
-                username: asked.username.to_vec(),
-                password: asked.password.to_vec(),
-                database: database(parameters).ok_or(Status::BadArgument)?,
+                username: username.to_vec(),
+                password: password.to_vec(),
+                database: database(parameters)?,
             },
-            timeout: asked.timeout,
+            timeout,
         })
     }
 }
@@ -86,7 +90,10 @@ pub(super) fn tls_of(name: &[u8]) -> Option<Tls> {
         true => b"localhost",
         false => name,
     };
-    ServerName::from_authority(name).map(|name| Tls { name, h2: false })
+    ServerName::from_authority(name).map(|name| Tls {
+        name,
+        alpn: UNNAMED,
+    })
 }
 
 /// The number of the database. What else may be said bounds how long Envoy collects commands before
