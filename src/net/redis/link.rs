@@ -52,6 +52,8 @@ struct Pipe {
     phase: RefCell<Phase>,
     /// Nothing of these has been written.
     unsent: RefCell<VecDeque<Entry>>,
+    /// How many of them there may be before some are looked for that nobody wants.
+    prune: Cell<usize>,
     /// Whose replies are to come, in order.
     waiting: RefCell<VecDeque<Rc<Slot>>>,
     task: Cell<Option<Waker>>,
@@ -66,16 +68,43 @@ enum Phase {
     Failed(Failure),
 }
 
+/// A command's bytes, with what they take of a budget for as long as anybody has them.
+pub struct Bytes {
+    bytes: Box<[u8]>,
+    _share: Option<Share>,
+}
+
+impl Bytes {
+    pub fn new(bytes: Vec<u8>, share: Option<Share>) -> Rc<Bytes> {
+        Rc::new(Bytes {
+            bytes: bytes.into(),
+            _share: share,
+        })
+    }
+}
+
 /// Commands that are to be written together, each with the slot of its reply.
 struct Entry {
-    commands: Vec<(Rc<[u8]>, Rc<Slot>)>,
+    commands: Vec<(Rc<Bytes>, Rc<Slot>)>,
 }
+
+impl Entry {
+    /// Does anybody wait for the reply to the last one?
+    fn is_wanted(&self) -> bool {
+        let last = self.commands.last();
+        last.is_some_and(|(_, slot)| !slot.is_abandoned())
+    }
+}
+
+/// So many commands may wait to be written before those that nobody wants any more are looked for.
+const PRUNE: usize = 64;
 
 impl Link {
     pub fn open(place: Place, origin: &Origin, node: &Node, service: &Service) -> Link {
         let pipe = Rc::new(Pipe {
             phase: RefCell::new(Phase::Connecting),
             unsent: RefCell::default(),
+            prune: Cell::new(PRUNE),
             waiting: RefCell::default(),
             task: Cell::default(),
             retired: Cell::new(false),
@@ -109,14 +138,14 @@ impl Link {
     }
 
     /// Sends commands and waits for the reply to the last one. `limit`: bytes of a reply, which `share` is charged with.
-    pub fn send(&self, commands: &[Rc<[u8]>], limit: usize, share: Share) -> Reply {
+    pub fn send(&self, commands: &[Rc<Bytes>], limit: usize, share: Share) -> Reply {
         let slots = Slot::of(commands.len(), limit, share);
         let last = slots.last().cloned();
         if let Phase::Failed(failure) = &*self.pipe.phase.borrow() {
             slots.iter().for_each(|slot| slot.end(Err(failure.clone())));
         } else {
             let commands = commands.iter().cloned().zip(slots).collect();
-            self.pipe.unsent.borrow_mut().push_back(Entry { commands });
+            self.pipe.push(Entry { commands });
             if let Some(waker) = self.pipe.task.take() {
                 waker.wake();
             }
@@ -126,6 +155,16 @@ impl Link {
 }
 
 impl Pipe {
+    /// Commands of calls that have ended meanwhile do not pile up while a connection is being made, or takes nothing.
+    fn push(&self, entry: Entry) {
+        let mut unsent = self.unsent.borrow_mut();
+        if unsent.len() >= self.prune.get() {
+            unsent.retain(Entry::is_wanted);
+            self.prune.set(PRUNE.max(2 * unsent.len()));
+        }
+        unsent.push_back(entry);
+    }
+
     /// The connection is over: whoever waits is told.
     fn fail(&self, failure: Failure) {
         self.phase.replace(Phase::Failed(failure.clone()));

@@ -18,13 +18,13 @@ pub use command::Command;
 pub use failure::Failure;
 pub use service::{Service, is_target, split};
 
-use super::budget::{Budget, CALL, Share};
+use super::budget::{Budget, CALL};
 use super::error::{Error, Wait};
 use super::origin::Origin;
 use super::timer::timeout;
 use crate::nginx::log::Log;
 use cluster::{Node, Redirect, Slots};
-use link::{Key, Link, Links};
+use link::{Bytes, Key, Link, Links};
 
 /// Redirections that one call follows; the Redis Cluster specification sets no number, its clients take about as many.
 const MAX_REDIRECTS: usize = 5;
@@ -44,12 +44,10 @@ pub struct Call {
     /// Without a request.
     origin: Origin,
     service: Service,
-    command: Rc<[u8]>,
+    command: Rc<Bytes>,
     slot: Option<u16>,
     alone: bool,
     budget: Budget,
-    /// For the command.
-    _share: Share,
 }
 
 impl Client {
@@ -162,14 +160,13 @@ impl Call {
             service: service.clone(),
             slot: command.slot,
             alone: command.alone,
-            command: command.bytes.into(),
+            command: Bytes::new(command.bytes, Some(share)),
             budget: budget.clone(),
-            _share: share,
         })
     }
 }
 
 /// What comes before a command that ASK has sent to another node.
-fn asking_command() -> Rc<[u8]> {
-    b"*1\r\n$6\r\nASKING\r\n".as_slice().into()
+fn asking_command() -> Rc<Bytes> {
+    Bytes::new(b"*1\r\n$6\r\nASKING\r\n".to_vec(), None)
 }

@@ -188,12 +188,11 @@ impl Stream {
             let Some(entry) = pipe.unsent.borrow_mut().pop_front() else {
                 return;
             };
-            let wanted = entry.commands.last();
-            if wanted.is_none_or(|(_, slot)| slot.is_abandoned()) {
+            if !entry.is_wanted() {
                 continue;
             }
             for (command, slot) in entry.commands {
-                self.out.extend_from_slice(&command);
+                self.out.extend_from_slice(&command.bytes);
                 pipe.waiting.borrow_mut().push_back(slot);
             }
         }
