@@ -115,6 +115,7 @@ GET /t
 --- config eval: $::any
 --- init
 my ($a, $b) = ($main::a, $main::b);
+main::redis($_, 'FLUSHALL') for $a, $b;
 my @keys = map { "key$_" } 1 .. 200;
 Test::More::is(main::ask('/c', 'x-commands' => join '|', map { "SET $_ v$_" } @keys), "0 +OK\\r\\n\n" x 200, 'written');
 Test::More::is(main::ask('/c', 'x-commands' => join '|', map { "GET $_" } @keys), join('', map { '0 $' . length("v$_") . "\\r\\nv$_\\r\\n\n" } @keys), 'read');
@@ -146,6 +147,7 @@ GET /t
 my $quota = sub { "location $_[0] { wasm_filter quota 'service $_[1]\nlimit 3\nwindow 100\n'; return 200 \"served\\n\"; }\n" };
 $quota->('/q', "127.0.0.1:$::a") . $quota->('/down', "127.0.0.1:$::none") . 'location /t { return 204; }'
 --- init
+main::redis($_, 'FLUSHALL') for $main::a, $main::b;
 my $told = sub {
     my $answer = main::get($_[0], "x-user: $_[1]\r\n");
     return join ' ', ($answer =~ m{ (\d+) }, $answer =~ /x-quota-left: (\d+)/i, main::body_of($answer) =~ s/\n//r)[0 .. 2];
