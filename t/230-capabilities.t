@@ -221,7 +221,7 @@ GET /t
 --- config
     location /t { return 200 served; }
 --- init
-my $known = 'known are http_call, grpc_call, shared_data, shared_queue, metrics, properties_write, env, clock, random and all';
+my $known = 'known are http_call, grpc_call, redis, shared_data, shared_queue, metrics, properties_write, env, clock, random and all';
 my $which = 'it must be the name of an upstream block, host:port, 1.2.3.4:port, [v6]:port or unix:/path';
 for my $case (
     ['allow=http_cal', "allow=: unknown capability \"http_cal\"; $known"],
@@ -229,7 +229,7 @@ for my $case (
     ['allow=clock deny=random deny=clock', 'clock is in allow= and in deny='],
     ['deny=all allow=all', 'allow=all and deny=all contradict each other'],
     ['deny=http_call(a)', 'deny=: deny= takes no upstreams: those that http_call may have are listed in allow='],
-    ['allow=clock(a)', 'allow=: clock has no upstreams; http_call and grpc_call have'],
+    ['allow=clock(a)', 'allow=: clock has no upstreams; http_call, grpc_call and redis have'],
     ['allow=http_call(a', 'allow=: the upstreams of http_call must be written http_call(one|another)'],
     ['allow=http_call()', 'allow=: an upstream of http_call has no name; deny=http_call allows none'],
     ['allow=http_call(127.0.0.1:1|other)', "allow=http_call(…): there is no upstream \"other\"; $which"],

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proxy_wasm_host::{Capability, VmConfig};
 
 use super::{MainConf, ModuleConf};
-use crate::net::{Caller, Origin, is_target, is_upstream_block};
+use crate::net::{Caller, Origin, is_target, is_upstream_block, redis};
 use crate::nginx::log::Log;
 use crate::worker::{LogRate, Process};
 
@@ -55,11 +55,18 @@ pub fn check_upstreams(conf: &MainConf, module: &ModuleConf, log: Log) -> Result
     let Some(origin) = Origin::of_root(conf, log, no_caller(module, log)) else {
         return Ok(());
     };
-    for capability in [Capability::HttpCall, Capability::GrpcCall] {
-        let grpc = capability == Capability::GrpcCall;
+    for capability in [
+        Capability::HttpCall,
+        Capability::GrpcCall,
+        Capability::Redis,
+    ] {
         let listed = module.vm.capabilities.upstreams(capability);
         for name in listed.unwrap_or_default() {
-            if !is_target(&origin, name, grpc) {
+            let is_target = match capability {
+                Capability::Redis => redis::is_target(&origin, name),
+                _ => is_target(&origin, name, capability == Capability::GrpcCall),
+            };
+            if !is_target {
                 return Err(format!(
                     "allow={}(…): there is no upstream \"{}\"; it must be the name of an upstream block, \
                      host:port, 1.2.3.4:port, [v6]:port or unix:/path",

@@ -39,7 +39,7 @@ use call::{CallConf, CallDirectives};
 
 use crate::http::chain::{Chain, Phase};
 use crate::metrics::Host;
-use crate::net::{Budget, Channels, ModuleSlots, Slots, Top, Turn, tls};
+use crate::net::{Budget, Channels, ModuleSlots, Slots, Top, Turn, redis, tls};
 use crate::nginx::log::Place;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool, variable};
@@ -75,6 +75,8 @@ pub struct MainConf {
     upstream_modules: Vec<usize>,
     /// The HTTP/2 connections of the worker.
     channels: Channels,
+    /// The Redis connections of the worker.
+    redis: redis::Client,
     /// See [`variable::of_requests`].
     request_variables: OnceCell<Vec<usize>>,
     /// TLS of outbound calls.
@@ -200,6 +202,11 @@ impl MainConf {
     /// The HTTP/2 connections that gRPC calls share.
     pub fn channels(&self) -> &Channels {
         &self.channels
+    }
+
+    /// The connections that Redis calls share.
+    pub fn redis(&self) -> &redis::Client {
+        &self.redis
     }
 
     /// The engine; it is the workers' as well.

@@ -53,7 +53,7 @@ pub fn trap(line: &str) -> &'static str {
 
 /// How the line about a failed call begins (property `call.error`; see [`crate::net`]), and the
 /// outcome that the call is counted under.
-const CALLS: [(&str, &str); 11] = [
+const CALLS: [(&str, &str); 13] = [
     ("timed out", "timeout"),
     ("connect()", "connect"),
     ("connection ", "reset"),
@@ -61,6 +61,8 @@ const CALLS: [(&str, &str); 11] = [
     ("no live upstreams", "no_live_upstream"),
     ("no resolver defined", "dns"),
     ("malformed response", "malformed"),
+    ("malformed reply", "malformed"),
+    ("reply larger", "too_large"),
     ("response header too large", "too_large"),
     ("response body larger", "too_large"),
     ("the module's calls hold", "too_large"),
@@ -72,7 +74,15 @@ pub fn http_call(response: &CallResponse) -> &'static str {
     if !response.headers.is_empty() {
         return "ok";
     }
-    let line = &response.error;
+    failed_call(&response.error)
+}
+
+/// What the end of a Redis call is counted under.
+pub fn redis_call(error: Option<&str>) -> &'static str {
+    error.map_or("ok", failed_call)
+}
+
+fn failed_call(line: &str) -> &'static str {
     match CALLS.iter().find(|(start, _)| line.starts_with(start)) {
         Some((_, outcome)) => outcome,
         // Such a line begins with the name.

@@ -147,6 +147,11 @@ impl ModuleMetrics {
         self.call_ended("http", causes::http_call(response));
     }
 
+    /// A Redis call of the guest's has ended, with a reply or for this reason.
+    pub fn redis_call_ended(&self, error: Option<&str>) {
+        self.call_ended("redis", causes::redis_call(error));
+    }
+
     /// A gRPC call or stream of the guest's has ended with this status.
     pub fn grpc_call_ended(&self, status: u32) {
         self.call_ended("grpc", causes::grpc_call(status));

@@ -73,6 +73,11 @@ impl Conn {
         self.reused
     }
 
+    /// The server's address, for messages.
+    pub fn server(&self) -> &str {
+        self.io.server()
+    }
+
     /// Time between two successive reads; `None` for none.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) {
         self.io.set_read_timeout(timeout);

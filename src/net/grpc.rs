@@ -30,7 +30,7 @@ use super::http::{pairs, response_pairs};
 use super::origin::Origin;
 use super::target::Target;
 use super::timer::timeout;
-use super::tls::{ServerName, Tls};
+use super::tls::{HTTP_2, ServerName, Tls};
 use super::turn::Turn;
 
 pub use self::status::CANCELLED;
@@ -93,7 +93,7 @@ impl Call {
         let head = Head::new(call, authority, tls)?;
         let name = ServerName::from_authority(authority);
         let tls = match tls {
-            true => Some(name.ok_or(Status::ParseFailure)?).map(|name| Tls { name, h2: true }),
+            true => Some(name.ok_or(Status::ParseFailure)?).map(|name| Tls { name, alpn: HTTP_2 }),
             false => None,
         };
         if call

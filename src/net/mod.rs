@@ -23,6 +23,7 @@ mod lent;
 mod origin;
 mod peer;
 mod pool;
+pub mod redis;
 mod request;
 mod resolve;
 mod slots;
@@ -39,7 +40,7 @@ pub use origin::{Caller, Origin, Owner, Top};
 pub use resolve::addresses;
 pub use slots::{ModuleSlots, Slots};
 pub use target::{is_host_name, is_target, is_upstream_block};
-pub use timer::cancelable;
+pub use timer::{cancelable, spawn_call};
 pub use turn::{Turn, hurry};
 
 /// The process exits: all tasks end, and idle connections are closed.

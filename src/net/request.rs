@@ -11,7 +11,7 @@ use proxy_wasm_host::{HttpCall, Pairs, Status};
 
 use super::body::Payload;
 use super::lent::Line;
-use super::tls::{ServerName, Tls};
+use super::tls::{HTTP_1, ServerName, Tls};
 
 /// A request as it will be sent; it may have to be sent twice.
 pub struct Request {
@@ -62,7 +62,7 @@ impl Request {
             Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => Some(Tls {
                 name: ServerName::from_authority(authority.as_bytes())
                     .ok_or(Status::BadArgument)?,
-                h2: false,
+                alpn: HTTP_1,
             }),
             _ => None,
         };

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_msec_t};
 
+use super::executor::{Task, spawn};
+
 thread_local! {
     static CANCELABLE: Cell<bool> = const { Cell::new(false) };
 }
@@ -28,6 +30,15 @@ pub async fn cancelable<F: Future>(future: F) -> F::Output {
         future.as_mut().poll(context)
     })
     .await
+}
+
+/// Has a call polled from nginx's event loop; `keeps_worker`: see
+/// [`Origin::keeps_worker`](super::Origin::keeps_worker).
+pub fn spawn_call(keeps_worker: bool, call: impl Future<Output = ()> + 'static) -> Task {
+    match keeps_worker {
+        true => spawn(call),
+        false => spawn(cancelable(call)),
+    }
 }
 
 /// Is the future that is being polled [`cancelable`]?

@@ -92,10 +92,17 @@ impl std::fmt::Display for ServerName {
     }
 }
 
+/// HTTP/1.1
+pub const HTTP_1: &[u8] = b"\x08http/1.1";
+/// HTTP/2
+pub const HTTP_2: &[u8] = b"\x02h2";
+/// What has no name there.
+pub const UNNAMED: &[u8] = b"";
+
 /// TLS as a call wants it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tls {
     pub name: ServerName,
-    /// HTTP/2 instead of HTTP/1.1.
-    pub h2: bool,
+    /// What is said to be spoken, as ALPN writes it (RFC 7301): one of the constants.
+    pub alpn: &'static [u8],
 }

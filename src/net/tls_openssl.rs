@@ -156,8 +156,10 @@ unsafe fn prepare(ssl: *mut SSL, tls: &Tls) -> Result<(), &'static str> {
                 return Err("invalid address");
             }
         }
-        let protocols: &[u8] = if tls.h2 { b"\x02h2" } else { b"\x08http/1.1" };
-        match SSL_set_alpn_protos(ssl, protocols.as_ptr(), protocols.len() as u32) {
+        if tls.alpn.is_empty() {
+            return Ok(());
+        }
+        match SSL_set_alpn_protos(ssl, tls.alpn.as_ptr(), tls.alpn.len() as u32) {
             0 => Ok(()),
             _ => Err("SSL_set_alpn_protos() failed"),
         }

@@ -8,6 +8,7 @@ mod module;
 mod outbound;
 mod own;
 mod proxy;
+mod redis;
 mod tick;
 
 use std::rc::Rc;

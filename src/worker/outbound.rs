@@ -7,6 +7,7 @@ use proxy_wasm_host::{GrpcEvent, Status};
 use super::foreign::Questions;
 use super::log_rate::LogRate;
 use super::proxy::Link;
+use super::redis::RedisCalls;
 use crate::conf::{MainConf, ModuleConf};
 use crate::http::stream::Stream;
 use crate::metrics::ModuleMetrics;
@@ -16,6 +17,7 @@ use crate::nginx::log::Log;
 /// What an instance in a worker has for its calls; a check makes none.
 pub struct Outbound {
     pub calls: Calls,
+    pub redis: RedisCalls,
     /// Whose calls those of root contexts are.
     root: Origin,
     caller: Rc<Caller>,
@@ -25,12 +27,14 @@ pub struct Outbound {
 
 impl Outbound {
     /// `log` must live as long as the instance.
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         conf: &MainConf,
         module: &ModuleConf,
         (log, rate): (Log, Rc<LogRate>),
         link: Link,
         metrics: Option<Rc<ModuleMetrics>>,
+        redis: RedisCalls,
     ) -> Option<Outbound> {
         let name = module.name.as_str().into();
         let bounds = (module.calls.clone(), module.turn.clone());
@@ -55,6 +59,7 @@ impl Outbound {
         let caller = Rc::new(Caller { rate, slots });
         Some(Outbound {
             calls,
+            redis,
             root: Origin::of_root(conf, log, caller.clone())?,
             caller,
             questions: Questions::default(),

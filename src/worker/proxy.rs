@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use ngx::ffi::NGX_MAX_ERROR_STR;
 use proxy_wasm_host::{
-    CallError, CallId, ContextId, GrpcCall, HttpCall, LogLevel, MetricType, Proxy, Status,
+    CallError, CallId, ContextId, GrpcCall, HttpCall, LogLevel, MetricType, Proxy, RedisCall,
+    RedisService, Status,
 };
 
 use super::foreign::{self, Caller};
 use super::instance::{Instance, Process, SharedVm};
 use super::log_rate::LogRate;
 use super::outbound::Outbound;
+use super::redis::{RedisCalls, Services};
 use crate::conf::MainConf;
 use crate::http::stream::Stream;
 use crate::metrics::{Host, ModuleMetrics};
@@ -40,6 +42,8 @@ pub struct NginxProxy {
     module: usize,
     /// Its calls, from the first one on.
     outbound: OnceCell<Option<Outbound>>,
+    /// What the guest has said of Redis services.
+    services: Rc<Services>,
     /// `false`: the check of the configuration makes no calls.
     calls: bool,
     shared: Option<Rc<Shared>>,
@@ -94,6 +98,7 @@ impl NginxProxy {
         NginxProxy {
             name,
             outbound: OnceCell::new(),
+            services: Rc::default(),
             calls: process == Process::Worker,
             log_rate,
             metrics,
@@ -114,6 +119,7 @@ impl NginxProxy {
         NginxProxy {
             name: self.name.clone(),
             outbound: OnceCell::new(),
+            services: self.services.of_request(),
             calls: self.calls,
             log_rate: self.log_rate.clone(),
             metrics,
@@ -148,12 +154,22 @@ impl NginxProxy {
     pub(super) fn outbound(&self) -> Option<&Outbound> {
         let new = || {
             let conf = self.conf();
+            let redis = RedisCalls::new(
+                conf.redis().clone(),
+                conf.modules[self.module].calls.clone(),
+                self.services.clone(),
+                self.name.clone(),
+                self.link.clone(),
+                self.log_rate.clone(),
+                self.metrics.clone(),
+            );
             Outbound::new(
                 conf,
                 &conf.modules[self.module],
                 (self.log, self.log_rate.clone()),
                 self.link.clone(),
                 self.metrics.clone(),
+                redis,
             )
         };
         match self.calls {
@@ -176,6 +192,7 @@ impl NginxProxy {
     pub(super) fn end_calls(&self) {
         if let Some(outbound) = self.made() {
             outbound.calls.clear();
+            outbound.redis.clear();
             outbound.questions.clear();
         }
     }
@@ -293,7 +310,31 @@ impl Proxy for NginxProxy {
         self.call(|outbound| outbound.calls.grpc_close(id))
     }
 
+    fn redis_init(
+        &self,
+        root: ContextId,
+        stream: Option<&Stream>,
+        service: &RedisService<'_>,
+    ) -> Result<(), Status> {
+        self.call(|outbound| {
+            let origin = outbound.origin(stream)?;
+            outbound.redis.init(&origin, root, service)
+        })
+    }
+
+    fn redis_call(
+        &self,
+        stream: Option<&Stream>,
+        id: CallId,
+        call: &RedisCall<'_>,
+    ) -> Result<(), Status> {
+        self.call(|outbound| outbound.redis.call(&outbound.origin(stream)?, id, call))
+    }
+
     fn cancel_call(&self, id: CallId) {
+        if let Some(outbound) = self.made() {
+            outbound.redis.cancel(id);
+        }
         if let Some(outbound) = self.made()
             && outbound.calls.cancel(id)
             && let Some(metrics) = &self.metrics

@@ -42,6 +42,18 @@ sub dns {
     return Servers->new(['python3', '-B', "$FindBin::Bin/servers/dns.py", "udp:127.0.0.1:$port", @names]);
 }
 
+# Redis at a port, with options as redis-server takes them: redis($port, '--requirepass', 'x').
+sub redis {
+    my ($port, @options) = @_;
+    return Servers->new(['python3', '-B', "$FindBin::Bin/servers/redis.py", @options, $port]);
+}
+
+# Nodes of a Redis Cluster: port and port of the bus of each.
+sub redis_cluster { return Servers->new(['python3', '-B', "$FindBin::Bin/servers/redis.py", 'cluster', @_]) }
+
+# See t/servers/redis_faults.py.
+sub redis_faults { return Servers->new(['python3', '-B', "$FindBin::Bin/servers/redis_faults.py"], @_) }
+
 sub grpc {
     my $python = $ENV{TEST_NGINX_PYTHON} or die "no TEST_NGINX_PYTHON: run the tests with scripts/prove\n";
     return Servers->new([$python, '-B', "$FindBin::Bin/servers/grpc_server.py"], @_);

@@ -1,6 +1,7 @@
 //! The enumerations of the Proxy-Wasm ABI, with the numbers that cross the guest's boundary.
 //!
-//! Source: `proxy-wasm/spec`, versions 0.1.0, 0.2.0 and 0.2.1.
+//! Source: `proxy-wasm/spec`, versions 0.1.0, 0.2.0 and 0.2.1; what is Higress' own: its SDK for Go
+//! (`higress-group/proxy-wasm-go-sdk`, `proxywasm/internal`).
 
 use std::fmt;
 
@@ -67,6 +68,8 @@ pub enum BufferType {
     VmConfiguration,
     PluginConfiguration,
     ForeignArguments,
+    /// The reply to a Redis call of the guest.
+    RedisReply,
 }
 
 /// What `proxy_continue_stream` and `proxy_close_stream` act on.
@@ -123,6 +126,8 @@ pub enum AbiVersion {
     V0_1_0,
     V0_2_0,
     V0_2_1,
+    /// Higress' SDKs.
+    V0_2_100,
 }
 
 impl fmt::Display for AbiVersion {
@@ -131,6 +136,7 @@ impl fmt::Display for AbiVersion {
             AbiVersion::V0_1_0 => "0.1.0",
             AbiVersion::V0_2_0 => "0.2.0",
             AbiVersion::V0_2_1 => "0.2.1",
+            AbiVersion::V0_2_100 => "0.2.100",
         })
     }
 }
@@ -155,6 +161,6 @@ from_guest!(LogLevel: Trace, Debug, Info, Warn, Error, Critical);
 from_guest!(MapType: RequestHeaders, RequestTrailers, ResponseHeaders, ResponseTrailers,
     GrpcInitialMetadata, GrpcTrailingMetadata, CallHeaders, CallTrailers);
 from_guest!(BufferType: RequestBody, ResponseBody, DownstreamData, UpstreamData, CallResponseBody,
-    GrpcMessage, VmConfiguration, PluginConfiguration, ForeignArguments);
+    GrpcMessage, VmConfiguration, PluginConfiguration, ForeignArguments, RedisReply);
 from_guest!(MetricType: Counter, Gauge, Histogram);
 from_guest!(StreamType: Request, Response, Downstream, Upstream);

@@ -43,6 +43,7 @@ callbacks! {
     22 done DONE "proxy_on_done"
     23 log LOG "proxy_on_log"
     24 delete DELETE "proxy_on_delete"
+    25 redis_call_response REDIS_CALL_RESPONSE "proxy_on_redis_call_response"
 }
 
 impl Callbacks {

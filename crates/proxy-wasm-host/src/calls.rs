@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-/// Number of an HTTP or gRPC call within its VM; never 0, and not used again while the call lives.
+use crate::vm::ContextId;
+
+/// Number of an HTTP, gRPC or Redis call within its VM; never 0, and not used again while the call lives.
 pub type CallId = u32;
 
 /// Header pairs as a guest gave them: names and values are unchecked bytes.
@@ -35,6 +37,38 @@ pub struct GrpcCall<'a> {
     pub message: Option<&'a [u8]>,
     /// Bounds a whole call; zero in streams, which have none.
     pub timeout: Duration,
+}
+
+/// A Redis service that a guest is going to call (`proxy_redis_init`).
+#[derive(Clone, Copy, Debug)]
+pub struct RedisService<'a> {
+    /// As the guest names it, with parameters behind a `?`.
+    pub name: &'a [u8],
+    /// Both are empty where the server asks for none.
+    pub username: &'a [u8],
+    pub password: &'a [u8],
+    /// Bounds each call; zero for the proxy's own limits alone.
+    pub timeout: Duration,
+}
+
+/// A command for a Redis server (`proxy_redis_call`).
+#[derive(Clone, Copy, Debug)]
+pub struct RedisCall<'a> {
+    /// The root context of the caller.
+    pub root: ContextId,
+    /// As in [`RedisService::name`].
+    pub service: &'a [u8],
+    /// RESP as the guest wrote it, unchecked.
+    pub query: &'a [u8],
+}
+
+/// What came of a Redis call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedisReply {
+    /// The reply in RESP, which may be an error of the server's.
+    Reply(Vec<u8>),
+    /// None has come, or none that could be taken.
+    Failed,
 }
 
 /// Header pairs that the host has received.

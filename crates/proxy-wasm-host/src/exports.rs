@@ -11,7 +11,8 @@ use crate::error::LoadError;
 use crate::memory::ALLOCATORS;
 
 /// Marker exports, the newest first: a module that has several gets the newest.
-const ABI_MARKERS: [(&str, AbiVersion); 3] = [
+const ABI_MARKERS: [(&str, AbiVersion); 4] = [
+    ("proxy_abi_version_0_2_100", AbiVersion::V0_2_100),
     ("proxy_abi_version_0_2_1", AbiVersion::V0_2_1),
     ("proxy_abi_version_0_2_0", AbiVersion::V0_2_0),
     ("proxy_abi_version_0_1_0", AbiVersion::V0_1_0),
@@ -22,6 +23,7 @@ const VOID: &[&str] = &["() -> ()"];
 const ID: &[&str] = &["(i32) -> ()"];
 const ID_1: &[&str] = &["(i32, i32) -> ()"];
 const ID_2: &[&str] = &["(i32, i32, i32) -> ()"];
+const ID_3: &[&str] = &["(i32, i32, i32, i32) -> ()"];
 const ID_4: &[&str] = &["(i32, i32, i32, i32, i32) -> ()"];
 const ANSWER: &[&str] = &["(i32) -> i32"];
 const ANSWER_1: &[&str] = &["(i32, i32) -> i32"];
@@ -32,7 +34,7 @@ const HEADERS: &[&str] = &["(i32, i32, i32) -> i32", "(i32, i32) -> i32"];
 const MAIN: &[&str] = &["(i32, i32) -> i32", "() -> i32", "() -> ()"];
 
 /// Every callback of the ABI with the types it may have.
-const CALLBACKS: [(&str, Callbacks, &[&str]); 25] = [
+const CALLBACKS: [(&str, Callbacks, &[&str]); 26] = [
     ("proxy_on_context_create", Callbacks::CONTEXT_CREATE, ID_1),
     ("proxy_on_vm_start", Callbacks::VM_START, ANSWER_1),
     ("proxy_on_configure", Callbacks::CONFIGURE, ANSWER_1),
@@ -64,6 +66,11 @@ const CALLBACKS: [(&str, Callbacks, &[&str]); 25] = [
         "proxy_on_http_call_response",
         Callbacks::HTTP_CALL_RESPONSE,
         ID_4,
+    ),
+    (
+        "proxy_on_redis_call_response",
+        Callbacks::REDIS_CALL_RESPONSE,
+        ID_3,
     ),
     (
         "proxy_on_grpc_receive_initial_metadata",
@@ -192,6 +199,9 @@ pub(crate) type Event = TypedFunc<(u32, u32, u32), ()>;
 /// `proxy_on_http_call_response`.
 pub(crate) type CallEvent = TypedFunc<(u32, u32, u32, u32, u32), ()>;
 
+/// `proxy_on_redis_call_response`.
+pub(crate) type RedisEvent = TypedFunc<(u32, u32, u32, u32), ()>;
+
 /// `proxy_on_request_headers` and `proxy_on_response_headers`, of either type.
 pub(crate) enum HeadersFn {
     WithEnd(Answer2),
@@ -212,6 +222,7 @@ pub(crate) struct Exports {
     pub response_body: Option<Answer2>,
     pub response_trailers: Option<Answer1>,
     pub http_call_response: Option<CallEvent>,
+    pub redis_call_response: Option<RedisEvent>,
     pub grpc_initial_metadata: Option<Event>,
     pub grpc_receive: Option<Event>,
     pub grpc_trailing_metadata: Option<Event>,
@@ -253,6 +264,7 @@ impl Exports {
             response_body: find!("proxy_on_response_body"),
             response_trailers: find!("proxy_on_response_trailers"),
             http_call_response: find!("proxy_on_http_call_response"),
+            redis_call_response: find!("proxy_on_redis_call_response"),
             grpc_initial_metadata: find!("proxy_on_grpc_receive_initial_metadata"),
             grpc_receive: find!("proxy_on_grpc_receive"),
             grpc_trailing_metadata: find!("proxy_on_grpc_receive_trailing_metadata"),

@@ -1,4 +1,4 @@
-//! Hosts Proxy-Wasm filters (ABI 0.1.0, 0.2.0 and 0.2.1) for any proxy that implements [`Proxy`]
+//! Hosts Proxy-Wasm filters (ABI 0.1.0, 0.2.0, 0.2.1 and 0.2.100) for any proxy that implements [`Proxy`]
 //! and [`HttpStream`]. It knows nothing of nginx.
 //!
 //! 1. [`Program::compile`] once, in the process that reads the configuration.
@@ -6,7 +6,7 @@
 //!    ([`Vm::start`]), then a root context per plugin configuration ([`Vm::create_root`]).
 //! 3. Per HTTP stream: [`Vm::create_stream`], the `on_…` callbacks, [`Vm::finish`].
 //! 4. Whenever it happens: [`Vm::on_tick`], [`Vm::on_queue_ready`], and what comes of outbound calls,
-//!    [`Vm::on_http_call_response`] and [`Vm::on_grpc`]. They are of a root context, but act on any
+//!    [`Vm::on_http_call_response`], [`Vm::on_grpc`] and [`Vm::on_redis_call_response`]. They are of a root context, but act on any
 //!    stream, whose context the guest sets.
 //!
 //! Streams that must not share a guest's state have a VM each: [`Vm::snapshot`] after the root contexts were made, then
@@ -46,7 +46,10 @@ mod wasi;
 
 pub use abi::{AbiVersion, Action, BufferType, LogLevel, MapType, MetricType, Status, StreamType};
 pub use callbacks::Callbacks;
-pub use calls::{CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall, OwnedPairs, Pairs};
+pub use calls::{
+    CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall, OwnedPairs, Pairs, RedisCall, RedisReply,
+    RedisService,
+};
 pub use capabilities::{Capabilities, Capability, CapabilityRules};
 pub use codec::serialize_map;
 pub use engine::Engine;

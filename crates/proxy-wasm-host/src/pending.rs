@@ -20,17 +20,18 @@ pub(crate) enum CallKind {
     Http = 0,
     Grpc = 1,
     GrpcStream = 2,
+    Redis = 3,
 }
 
 const KIND_BITS: u32 = 3;
 
 impl CallKind {
-    pub fn of(id: CallId) -> Option<CallKind> {
+    pub fn of(id: CallId) -> CallKind {
         match id & KIND_BITS {
-            0 => Some(CallKind::Http),
-            1 => Some(CallKind::Grpc),
-            2 => Some(CallKind::GrpcStream),
-            _ => None,
+            0 => CallKind::Http,
+            1 => CallKind::Grpc,
+            2 => CallKind::GrpcStream,
+            _ => CallKind::Redis,
         }
     }
 }
@@ -56,7 +57,7 @@ pub(crate) struct Calls {
 }
 
 /// The last number of each kind of call.
-pub(crate) type LastCalls = [u32; 3];
+pub(crate) type LastCalls = [u32; 4];
 
 impl Calls {
     /// None, whose numbers go on behind these.
@@ -130,6 +131,7 @@ pub(crate) enum Incoming {
     Response(CallResponse),
     InitialMetadata(OwnedPairs),
     Message(Vec<u8>),
+    RedisReply(Vec<u8>),
     TrailingMetadata(OwnedPairs),
     ForeignArguments(Vec<u8>),
 }
@@ -149,6 +151,7 @@ impl Incoming {
         match (self, buffer) {
             (Incoming::Response(response), BufferType::CallResponseBody) => Some(&response.body),
             (Incoming::Message(bytes), BufferType::GrpcMessage)
+            | (Incoming::RedisReply(bytes), BufferType::RedisReply)
             | (Incoming::ForeignArguments(bytes), BufferType::ForeignArguments) => Some(bytes),
             _ => None,
         }
@@ -173,20 +176,21 @@ mod tests {
         assert_eq!(calls.insert(CallKind::Http, 2, 1), Ok(4));
         assert_eq!(calls.insert(CallKind::Grpc, 2, 1), Ok(5));
         assert_eq!(calls.insert(CallKind::GrpcStream, 2, 1), Ok(6));
+        assert_eq!(calls.insert(CallKind::Redis, 2, 1), Ok(7));
         assert_eq!(calls.insert(CallKind::Http, 3, 1), Ok(8));
-        assert_eq!(calls.of_context(2), [4, 5, 6]);
-        assert_eq!(calls.of_context(1), [4, 5, 6, 8]);
+        assert_eq!(calls.of_context(2), [4, 5, 6, 7]);
+        assert_eq!(calls.of_context(1), [4, 5, 6, 7, 8]);
         assert_eq!(
             [4, 5, 6, 7].map(CallKind::of),
             [
-                Some(CallKind::Http),
-                Some(CallKind::Grpc),
-                Some(CallKind::GrpcStream),
-                None
+                CallKind::Http,
+                CallKind::Grpc,
+                CallKind::GrpcStream,
+                CallKind::Redis
             ]
         );
 
-        calls.last = [u32::MAX - 7; 3];
+        calls.last = [u32::MAX - 7; 4];
         assert_eq!(calls.insert(CallKind::Http, 2, 1), Ok(u32::MAX - 3));
         // Past 0 and the living 4.
         assert!(calls.remove(8).is_some());

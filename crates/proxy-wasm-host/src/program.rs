@@ -30,6 +30,7 @@ pub(crate) struct Inner {
     callbacks: Callbacks,
     http_calls: bool,
     grpc_calls: bool,
+    redis_calls: bool,
     /// Its instances can be started from snapshots.
     pub initial: Option<Initial>,
 }
@@ -68,6 +69,7 @@ impl Program {
             callbacks,
             http_calls,
             grpc_calls,
+            redis_calls,
         } = checked;
         Ok(Program {
             inner: Arc::new(Inner {
@@ -76,6 +78,7 @@ impl Program {
                 callbacks,
                 http_calls,
                 grpc_calls,
+                redis_calls,
                 initial,
             }),
         })
@@ -96,6 +99,7 @@ impl Program {
     pub fn calls_out(&self, capabilities: &Capabilities) -> bool {
         self.inner.http_calls && capabilities.allows(Capability::HttpCall)
             || self.inner.grpc_calls && capabilities.allows(Capability::GrpcCall)
+            || self.inner.redis_calls && capabilities.allows(Capability::Redis)
     }
 
     /// SHA-256 of the bytes given to [`Program::compile`]; of a program for snapshots, what its code is kept under.
@@ -110,6 +114,7 @@ struct Checked {
     callbacks: Callbacks,
     http_calls: bool,
     grpc_calls: bool,
+    redis_calls: bool,
 }
 
 impl Checked {
@@ -126,6 +131,7 @@ impl Checked {
             callbacks,
             http_calls: imports(&["proxy_http_call"]),
             grpc_calls: imports(&["proxy_grpc_call", "proxy_grpc_stream"]),
+            redis_calls: imports(&["proxy_redis_call"]),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::abi::{BufferType, LogLevel, MapType, MetricType, Status, StreamType};
-use crate::calls::{CallId, GrpcCall, HttpCall};
+use crate::calls::{CallId, GrpcCall, HttpCall, RedisCall, RedisService};
 use crate::error::CallError;
 use crate::vm::ContextId;
 
@@ -183,7 +183,36 @@ pub trait Proxy: 'static {
         Err(Status::Unimplemented)
     }
 
-    /// Ends an HTTP call or a gRPC call or stream of which nothing more is to be told: the guest
+    /// Notes how calls of a Redis service are to be made from now on. `root`: the root context of
+    /// the caller; `stream`: whose it is, `None` for a root context.
+    ///
+    /// `Err(BadArgument)`: there is no such upstream, or an unknown or broken parameter.
+    fn redis_init(
+        &self,
+        root: ContextId,
+        stream: Option<&Self::Stream>,
+        service: &RedisService<'_>,
+    ) -> Result<(), Status> {
+        let _ = (root, stream, service);
+        Err(Status::Unimplemented)
+    }
+
+    /// Starts a Redis call. Its end, whatever it is, is to be told by
+    /// [`Vm::on_redis_call_response`](crate::Vm::on_redis_call_response), after this function has
+    /// returned.
+    ///
+    /// `Err(BadArgument)`: the service is unknown, or the query is no command that may be sent.
+    fn redis_call(
+        &self,
+        stream: Option<&Self::Stream>,
+        id: CallId,
+        call: &RedisCall<'_>,
+    ) -> Result<(), Status> {
+        let _ = (stream, id, call);
+        Err(Status::Unimplemented)
+    }
+
+    /// Ends an HTTP call, a Redis call, or a gRPC call or stream of which nothing more is to be told: the guest
     /// has cancelled it, or its context is gone. Does nothing when there is no such call.
     fn cancel_call(&self, id: CallId) {
         let _ = id;

@@ -92,6 +92,14 @@ fn families() -> Vec<(&'static str, &'static str, Vec<String>)> {
             ]),
         ),
         (
+            "redis",
+            "proxy_redis_init",
+            of(&[
+                "proxy_redis_init {cache} {} {} #0",
+                "proxy_redis_call {cache} {q} #24",
+            ]),
+        ),
+        (
             "shared_data",
             "proxy_set_shared_data",
             of(&[
@@ -302,6 +310,27 @@ fn calls_go_to_listed_upstreams_only() {
     assert_eq!(
         some.errors,
         ["proxy_grpc_call to \"evil\" is denied; allow=grpc_call(…) does not list that upstream"]
+    );
+}
+
+#[test]
+fn redis_calls_go_to_listed_upstreams_whatever_their_parameters() {
+    let some = run(
+        &[
+            "proxy_redis_init {Cache?db=1} {} {} #0",
+            "proxy_redis_call {cache?db=1} {q} #24",
+            "proxy_redis_call {cache} {q} #24",
+            "proxy_redis_init {evil?cache} {} {} #0",
+            "proxy_redis_call {evil} {q} #24",
+        ],
+        "redis(cache)",
+        "all",
+    );
+    assert_eq!(some.statuses, [OK, OK, OK, DENIED, DENIED]);
+    assert_eq!(some.events.len(), 3, "{:?}", some.events);
+    assert_eq!(
+        some.errors,
+        ["proxy_redis_init to \"evil\" is denied; allow=redis(…) does not list that upstream"]
     );
 }
 

@@ -33,6 +33,7 @@ fn versions() {
         ("0_1_0", AbiVersion::V0_1_0),
         ("0_2_0", AbiVersion::V0_2_0),
         ("0_2_1", AbiVersion::V0_2_1),
+        ("0_2_100", AbiVersion::V0_2_100),
     ] {
         assert_eq!(compile(&module(marker, "")).unwrap().abi(), version);
     }
@@ -71,7 +72,7 @@ fn errors_of_the_runtime_pass_through() {
 }
 
 /// Every callback with its type.
-const CALLBACKS: [(&str, &str); 25] = [
+const CALLBACKS: [(&str, &str); 26] = [
     ("proxy_on_context_create", "(param i32 i32)"),
     ("proxy_on_vm_start", "(param i32 i32) (result i32)"),
     ("proxy_on_configure", "(param i32 i32) (result i32)"),
@@ -90,6 +91,7 @@ const CALLBACKS: [(&str, &str); 25] = [
     ("proxy_on_response_body", "(param i32 i32 i32) (result i32)"),
     ("proxy_on_response_trailers", "(param i32 i32) (result i32)"),
     ("proxy_on_http_call_response", "(param i32 i32 i32 i32 i32)"),
+    ("proxy_on_redis_call_response", "(param i32 i32 i32 i32)"),
     (
         "proxy_on_grpc_receive_initial_metadata",
         "(param i32 i32 i32)",

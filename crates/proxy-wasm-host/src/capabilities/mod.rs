@@ -24,6 +24,8 @@ pub enum Capability {
     HttpCall,
     /// gRPC calls and streams.
     GrpcCall,
+    /// Redis calls.
+    Redis,
     SharedData,
     SharedQueue,
     /// Metrics: defining, changing and reading.
@@ -40,9 +42,10 @@ pub enum Capability {
 }
 
 impl Capability {
-    pub const ALL: [Capability; 9] = [
+    pub const ALL: [Capability; 10] = [
         Capability::HttpCall,
         Capability::GrpcCall,
+        Capability::Redis,
         Capability::SharedData,
         Capability::SharedQueue,
         Capability::Metrics,
@@ -57,6 +60,7 @@ impl Capability {
         match self {
             Capability::HttpCall => "http_call",
             Capability::GrpcCall => "grpc_call",
+            Capability::Redis => "redis",
             Capability::SharedData => "shared_data",
             Capability::SharedQueue => "shared_queue",
             Capability::Metrics => "metrics",
@@ -83,6 +87,7 @@ pub struct Capabilities {
     /// `None`: any.
     http_upstreams: Option<Upstreams>,
     grpc_upstreams: Option<Upstreams>,
+    redis_upstreams: Option<Upstreams>,
 }
 
 impl Default for Capabilities {
@@ -91,6 +96,7 @@ impl Default for Capabilities {
             allowed: 0,
             http_upstreams: None,
             grpc_upstreams: None,
+            redis_upstreams: None,
         };
         for capability in Capability::ALL {
             if capability != Capability::Env {
@@ -119,6 +125,7 @@ impl Capabilities {
         match capability {
             Capability::HttpCall => self.http_upstreams.as_deref(),
             Capability::GrpcCall => self.grpc_upstreams.as_deref(),
+            Capability::Redis => self.redis_upstreams.as_deref(),
             _ => None,
         }
     }

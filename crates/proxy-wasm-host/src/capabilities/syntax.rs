@@ -17,8 +17,8 @@ struct Rules {
 }
 
 impl CapabilityRules {
-    /// Reads families with commas between them, or `all`; `http_call` and `grpc_call` may have
-    /// upstreams, with `|` between them, in parentheses. What several say is added up.
+    /// Reads families with commas between them, or `all`; `http_call`, `grpc_call` and `redis`
+    /// may have upstreams, with `|` between them, in parentheses. What several say is added up.
     pub fn allow(&mut self, value: &[u8]) -> Result<(), String> {
         read(&mut self.allow, value, true)
     }
@@ -63,6 +63,7 @@ impl CapabilityRules {
                     match capability {
                         Capability::HttpCall => capabilities.http_upstreams = upstreams,
                         Capability::GrpcCall => capabilities.grpc_upstreams = upstreams,
+                        Capability::Redis => capabilities.redis_upstreams = upstreams,
                         _ => {}
                     }
                 }
@@ -130,9 +131,12 @@ fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// The names in parentheses, as far as it is known now that they are some.
 fn checked_list(capability: Capability, list: &[u8]) -> Result<Vec<u8>, String> {
     let name = capability.name();
-    if !matches!(capability, Capability::HttpCall | Capability::GrpcCall) {
+    if !matches!(
+        capability,
+        Capability::HttpCall | Capability::GrpcCall | Capability::Redis
+    ) {
         return Err(format!(
-            "{name} has no upstreams; http_call and grpc_call have"
+            "{name} has no upstreams; http_call, grpc_call and redis have"
         ));
     }
     let list = list
@@ -214,14 +218,14 @@ mod tests {
     }
 
     const DEFAULT: &str =
-        "http_call grpc_call shared_data shared_queue metrics properties_write clock random";
+        "http_call grpc_call redis shared_data shared_queue metrics properties_write clock random";
 
     #[test]
     fn a_name_counts_for_more_than_all_and_the_rest_is_as_by_default() {
         assert_eq!(names(&[], &[]), DEFAULT);
         assert_eq!(
             names(&["env"], &[]),
-            "http_call grpc_call shared_data shared_queue metrics properties_write env clock random"
+            "http_call grpc_call redis shared_data shared_queue metrics properties_write env clock random"
         );
         assert_eq!(names(&["all"], &[]), names(&["env"], &[]));
         assert_eq!(names(&[], &["all"]), "");
@@ -229,7 +233,7 @@ mod tests {
         assert_eq!(names(&["metrics", "clock"], &["all"]), "metrics clock");
         assert_eq!(
             names(&["all"], &["env,clock"]),
-            "http_call grpc_call shared_data shared_queue metrics properties_write random"
+            "http_call grpc_call redis shared_data shared_queue metrics properties_write random"
         );
         assert_eq!(
             names(&[], &["http_call,grpc_call", "shared_queue"]),
@@ -289,7 +293,7 @@ mod tests {
     #[test]
     fn errors() {
         let error = |allow: &[&str], deny: &[&str]| rules(allow, deny).unwrap_err();
-        let known = "known are http_call, grpc_call, shared_data, shared_queue, metrics, properties_write, env, clock, random and all";
+        let known = "known are http_call, grpc_call, redis, shared_data, shared_queue, metrics, properties_write, env, clock, random and all";
         assert_eq!(
             error(&["clocks"], &[]),
             format!("unknown capability \"clocks\"; {known}")
@@ -324,7 +328,7 @@ mod tests {
         );
         assert_eq!(
             error(&["metrics(a)"], &[]),
-            "metrics has no upstreams; http_call and grpc_call have"
+            "metrics has no upstreams; http_call, grpc_call and redis have"
         );
         let written = "the upstreams of http_call must be written http_call(one|another)";
         for list in [

@@ -50,7 +50,10 @@ fn source<P: Proxy>(state: &State<P>, buffer: u32) -> Result<Source<'_, P::Strea
             let current = state.current().ok_or(Status::NotFound)?;
             Ok(Source::Own(&current.plugin.configuration))
         }
-        BufferType::CallResponseBody | BufferType::GrpcMessage | BufferType::ForeignArguments => {
+        BufferType::CallResponseBody
+        | BufferType::GrpcMessage
+        | BufferType::RedisReply
+        | BufferType::ForeignArguments => {
             let incoming = state.incoming.as_ref().ok_or(Status::NotFound)?;
             let bytes = incoming.buffer(BufferType::try_from(buffer)?);
             Ok(Source::Own(bytes.ok_or(Status::NotFound)?))

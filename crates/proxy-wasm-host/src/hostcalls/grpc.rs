@@ -172,7 +172,7 @@ fn send<P: Proxy>(
             .require(Capability::GrpcCall, "proxy_grpc_send")?;
         let (memory, state) = parts(&mut caller)?;
         let message = slice(memory, message, message_len)?;
-        if CallKind::of(id) != Some(CallKind::GrpcStream) {
+        if CallKind::of(id) != CallKind::GrpcStream {
             return Err(Status::BadArgument);
         }
         let call = state.calls.get_mut(id).ok_or(Status::NotFound)?;
@@ -207,9 +207,9 @@ fn end<P: Proxy>(
 ) -> Result<(), Status> {
     state.require(Capability::GrpcCall, function)?;
     let stream = match CallKind::of(id) {
-        Some(CallKind::Grpc) => false,
-        Some(CallKind::GrpcStream) => true,
-        Some(CallKind::Http) | None => return Err(Status::BadArgument),
+        CallKind::Grpc => false,
+        CallKind::GrpcStream => true,
+        CallKind::Http | CallKind::Redis => return Err(Status::BadArgument),
     };
     let call = state.calls.get_mut(id).ok_or(Status::NotFound)?;
     if cancel || !stream {

@@ -13,6 +13,7 @@ mod metrics;
 mod misc;
 pub(crate) mod properties;
 mod queues;
+mod redis;
 mod shared_data;
 mod streams;
 mod timer;
@@ -37,6 +38,7 @@ pub(crate) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
     timer::define(linker)?;
     http_call::define(linker)?;
     grpc::define(linker)?;
+    redis::define(linker)?;
     shared_data::define(linker)?;
     queues::define(linker)?;
     metrics::define(linker)?;

@@ -8,11 +8,16 @@ use wasm_runtime::wasmtime::{TypedFunc, WasmParams};
 
 use super::streams::count;
 use super::{ContextId, Vm};
-use crate::calls::{CallId, CallResponse, GrpcEvent};
+use crate::calls::{CallId, CallResponse, GrpcEvent, RedisReply};
 use crate::error::CallError;
 use crate::exports::Exports;
 use crate::pending::{CallKind, Incoming};
 use crate::traits::Proxy;
+
+/// What a guest is told of a Redis call: there is a reply, which may be an error of the server's.
+const REDIS_OK: u32 = 0;
+/// No reply has come. SDKs take any number but 0 so.
+const REDIS_FAILED: u32 = 1;
 
 impl<P: Proxy> Vm<P> {
     /// An HTTP call has ended: `proxy_on_http_call_response` of the root context of the one that
@@ -23,7 +28,7 @@ impl<P: Proxy> Vm<P> {
         response: CallResponse,
     ) -> Result<(), CallError> {
         self.guest.check()?;
-        if CallKind::of(id) != Some(CallKind::Http) {
+        if CallKind::of(id) != CallKind::Http {
             return Ok(());
         }
         let Some(call) = self.state().calls.get_mut(id) else {
@@ -50,6 +55,39 @@ impl<P: Proxy> Vm<P> {
         self.leave(result)
     }
 
+    /// A Redis call has ended: `proxy_on_redis_call_response` of the root context of the one that
+    /// made it. Nothing happens when the call is unknown, or its context gone.
+    pub fn on_redis_call_response(
+        &mut self,
+        id: CallId,
+        reply: RedisReply,
+    ) -> Result<(), CallError> {
+        self.guest.check()?;
+        if CallKind::of(id) != CallKind::Redis {
+            return Ok(());
+        }
+        let Some(call) = self.state().calls.get_mut(id) else {
+            return Ok(());
+        };
+        let root = call.root;
+        call.over = true;
+        // SDKs read the buffer whatever the status is.
+        let (status, reply) = match reply {
+            RedisReply::Reply(reply) => (REDIS_OK, reply),
+            RedisReply::Failed => (REDIS_FAILED, Vec::new()),
+        };
+        let len = count(reply.len());
+        let result = self.deliver(
+            root,
+            "proxy_on_redis_call_response",
+            |exports| exports.redis_call_response.as_ref(),
+            (root, id, status, len),
+            Some(Incoming::RedisReply(reply)),
+        );
+        self.state().calls.remove(id);
+        self.leave(result)
+    }
+
     /// Something came of a gRPC call or stream: the callback for it, of the root context of the
     /// one that opened it. Nothing happens when the call is unknown, or its context gone.
     ///
@@ -58,9 +96,9 @@ impl<P: Proxy> Vm<P> {
     pub fn on_grpc(&mut self, id: CallId, event: GrpcEvent) -> Result<(), CallError> {
         self.guest.check()?;
         match CallKind::of(id) {
-            Some(CallKind::Grpc) => self.on_grpc_call(id, event),
-            Some(CallKind::GrpcStream) => self.on_grpc_stream(id, event),
-            _ => Ok(()),
+            CallKind::Grpc => self.on_grpc_call(id, event),
+            CallKind::GrpcStream => self.on_grpc_stream(id, event),
+            CallKind::Http | CallKind::Redis => Ok(()),
         }
     }
 

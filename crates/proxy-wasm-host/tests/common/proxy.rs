@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proxy_wasm_host::{
-    CallId, ContextId, GrpcCall, HttpCall, LogLevel, MetricType, Pairs, Proxy, Status,
+    CallId, ContextId, GrpcCall, HttpCall, LogLevel, MetricType, Pairs, Proxy, RedisCall,
+    RedisService, Status,
 };
 
 use super::stream::{MockStream, text};
@@ -189,6 +190,41 @@ impl Proxy for MockProxy {
 
     fn grpc_close(&self, id: CallId) -> Result<(), Status> {
         self.event(format!("close {id}"));
+        Ok(())
+    }
+
+    fn redis_init(
+        &self,
+        root: ContextId,
+        stream: Option<&MockStream>,
+        service: &RedisService<'_>,
+    ) -> Result<(), Status> {
+        known(service.name, Status::BadArgument)?;
+        self.event(format!(
+            "redis_init {} of {} for {root}: {} {} {:?}",
+            text(service.name),
+            name(stream),
+            text(service.username),
+            text(service.password),
+            service.timeout
+        ));
+        Ok(())
+    }
+
+    fn redis_call(
+        &self,
+        stream: Option<&MockStream>,
+        id: CallId,
+        call: &RedisCall<'_>,
+    ) -> Result<(), Status> {
+        known(call.service, Status::BadArgument)?;
+        self.event(format!(
+            "redis {id} {} of {} for {}: {}",
+            text(call.service),
+            name(stream),
+            call.root,
+            text(call.query)
+        ));
         Ok(())
     }
 
