@@ -12,13 +12,13 @@ use ngx::ffi::{
 };
 
 use super::call::CallDirectives;
-use super::{LocConf, buffers, cache, filter, metrics, module, zones};
+use super::{LocConf, buffers, cache, filter, metrics, module, request_buffering, zones};
 
 /// The levels of most directives.
 const LEVELS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 18] = [
+pub static mut COMMANDS: [ngx_command_t; 19] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -107,6 +107,12 @@ pub static mut COMMANDS: [ngx_command_t; 18] = [
         c"wasm_buffer_size",
         LEVELS | NGX_CONF_TAKE12,
         buffers::wasm_buffer_size,
+        NGX_HTTP_LOC_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_request_buffering",
+        LEVELS | NGX_CONF_TAKE1,
+        request_buffering::wasm_request_buffering,
         NGX_HTTP_LOC_CONF_OFFSET,
     ),
     command(

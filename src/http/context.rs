@@ -18,6 +18,7 @@ use super::headers::request::Own;
 use super::local::LocalReply;
 use super::response::Response;
 use super::stream::Stream;
+use super::upload::Upload;
 use super::wake::Wake;
 use crate::conf::{LocConf, MainConf, OnFailure};
 use crate::nginx::request::Request;
@@ -80,6 +81,9 @@ pub enum RequestStage {
     BodyRead,
     /// A body callback paused at the end of the body.
     BodyPaused,
+    /// The header callbacks are done, and those of the body are made while nginx's content handler
+    /// reads it (see [`Upload`]).
+    Streaming,
     Done,
 }
 
@@ -125,6 +129,8 @@ pub struct Context {
     /// The URI that the location was chosen by, in the request's pool.
     pub routed: Cell<ngx_str_t>,
     pub body: RefCell<Option<super::request_body::Rewriter>>,
+    /// Of a body that is passed on while it comes; made when nginx begins to read it.
+    pub upload: OnceCell<Box<Upload>>,
     pub wake: Wake,
 }
 
@@ -156,6 +162,7 @@ impl Context {
             route_cleared: Cell::new(false),
             routed: Cell::new(request.uri_in_pool()),
             body: RefCell::new(None),
+            upload: OnceCell::new(),
             wake: Wake::default(),
         });
         attach(request, &context)?;

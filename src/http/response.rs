@@ -115,6 +115,11 @@ impl Response {
         ) && !self.ended.get()
     }
 
+    /// Has the end of the body been passed on, or is there no body?
+    pub fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
     /// The place of the filter that holds the trailers back.
     pub fn paused_trailers(&self) -> Option<usize> {
         self.trailers.get()

@@ -11,6 +11,7 @@ use ngx::ffi::{
 
 use super::context::{Context, RequestStage};
 use super::response::Stage;
+use super::upload;
 use crate::conf::LocConf;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK};
@@ -108,8 +109,8 @@ impl Wake {
         }
     }
 
-    /// The response waits for a filter: nginx's timers must not take that for a client that does
-    /// not read, or for an upstream that does not send.
+    /// The response, or a request body that has come, waits for a filter: nginx's timers must not take
+    /// that for a client that does not read or send, or for an upstream that does not send.
     pub fn settle(&self, context: &Context) {
         self.events().settle.post(context, Some(settle));
     }
@@ -166,7 +167,7 @@ fn go_on(context: &Context) {
         let connection = request.connection();
         let r = request.as_ptr();
         let gone = (*r).done() != 0 || (*(*r).main).blocked() != 0 || (*connection).error() != 0;
-        if !gone && interrupt(context, request) {
+        if !gone && (interrupt(context, request) || upload::wake(context, request)) {
             ngx_http_run_posted_requests(connection);
             return;
         }
@@ -225,10 +226,11 @@ unsafe extern "C" fn settle(event: *mut ngx_event_t) {
     crate::guard((), || {
         // SAFETY: as above.
         let context = unsafe { context_of(event) };
-        if let Some(request) = context.request()
-            && context.response_is_paused()
-        {
-            request.forget_waiting_for_others();
+        if let Some(request) = context.request() {
+            if context.response_is_paused() {
+                request.forget_waiting_for_others();
+            }
+            upload::settle(context, request);
         }
     });
 }
