@@ -358,3 +358,89 @@ waits
 a: on_request_body id=2 size=9 eos=true
 a: on_request_body id=3 size=9 eos=true
 --- no_error_log eval: $::bad
+
+
+
+=== TEST 13: FastCGI, uwsgi and SCGI
+--- http_config eval: $::modules
+--- config
+location /ok { return 200 ok; }
+location / {
+    wasm_filter a '{"trace":true}';
+    location /fastcgi { fastcgi_request_buffering off; fastcgi_pass up; fastcgi_param CONTENT_LENGTH $content_length; }
+    location /uwsgi { uwsgi_request_buffering off; uwsgi_pass up; uwsgi_param CONTENT_LENGTH $content_length; }
+    location /scgi { scgi_request_buffering off; scgi_pass up; scgi_param X-Length $content_length; }
+    location /buffered { scgi_pass up; }
+}
+location /open {
+    wasm_filter b '{"trace":true,"request_headers":[["remove_header","request","content-length"]],"request_body":[["set_body","request",0,0,"<"]]}';
+    location /open/fastcgi { fastcgi_request_buffering off; fastcgi_pass up; fastcgi_param CONTENT_LENGTH $content_length; }
+    location /open/scgi { scgi_request_buffering off; scgi_pass up; }
+}
+--- upstream eval
+sub {
+    my $connection = shift;
+    my $answer = "Status: 200 OK\r\n\r\nseen";
+    my $told = 0;
+    until ($connection->{bytes} =~ /last/) {
+        $connection->more or return;
+        Upload::note(substr $connection->{bytes}, $told);
+        $told = length $connection->{bytes};
+    }
+    # A FastCGI request begins with its version.
+    $answer = pack('CCnnCx', 1, 6, 1, length $answer, 0) . $answer . pack('CCnnCx', 1, 3, 1, 8, 0) . "\0" x 8
+        if $connection->{bytes} =~ /\A\x01\x01\x00/;
+    $connection->write($answer);
+}
+--- client eval
+sub {
+    my @got;
+    for my $path ('/fastcgi', '/uwsgi', '/scgi', '/buffered', '/open/fastcgi', '/open/scgi') {
+        unlink $Upload::file;
+        my $c = connection();
+        $c->write(post_head($path, 9) . 'first');
+        my $streams = $path !~ /buffered|open.scgi/;
+        push @got, $path;
+        if ($streams) {
+            push @got, has_seen(qr/first/);
+            push @got, 'with a length' if seen() =~ /CONTENT_LENGTH.{0,3}9/s;
+        } else {
+            push @got, $c->is_silent(0.05) && seen() eq '' ? 'waits' : 'goes on';
+        }
+        $c->write('last');
+        push @got, $c->answer;
+        push @got, 'whole' if has_seen($path =~ /fastcgi/ ? qr/first.*last/s : qr/firstlast\z/) eq 'seen';
+        push @got, 'its length' if $path eq '/open/scgi' && seen() =~ /CONTENT_LENGTH\0(?:10)\0/;
+    }
+    rows(@got);
+}
+--- client_out
+/fastcgi
+seen
+with a length
+200 seen
+whole
+/uwsgi
+seen
+with a length
+200 seen
+whole
+/scgi
+seen
+with a length
+200 seen
+whole
+/buffered
+waits
+200 seen
+whole
+/open/fastcgi
+seen
+200 seen
+whole
+/open/scgi
+waits
+200 seen
+whole
+its length
+--- no_error_log eval: $::bad
