@@ -33,7 +33,8 @@ sub server {
 
 # What a gRPC client says.
 sub client {
-    local $Wire::PATIENCE = 60;
+    # Much is to be done, on a machine that may be busy.
+    local $Wire::PATIENCE = 300;
     return output_of($ENV{TEST_NGINX_PYTHON}, "$FindBin::Bin/servers/grpc_client.py", "127.0.0.1:$ENV{TEST_NGINX_PORT_2}", @_);
 }
 

@@ -105,12 +105,13 @@ sub {
     my $blocks = 256 * 1024 * 1024 / length $main::block;
     my $sum = main::sum(int $blocks, $main::block);
     my @got;
+    # What is made once is there.
+    main::upload($_, 8) for '/plain', '/noop', '/two';
+    my $before;
     for my $path ('/plain', '/noop', '/two') {
-        # Once before, so that what is made once is there.
-        main::upload($path, 8);
-        my $before = main::memory('VmRSS');
         my ($answer, $file) = main::upload($path, int $blocks);
-        my $more = main::memory('VmRSS') - $before;
+        my $peak = main::memory('VmHWM');
+        my $more = $peak - ($before //= $peak);
         push @got, "$path " . ($answer eq "200 $sum" ? 'whole' : $answer) . ($more < 2048 ? '' : ", $more KiB more") . ", files $file";
     }
     rows(@got);
@@ -129,7 +130,7 @@ sub {
 --- config
 location / { wasm_filter upper '{"direction":"request"}'; wasm_filter b '{}'; client_max_body_size 0; proxy_pass http://up; }
 location /ready { return 200; }
---- upstream eval: main::digesting(sub { wait_for(sub { -e $Upload::file }); select undef, undef, undef, 0.1 })
+--- upstream eval: main::digesting(sub { until (-e $Upload::file) { select undef, undef, undef, 0.05 } })
 --- client eval
 sub {
     my $blocks = int(100 * 1024 * 1024 / length $main::block);
@@ -219,3 +220,33 @@ whole
 whole
 bounded
 --- no_error_log eval: $::bad
+
+
+
+=== TEST 4: a filter holds 6 MiB in a temporary file, and lets them go
+--- timeout: 60
+--- http_config eval: $::modules
+--- config
+location /on { sendfile on; wasm_filter a '{"request_body":[["action","pause"],["if_end_of_stream",[["action","continue"]]]]}'; client_max_body_size 0; proxy_pass http://up; }
+location /off { wasm_filter a '{"request_body":[["action","pause"],["if_end_of_stream",[["action","continue"]]]]}'; client_max_body_size 0; proxy_pass http://up; }
+location /small { wasm_buffer_size 1m; wasm_filter a '{"request_body":[["action","pause"]]}'; client_max_body_size 0; proxy_pass http://up; }
+--- upstream eval: main::digesting()
+--- client eval
+sub {
+    my $blocks = 100;
+    my $sum = main::sum($blocks, $main::block);
+    my @got;
+    for my $path ('/on', '/off', '/small') {
+        my $before = main::memory('VmRSS');
+        my ($answer, $file) = main::upload($path, $blocks);
+        my $more = main::memory('VmRSS') - $before;
+        push @got, "$path " . ($answer eq "200 $sum" ? 'whole' : $answer =~ /^(\d+)/ ? $1 : $answer) . ($more < 4096 ? '' : ", $more KiB more");
+    }
+    rows(@got);
+}
+--- client_out
+/on whole
+/off whole
+/small 413
+--- error_log: holds back
+--- no_error_log eval: qr/\[(?:alert|crit|emerg)\]|panicked/
