@@ -424,3 +424,51 @@ sub {
 seen
 200 got TirstTast
 --- no_error_log eval: $::worse
+
+
+
+=== TEST 14: the same where nginx collects what the filters have passed
+--- http_config eval: $::modules
+--- config eval
+"wasm_request_buffering off; proxy_request_buffering on;\n" . go_locations(['a'])
+. main::location('/reply', qq~"request_body":[["if_end_of_stream",[["local_response",403,[],"no"]]]]~)
+. main::location('/early', qq~"request_body":[["local_response",403,[],"no"]]~)
+. main::location('/pause', qq~"request_body":[["if_end_of_stream",[$main::pause]]]~, 'client_body_timeout 300ms;')
+. main::location('/time', qq~"request_body":[$main::pause]~, 'wasm_pause_timeout 200ms;')
+. main::location('/over', qq~"request_body":[$main::pause]~, 'wasm_buffer_size 1k;')
+. main::location('/fails', qq~"request_body":[["if_end_of_stream",[["abort"]]]]~)
+--- upstream eval: recorder()
+--- client eval
+sub {
+    my @got;
+    my $c = main::sending('/reply', 9, 'first');
+    until_logged('size=5 eos=false');
+    $c->write('last');
+    push @got, $c->answer;
+    $c = main::sending('/early', undef, piece('first'));
+    push @got, $c->answer;
+    $c = main::sending('/pause', 9, 'first');
+    until_logged('size=5 eos=false', 2);
+    $c->write('last');
+    until_logged('eos=true', 2);
+    push @got, $c->is_silent(0.7) ? 'silent' : 'not silent', seen() eq '' ? 'held' : 'goes on';
+    go('a');
+    push @got, $c->answer;
+    $c->write("GET /go/a HTTP/1.1\r\nHost: a\r\n\r\n");
+    push @got, $c->answer;
+    push @got, main::status(main::sending('/time', 9, 'firstlast'));
+    push @got, main::status(main::sending('/over', 3000, 'x' x 2000));
+    push @got, main::status(main::sending('/fails', 9, 'firstlast'));
+    rows(@got);
+}
+--- client_out
+403 no
+403 no
+silent
+held
+200 got firstlast
+200 go
+504
+413
+503
+--- no_error_log eval: $::worse
