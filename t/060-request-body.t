@@ -276,7 +276,7 @@ sub {
         proxy_pass http://up;
     }
 --- client eval: sub { ::post('/', 'hello') . '|' . ::post_chunked('/', 'one', 'two') }
---- client_out eval: '200 length=9 hello+end|200 length=10 onetwo+end'
+--- client_out eval: '200 length=9 hello+end|200 chunked onetwo+end'
 
 
 

@@ -172,7 +172,7 @@ sub { CORE::join '', map { my ($path, $chunked) = @$_; "$path " . ::bounded(sub 
 /ops/ 200 plain 67108864, bounded
 /headers/ 200 plain 67108864, bounded
 /upper/ 200 UPPER 67108864, bounded
-/upper/unbuffered 200 UPPER 67108864, bounded
+/upper/unbuffered 200 UPPER 67108864 WITHOUT A LENGTH, bounded
 /three/ 200 UPPER 67108864, bounded
 
 

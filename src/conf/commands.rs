@@ -12,13 +12,15 @@ use ngx::ffi::{
 };
 
 use super::call::CallDirectives;
-use super::{LocConf, buffers, cache, call, filter, metrics, module, properties, zones};
+use super::{
+    LocConf, buffers, cache, call, filter, metrics, module, properties, request_buffering, zones,
+};
 
 /// The levels of most directives.
 const LEVELS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 20] = [
+pub static mut COMMANDS: [ngx_command_t; 21] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -119,6 +121,12 @@ pub static mut COMMANDS: [ngx_command_t; 20] = [
         c"wasm_property",
         LEVELS | NGX_CONF_TAKE2,
         properties::wasm_property,
+        NGX_HTTP_LOC_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_request_buffering",
+        LEVELS | NGX_CONF_TAKE1,
+        request_buffering::wasm_request_buffering,
         NGX_HTTP_LOC_CONF_OFFSET,
     ),
     command(

@@ -129,6 +129,7 @@ fn merge(
     child.pause_timeout = child.pause_timeout.or(parent.pause_timeout);
     child.buffer_size = child.buffer_size.or(parent.buffer_size);
     child.properties.inherit(&parent.properties);
+    child.request_buffering = child.request_buffering.or(parent.request_buffering);
     Ok(())
 }
 

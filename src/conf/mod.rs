@@ -14,6 +14,7 @@ mod module;
 mod parameters;
 mod policy;
 mod properties;
+mod request_buffering;
 mod zones;
 
 use std::cell::{OnceCell, RefCell};
@@ -33,6 +34,7 @@ pub use limits::InstanceLimits;
 pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf, resolve_top};
 pub use policy::{Isolation, OnFailure};
 pub use properties::Properties;
+pub use request_buffering::Proxy;
 pub use zones::{Zones, add_defaults};
 
 use call::{CallConf, CallDirectives};
@@ -81,6 +83,8 @@ pub struct MainConf {
     request_variables: OnceCell<Vec<usize>>,
     /// TLS of outbound calls.
     tls: tls::Contexts,
+    /// nginx's modules that proxy.
+    proxies: Vec<Proxy>,
 }
 
 /// A `wasm_module` directive.
@@ -124,6 +128,7 @@ pub struct LocConf {
     pause_timeout: Option<usize>,
     buffer_size: Option<BufferSize>,
     properties: Properties,
+    request_buffering: Option<bool>,
     chain: Option<Rc<Chain>>,
     if_has_filters: bool,
     /// The level's own `wasm_call_…` directives.
@@ -223,6 +228,20 @@ impl MainConf {
         &self.modules[self.filters[filter].module]
     }
 
+    /// Finds nginx's modules that proxy.
+    ///
+    /// # Safety
+    /// `cf` is the configuration in the postconfiguration step.
+    pub unsafe fn find_proxies(&mut self, cf: *mut ngx_conf_t) {
+        // SAFETY: by the contract.
+        self.proxies = unsafe { Proxy::find_all(cf) };
+    }
+
+    /// The module that proxies this request.
+    pub fn proxy_of(&self, request: Request) -> Option<&Proxy> {
+        self.proxies.iter().find(|proxy| proxy.handles(request))
+    }
+
     /// Can any guest make outbound calls?
     fn calls_out(&self) -> bool {
         let mut modules = self.modules.iter();
@@ -270,6 +289,12 @@ impl LocConf {
     /// How much filters may hold back and write.
     pub fn buffer_size(&self) -> BufferSize {
         self.buffer_size.unwrap_or_default()
+    }
+
+    /// Do filters see a request body only when all of it is there? `None`: as nginx's own directives
+    /// say for what it proxies.
+    pub fn request_buffering(&self) -> Option<bool> {
+        self.request_buffering
     }
 
     /// Has an `if` in this location filters of its own? Which filters a request gets is known

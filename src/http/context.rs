@@ -22,6 +22,7 @@ use super::headers::request::Own;
 use super::local::LocalReply;
 use super::response::{Response, Stage};
 use super::stream::Stream;
+use super::upload::Upload;
 use super::wake::Wake;
 use crate::conf::{LocConf, MainConf, OnFailure};
 use crate::nginx::request::Request;
@@ -87,6 +88,9 @@ pub enum RequestStage {
     BodyRead,
     /// A body callback paused at the end of the body.
     BodyPaused,
+    /// The header callbacks are done, and those of the body are made while nginx's content handler
+    /// reads it (see [`Upload`]).
+    Streaming,
     Done,
 }
 
@@ -138,6 +142,8 @@ pub struct Context {
     /// The URI that the location was chosen by, in the request's pool.
     pub routed: Cell<ngx_str_t>,
     pub body: RefCell<Option<super::request_body::Rewriter>>,
+    /// Of a body that is passed on while it comes; made when nginx begins to read it.
+    pub upload: OnceCell<Box<Upload>>,
     pub wake: Wake,
     /// A body that waits for a later turn of the event loop.
     pub later: turn::Later,
@@ -174,6 +180,7 @@ impl Context {
             route_cleared: Cell::new(false),
             routed: Cell::new(request.uri_in_pool()),
             body: RefCell::new(None),
+            upload: OnceCell::new(),
             wake: Wake::default(),
             later: turn::Later::default(),
         });

@@ -7,6 +7,7 @@ use ngx::ffi::{
 
 use super::context::{Context, Direction, RequestStage, Stop};
 use super::headers::request as headers;
+use super::upload;
 use crate::nginx::DONE;
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
@@ -15,14 +16,19 @@ use crate::nginx::request::Request;
 /// it cannot read the body. Whoever gets the request now, as an error page's upstream may, gets all of its
 /// body or nothing of it.
 pub fn give_up(context: &Context, request: Request) {
-    if context.stage.replace(RequestStage::Done) == RequestStage::Done {
+    let stage = context.stage.replace(RequestStage::Done);
+    if stage == RequestStage::Done {
         return;
     }
     context.wake.unlimit();
     context.drop_body(Direction::Request);
-    if context.body_read.get() == Some(false) {
+    let streams = stage == RequestStage::Streaming && request.body_is_read();
+    if streams || context.body_read.get() == Some(false) {
         context.body_read.set(None);
-        request.leave_body();
+        match streams {
+            true => upload::leave(request),
+            false => request.leave_body(),
+        }
         // Without memory for the line, the upstream waits for a body until it times out.
         let _ = headers::set_body_length(request, &context.lines, 0);
     }

@@ -17,6 +17,7 @@ mod response;
 mod route;
 mod spool;
 pub mod stream;
+mod upload;
 mod wake;
 
 use ngx::ffi::{
@@ -48,7 +49,11 @@ pub unsafe fn install(cf: *mut ngx_conf_t) -> Option<()> {
         push(ngx_http_phases_NGX_HTTP_REWRITE_PHASE, true, after_rewrite)?;
         push(ngx_http_phases_NGX_HTTP_ACCESS_PHASE, false, access)?;
         push(ngx_http_phases_NGX_HTTP_LOG_PHASE, true, log)?;
-        next::install(Some(header_filter), Some(body_filter));
+        next::install(
+            Some(header_filter),
+            Some(body_filter),
+            Some(request_body_filter),
+        );
     }
     Some(())
 }
@@ -129,6 +134,14 @@ unsafe extern "C" fn header_filter(r: *mut ngx_http_request_t) -> ngx_int_t {
 unsafe extern "C" fn body_filter(r: *mut ngx_http_request_t, input: *mut ngx_chain_t) -> ngx_int_t {
     // SAFETY: as above.
     unsafe { entry(r, |request| response::body_filter(request, input)) }
+}
+
+unsafe extern "C" fn request_body_filter(
+    r: *mut ngx_http_request_t,
+    input: *mut ngx_chain_t,
+) -> ngx_int_t {
+    // SAFETY: as above.
+    unsafe { entry(r, |request| upload::filter(request, input)) }
 }
 
 /// The log phase of a main request: its contexts and its subrequests' end while all of it can

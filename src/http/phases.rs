@@ -15,6 +15,7 @@ use super::give_up::{give_up, stopped};
 use super::headers::request as headers;
 use super::request_body::Rewriter;
 use super::route;
+use super::upload;
 use crate::conf::{LocConf, MainConf};
 use crate::nginx::request::Request;
 use crate::nginx::{DECLINED, DONE, OK};
@@ -122,7 +123,10 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
                     false => RequestStage::BodyPaused,
                 }
             }
-            RequestStage::Done => return Ok(DECLINED),
+            // The location may be another one by now.
+            RequestStage::Streaming if upload::streams(request) => return Ok(DECLINED),
+            RequestStage::Streaming if context.upload.get().is_none() => RequestStage::ReadingBody,
+            RequestStage::Streaming | RequestStage::Done => return Ok(DECLINED),
         };
         context.stage.set(stage);
         match stage {
@@ -138,7 +142,7 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
                 context.watch_instances();
                 return Ok(wait(request));
             }
-            RequestStage::Done => {
+            RequestStage::Streaming | RequestStage::Done => {
                 if paused_before {
                     stop_waiting(request);
                 }
@@ -173,6 +177,7 @@ pub(super) fn run_headers(
         }
     }
     Ok(match has_body && context.chain.request_body {
+        true if upload::streams(request) => RequestStage::Streaming,
         true => RequestStage::ReadingBody,
         false => RequestStage::Done,
     })
@@ -187,6 +192,7 @@ fn wants_body_early(context: &Context, request: Request, index: usize) -> bool {
         && request.has_body()
         && !request.body_is_read()
         && before.into_iter().any(|callbacks| callbacks.request_body())
+        && !upload::streams(request)
 }
 
 /// Has nginx read the body; it comes back through [`body_read`].
@@ -274,7 +280,10 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
 /// The filters have seen all of the request.
 fn finish(context: &Context, request: Request) {
     if context.request_changed.get() {
-        context.keep_framing(request);
+        // The length of a body that is passed on while it comes may be removed.
+        if !context.is_streaming() || !upload::length_is_removed(request) {
+            context.keep_framing(request);
+        }
         if let Some(conf) = MainConf::of(request) {
             conf.forget_request_variables(request);
         }

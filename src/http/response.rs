@@ -142,6 +142,11 @@ impl Response {
         self.takes_headers() || self.stage.get() == Stage::Sent && !self.ended.get()
     }
 
+    /// Has the end of the body been passed on, or is there no body?
+    pub fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
     /// The place of the filter that holds the trailers back.
     pub fn paused_trailers(&self) -> Option<usize> {
         self.trailers.get()
@@ -182,7 +187,10 @@ pub fn header_filter(request: Request) -> ngx_int_t {
             Err(()) => return ERROR,
         },
     };
-    give_up(&context, request);
+    // An upstream may answer a body that still comes.
+    if !context.is_streaming() {
+        give_up(&context, request);
+    }
     let response = &context.response;
     match response.stage.get() {
         Stage::New if !context.failed.get() => {

@@ -11,6 +11,7 @@ use ngx::ffi::{
 
 use super::context::{Context, RequestStage};
 use super::response::{self, Stage};
+use super::upload;
 use crate::conf::LocConf;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK};
@@ -108,8 +109,8 @@ impl Wake {
         }
     }
 
-    /// The response waits for a filter: nginx's timers must not take that for a client that does
-    /// not read, or for an upstream that does not send.
+    /// The response, or a request body that has come, waits for a filter: nginx's timers must not take
+    /// that for a client that does not read or send, or for an upstream that does not send.
     pub fn settle(&self, context: &Context) {
         self.events().settle.post(context, Some(settle));
     }
@@ -172,7 +173,7 @@ fn go_on(context: &Context) {
         let gone = (*connection).error() != 0;
         // While a thread reads a file for nginx (`aio`), its filters take nothing new, and say so.
         let blocked = (*(*r).main).blocked() != 0;
-        if !gone && !blocked && interrupt(context, request) {
+        if !gone && !blocked && (interrupt(context, request) || upload::wake(context, request)) {
             ngx_http_run_posted_requests(connection);
             return;
         }
@@ -248,10 +249,11 @@ unsafe extern "C" fn settle(event: *mut ngx_event_t) {
     crate::guard((), || {
         // SAFETY: as above.
         let context = unsafe { context_of(event) };
-        if let Some(request) = context.request()
-            && waits(context)
-        {
-            request.forget_waiting_for_others();
+        if let Some(request) = context.request() {
+            if waits(context) {
+                request.forget_waiting_for_others();
+            }
+            upload::settle(context, request);
         }
     });
 }

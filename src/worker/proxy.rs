@@ -156,7 +156,7 @@ impl NginxProxy {
             let conf = self.conf();
             let redis = RedisCalls::new(
                 conf.redis().clone(),
-                conf.modules[self.module].calls.clone(),
+                (conf.modules[self.module].calls.clone(), self.turn().clone()),
                 self.services.clone(),
                 self.name.clone(),
                 self.link.clone(),

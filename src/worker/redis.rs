@@ -12,7 +12,7 @@ use super::log_rate::LogRate;
 use super::proxy::Link;
 use crate::metrics::ModuleMetrics;
 use crate::net::redis::{Call, Client, Command, Failure, Service, split};
-use crate::net::{Budget, Origin, Task, spawn_call};
+use crate::net::{Budget, Origin, Task, Turn, spawn_call};
 use crate::nginx::log::{Level, Log, printable};
 
 /// Services that an instance may have told of.
@@ -92,6 +92,7 @@ pub struct RedisCalls {
     client: Client,
     budget: Budget,
     services: Rc<Services>,
+    turn: Rc<Turn>,
     ending: Rc<Ending>,
 }
 
@@ -107,7 +108,7 @@ struct Ending {
 impl RedisCalls {
     pub fn new(
         client: Client,
-        budget: Budget,
+        (budget, turn): (Budget, Rc<Turn>),
         services: Rc<Services>,
         module: Rc<str>,
         link: Link,
@@ -118,6 +119,7 @@ impl RedisCalls {
             client,
             budget,
             services,
+            turn,
             ending: Rc::new(Ending {
                 module,
                 link,
@@ -152,11 +154,16 @@ impl RedisCalls {
         let log = call.log();
         let upstream = split(asked.service).0.to_vec();
         let (client, ending) = (self.client.clone(), Rc::downgrade(&self.ending));
-        let task = spawn_call(origin.keeps_worker(), async move {
+        let (turn, waits) = (self.turn.clone(), self.turn.clone());
+        let answered = async move {
             let result = client.call(call).await;
+            waits.wait().await;
             if let Some(ending) = ending.upgrade() {
                 ending.end(id, result, &upstream, log);
             }
+        };
+        let task = spawn_call(origin.keeps_worker(), async move {
+            turn.meter(answered).await;
         });
         let earlier = self.ending.live.borrow_mut().insert(id, task);
         drop(earlier);

@@ -88,8 +88,11 @@ impl Context {
             let half = filter.half(direction);
             half.held.get().is_none() && half.waiting.borrow().is_none()
         };
-        // What was rewritten of a request's body is a copy.
-        let sent = direction == Direction::Request || self.response.is_sent();
+        let sent = match direction {
+            // What was rewritten of a body that had been read is a copy.
+            Direction::Request => self.upload.get().is_none_or(|upload| upload.is_sent()),
+            Direction::Response => self.response.is_sent(),
+        };
         sent && self.filters().iter().all(holds_none)
     }
 

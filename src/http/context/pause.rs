@@ -113,7 +113,7 @@ impl Context {
         matches!(
             self.stage.get(),
             RequestStage::HeadersPaused(_) | RequestStage::BodyPaused
-        )
+        ) || self.holds_upload()
     }
 
     /// Does a filter hold back the response's header, body or trailers?
@@ -130,7 +130,9 @@ impl Context {
 
     /// Is all that is paused a body of which more is to come?
     pub fn waits_for_input(&self) -> bool {
-        self.response.waits_for_input() && !self.request_is_paused() && !self.has_response_end()
+        let (request, response) = (self.request_is_paused(), self.response_is_paused());
+        let of_response = self.response.waits_for_input() && !self.has_response_end();
+        (request || response) && (!request || self.upload_waits()) && (!response || of_response)
     }
 
     /// A pause has taken too long; `false` when there is none. The log says whose it was.
@@ -161,6 +163,9 @@ impl Context {
         match (self.stage.get(), self.response.stage()) {
             (RequestStage::HeadersPaused(index), _) => Some(("request headers", index)),
             (RequestStage::BodyPaused, _) => Some(("request body", holder(Direction::Request)?)),
+            (RequestStage::Streaming, _) if self.holds_upload() && !self.upload_waits() => {
+                Some(("request body", holder(Direction::Request)?))
+            }
             (_, Stage::HeadersPaused(place)) => Some(("response headers", response(place))),
             _ => match self.response.paused_trailers() {
                 Some(place) => Some(("response trailers", response(place))),
