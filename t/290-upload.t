@@ -193,6 +193,7 @@ not begun
 --- http_config eval: $::modules
 --- config
 location / { wasm_filter a '{"request_body":[["if_end_of_stream",[["set_body","request",0,0,"more "]]]]}'; proxy_pass http://up; }
+location /held { wasm_filter a '{"trace":true,"request_body":[["action","pause"],["if_end_of_stream",[["set_body","request",0,0,"more "],["action","continue"]]]]}'; proxy_pass http://up; }
 --- upstream eval: recorder()
 --- client eval
 sub {
@@ -200,12 +201,25 @@ sub {
     $c->write(post_head('/', 5) . 'hello');
     my @got = ($c->answer, framing());
     $c->write(post_head('/', undef) . piece('hello') . piece(''));
-    rows(@got, $c->answer);
+    push @got, $c->answer;
+    for my $chunked (0, 1) {
+        $c->write(post_head('/held', $chunked ? undef : 9) . ($chunked ? piece('first') : 'first'));
+        until_logged('size=5 eos=false', 1 + $chunked);
+        push @got, seen() =~ /held/ && !$chunked ? 'begun' : 'not begun';
+        $c->write($chunked ? piece('last') . piece('') : 'last');
+        push @got, $c->answer;
+    }
+    rows(@got, seen() =~ /held.*Content-Length: 14.*held.*Content-Length: 14/s ? 'right lengths' : seen());
 }
 --- client_out
 200 got more hello
 length 10
 200 got more hello
+not begun
+200 got more firstlast
+not begun
+200 got more firstlast
+right lengths
 --- no_error_log eval: $::bad
 
 
