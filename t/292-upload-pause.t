@@ -113,7 +113,6 @@ go_locations(['a', 'b']) . qq~location / {
 --- client eval
 sub {
     my $c = main::sending('/', 9, 'first');
-    has_seen(qr/chunked/);
     $c->write('last');
     until_logged('b: on_request_body');
     go('b');
@@ -121,7 +120,7 @@ sub {
 }
 --- client_out
 200 got a firstlast b
-chunked
+length 13
 --- no_error_log eval: $::bad
 
 
@@ -211,11 +210,11 @@ sub {
     my $c = main::sending('/', 3000, 'x' x 500);
     until_logged('size=500');
     $c->write('x' x 1000);
-    rows(main::status($c), has_seen(qr/\r\n\r\n\(end\)\z/));
+    rows(main::status($c), seen() eq '' ? 'not begun' : 'begun');
 }
 --- client_out
 413
-seen
+not begun
 --- contexts: 1
 --- error_log: holds back 1500 bytes of the request body, more than wasm_buffer_size (1024 bytes)
 --- no_error_log eval: $::worse
@@ -234,13 +233,12 @@ sub {
     $c = main::sending('/more', 9, 'first');
     push @got, $c->is_silent(0.8) ? 'silent' : 'not silent';
     $c->write('last');
-    rows(@got, $c->answer, has_seen(qr/\A.*\r\n\r\n\(end\)POST \/more/s));
+    rows(@got, $c->answer);
 }
 --- client_out
 504
 silent
 200 got firstlast
-seen
 --- contexts: 2
 --- error_log: a: paused the request body for longer than wasm_pause_timeout (300 ms)
 --- no_error_log eval: $::worse
@@ -293,7 +291,7 @@ sub {
         for my $how ('reset', 'close') {
             my $c = main::sending($path, 9, 'first');
             until_logged('size=5 eos=false', 1 + @got / 2);
-            push @got, has_seen($path eq '/comes' ? qr/first\z/ : qr/\Q$path\E.*\r\n\r\n\z/s);
+            push @got, $path eq '/comes' ? has_seen(qr/first\z/) : seen() =~ /held/ ? 'begun' : 'not begun';
             $c->$how;
             push @got, has_seen(qr/\(end\)\z/);
         }
@@ -305,9 +303,9 @@ seen
 seen
 seen
 seen
+not begun
 seen
-seen
-seen
+not begun
 seen
 1
 --- contexts: 4
@@ -326,9 +324,9 @@ sub {
     $c->write(post_head('/', 9, 'Expect: 100-continue'));
     my ($head) = $c->message;
     my @got = $head =~ /^HTTP\S+ (100)/;
-    # The upstream does not wait for the body, and the client is told before it has sent it.
+    # The upstream does not wait for the whole body, and the client is told before it has sent it.
+    $c->write('first');
     push @got, $c->answer;
-    $c->write('firstlast');
     $c = main::sending('/', 9, 'first');
     rows(@got, $c->answer);
 }

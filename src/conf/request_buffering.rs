@@ -170,6 +170,12 @@ impl Proxy {
         }
     }
 
+    /// May the upstream answer before any of the body has come, and both go on?
+    pub fn is_duplex(&self) -> bool {
+        // gRPC's, which has no directive for it.
+        self.buffering.is_none()
+    }
+
     /// Will nginx pass this request's body on as it comes? `open`: without a length that is known
     /// beforehand.
     pub fn is_unbuffered(&self, request: Request, open: bool) -> bool {

@@ -8,6 +8,7 @@
 mod filter;
 mod length;
 mod queue;
+mod start;
 mod wake;
 
 use std::cell::{Cell, RefCell};
@@ -19,6 +20,7 @@ use crate::nginx::request::Request;
 pub use filter::filter;
 use length::Length;
 use queue::{Input, Output};
+use start::Start;
 pub use wake::{leave, settle, wake};
 
 /// A request body on its way.
@@ -26,6 +28,7 @@ pub use wake::{leave, settle, wake};
 pub struct Upload {
     /// nginx has begun to read it.
     started: Cell<bool>,
+    start: Start,
     input: RefCell<Input>,
     output: RefCell<Output>,
     length: Length,

@@ -69,6 +69,7 @@ fn take(upload: &Upload, request: Request, input: *mut ngx_chain_t) -> Result<()
         // What is not used up stays in nginx's buffers.
         body.set_filter_need_buffering(1);
         upload.length.start(request).ok_or(NO_MEMORY)?;
+        upload.start.put_off(request);
     }
     let mut queue = upload.input.borrow_mut();
     let bytes = queue.push(request, input).ok_or(NO_MEMORY)?;
@@ -140,6 +141,9 @@ fn send(
     piece: Option<Body>,
     end: bool,
 ) -> Result<(), Failure> {
+    if !end {
+        upload.start.begin(context, request);
+    }
     let mut input = upload.input.borrow_mut();
     let len = piece.as_ref().map_or_else(|| input.len(), Body::len);
     match upload.length.send(context, request, len, end) {

@@ -11,6 +11,14 @@ use crate::nginx::request::Request;
 
 /// Goes on with a body that nginx reads. `true`: the request may be gone.
 pub fn wake(context: &Context, request: Request) -> bool {
+    if let Some(upload) = context.upload.get()
+        && context.check_stop().is_ok()
+    {
+        let kept = find(request);
+        if upload.start.run(request) && kept.is_none_or(|kept| kept.request().is_none()) {
+            return true;
+        }
+    }
     if !context.is_streaming() {
         return false;
     }
