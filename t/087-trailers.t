@@ -298,8 +298,8 @@ sub {
     rows(map { /^x-saw: (.*)\r/m ? $1 : $_ } $with_length, $streamed);
 }
 --- client_out
-POST 13 filtered body
-POST 13 filtered body
+POST  filtered body
+POST  filtered body
 --- contexts: 2
 --- guests_like eval: qr/body request/
 --- guests

@@ -493,5 +493,5 @@ sub {
 --- guests eval
 qr/\Aa: on_context_create id=3 .*\n(?:a: on_re.*\n)*a: on_done id=3\na: request :path=\/\n\z/
 --- error_log eval
-[map { qr/\[wasm\] a: $_/ } 'request :path: status 2', 'response has 0 pairs', 'property request.path: status 1', 'local_response 200: status 2', 'continue request: status 2', 'on_log id=3', 'on_delete id=3']
+[map { qr/\[wasm\] a: $_/ } 'request :path: status 1', 'response has 0 pairs', 'property request.path: status 1', 'local_response 200: status 2', 'continue request: status 2', 'on_log id=3', 'on_delete id=3']
 --- no_error_log eval: $::bad

@@ -194,9 +194,9 @@ GET /t
     location /state { wasm_filter m '{"request_headers":[["let","b","0123456789abcdef"],["repeat",13,[["let","b",{"join":[{"var":"b"},{"var":"b"}]}]]],["set_property","a.b",{"var":"b"}],["log","info","after"]]}'; return 200; }
     location /variable { set $v 1; wasm_filter m '{"request_headers":[["repeat",100000,[["set_property","nginx.v","0123456789"],["if",{"var":"status"},"10",[["break"]]]]],["log","info","after"]]}'; return 200; }
     location /reading { wasm_filter m '{"request_headers":[["let","b",""],["repeat",200000,[["let","b",{"property":"nginx.time_iso8601"}],["if",{"var":"b"},"status 10",[["break"]]]]],["log","info","after"]]}'; return 200; }
-    # The header has been sent when the response's body is there.
-    location /late { wasm_filter m '{"response_body":[["if_end_of_stream",[["repeat",100000,[["set_header","response","x-a","0123456789"],["if",{"var":"status"},"10",[["break"]]]]]]]]}'; alias html/big; }
-    location /log { wasm_filter m '{"log":[["repeat",100000,[["set_header","response","x-a","0123456789"],["if",{"var":"status"},"10",[["break"]]]]],["log","info","after"]]}'; return 200 ok; }
+    # The header has been sent when the response's body is there: only trailers can still be written.
+    location /late { wasm_filter m '{"response_body":[["if_end_of_stream",[["repeat",100000,[["set_header","response_trailers","x-a","0123456789"],["if",{"var":"status"},"10",[["break"]]]]]]]]}'; alias html/big; }
+    location /log { wasm_filter m '{"log":[["repeat",100000,[["set_header","response","x-a","0123456789"],["log","info",{"join":["log: ",{"var":"status"}]}],["break"]]]]}'; return 200 ok; }
     location /t { return 204; }
 --- user_files eval
 [['big', 'x' x 1_000_000]]
@@ -206,7 +206,7 @@ my $request = 'wrote more into the headers of the request than the headers= of w
 my $response = 'wrote more into the headers of the response than the headers= of wasm_buffer_size (102400 bytes)';
 for my $case (['/add', 413, $request], ['/replace', 413, $request], ['/path', 413, $request], ['/pairs', 413, $request], ['/state', 413, $request], ['/variable', 413, $request],
     ['/reading', 413, "read more of nginx's variables than 16 times the headers= of wasm_buffer_size (102400 bytes)"],
-    ['/response', 502, $response], ['/trailers', 502, $response], ['/server', 502, $response], ['/reply', 502, $response], ['/log', 200, $response]) {
+    ['/response', 502, $response], ['/trailers', 502, $response], ['/server', 502, $response], ['/reply', 502, $response]) {
     my ($path, $status, $line) = @$case;
     Test::More::is(main::status(main::get($path)), $status, "$path: the status");
     main::wait_for(qr/\[wasm\] m: after,/, ++$count);
@@ -214,6 +214,10 @@ for my $case (['/add', 413, $request], ['/replace', 413, $request], ['/path', 41
     Test::More::is($told[-1], "m: $line", "$path: the line");
     Test::More::is(scalar @told, $count, "$path: one line");
 }
+# What has no effect any more takes no memory.
+Test::More::is(main::status(main::get('/log')), 200, 'log: the status');
+main::wait_for(qr/\[wasm\] m: log: 2,/, 1);
+Test::More::is(scalar main::told(), $count, 'log: no line');
 my $late = main::get('/late');
 Test::More::like($late, qr{\AHTTP/1\.1 200 }, 'late: the status');
 Test::More::cmp_ok(length main::body_of($late), '<', 1_000_000, 'late: cut off');

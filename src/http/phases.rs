@@ -74,7 +74,11 @@ fn run(request: Request, conf: &LocConf) -> ngx_int_t {
         (None, None) => return DECLINED,
         (None, Some(chain)) => {
             match MainConf::of(request).and_then(|main| Context::create(request, chain, main)) {
-                Some(context) => context,
+                // Guests may have asked for the end already.
+                Some(context) => match context.check_stop() {
+                    Ok(()) => context,
+                    Err(stop) => return stopped(&context, request, stop),
+                },
                 None => return NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
             }
         }
@@ -279,6 +283,9 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
 
 /// The filters have seen all of the request.
 fn finish(context: &Context, request: Request) {
+    if context.is_streaming() {
+        upload::forget_length(context, request);
+    }
     if context.request_changed.get() {
         // The length of a body that is passed on while it comes may be removed.
         if !context.is_streaming() || !upload::length_is_removed(request) {

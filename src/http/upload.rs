@@ -15,7 +15,7 @@ use std::cell::{Cell, RefCell};
 
 use super::context::{Context, Direction, RequestStage};
 use super::headers::request as headers;
-use crate::conf::{LocConf, MainConf};
+use crate::conf::{LocConf, MainConf, Proxy};
 use crate::nginx::request::Request;
 pub use filter::filter;
 use length::Length;
@@ -71,6 +71,17 @@ pub fn length_is_removed(request: Request) -> bool {
     // SAFETY: the request is live.
     let declared = unsafe { (*request.as_ptr()).headers_in.content_length_n } >= 0;
     declared && !is_chunked(request) && !headers::get(request, b"content-length", &mut |_| {})
+}
+
+/// Filters may change the length of a body that goes out by gRPC, where HTTP/2 needs none.
+pub fn forget_length(context: &Context, request: Request) {
+    let proxy = MainConf::of(request).and_then(|conf| conf.proxy_of(request));
+    if proxy.is_some_and(Proxy::is_duplex)
+        && headers::get(request, b"content-length", &mut |_| {})
+        && headers::remove(request, &context.lines, b"content-length").is_ok()
+    {
+        context.request_changed.set(true);
+    }
 }
 
 fn is_chunked(request: Request) -> bool {

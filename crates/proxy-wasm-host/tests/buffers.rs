@@ -64,7 +64,7 @@ fn bad_ranges_and_buffers() {
     let (statuses, _) = run(
         "(call $note (call $proxy_get_buffer_bytes #0 #1 #-1 @))
          (call $note (call $proxy_get_buffer_bytes #0 #-1 #1 @))
-         (call $note (call $proxy_get_buffer_bytes #9 #0 #1 @))
+         (call $note (call $proxy_get_buffer_bytes #10 #0 #1 @))
          (call $note (call $proxy_get_buffer_bytes #-1 #0 #1 @))
          (call $note (call $proxy_get_buffer_bytes #2 #0 #1 @))
          (call $note (call $proxy_get_buffer_bytes #4 #0 #1 @))
@@ -97,7 +97,7 @@ fn status_tells_the_length_and_no_flags() {
          (call $say_number_at #16) (call $say_number_at #20)
          (call $note (call $proxy_get_buffer_status #7 @)) (call $say_number_at #16)
          (call $note (call $proxy_get_buffer_status #2 @))
-         (call $note (call $proxy_get_buffer_status #9 @))
+         (call $note (call $proxy_get_buffer_status #10 @))
          (call $note (call $proxy_get_buffer_status #0 #65533 #16))
          (call $note (call $proxy_get_buffer_status #0 #16 #65533))",
         &stream(),

@@ -41,7 +41,7 @@ fn waiting() -> (Guest, &'static str) {
 /// is neither a second `proxy_done` nor the response.
 fn finished(host: &Host, log: bool) {
     let (noted, said) = statuses(host.logs());
-    assert_eq!(noted, [0, 0, 1, 1, 2]);
+    assert_eq!(noted, [0, 0, 1, 1, 1]);
     let ends = if log {
         vec!["log", "delete"]
     } else {

@@ -5,6 +5,7 @@ mod common;
 use common::{Guest, Host, MockStream, run, run_guest, statuses};
 
 const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
 const BAD_ARGUMENT: u32 = 2;
 const INVALID_MEMORY: u32 = 6;
 
@@ -108,6 +109,6 @@ fn a_root_context_has_no_stream() {
     );
     let (statuses, _) = statuses(Host::start(&guest.wat()).logs());
     // A map that is not there has no pairs.
-    assert_eq!(statuses[..7], [BAD_ARGUMENT; 7]);
-    assert_eq!(statuses[7..], [OK]);
+    assert_eq!(statuses[..6], [BAD_ARGUMENT; 6]);
+    assert_eq!(statuses[6..], [NOT_FOUND, OK]);
 }

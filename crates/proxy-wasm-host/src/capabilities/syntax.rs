@@ -237,7 +237,7 @@ mod tests {
         );
         assert_eq!(
             names(&[], &["http_call,grpc_call", "shared_queue"]),
-            "shared_data metrics properties_write clock random"
+            "redis shared_data metrics properties_write clock random"
         );
         assert_eq!(names(&[], &["env"]), DEFAULT);
     }
