@@ -71,12 +71,12 @@ Test::More::is(scalar(() = main::matches(qr/\[emerg\]/)), 2, 'is not refused');
     location /m { wasm_filter m; return 200 served; }
 --- user_files eval: ">>> m.wat\n" . main::guest(request_headers => '(i32.const 1)')
 --- init
-# 64 instances at once, each of which may have 256m.
+# 40 instances at once, each of which may have 256m.
 my $resident = sub { open my $in, '<', "/proc/$_[0]/status" or die $!; my ($kib) = map { /VmRSS:\s+(\d+)/ ? $1 : () } <$in>; return $kib };
 my ($pid) = main::body_of(main::get('/good')) =~ /(\d+)/;
 my $before = $resident->($pid);
-my @waiting = map { my $socket = main::connection(); print $socket "GET /m HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"; $socket } 1 .. 64;
+my @waiting = map { my $socket = main::connection(); print $socket "GET /m HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"; $socket } 1 .. 40;
 Test::More::like(main::get('/good'), qr/good from $pid/, 'others are served');
-Test::More::cmp_ok($resident->($pid) - $before, '<', 64 * 1024, 'less than 64m for all of them');
+Test::More::cmp_ok($resident->($pid) - $before, '<', 40 * 1024, 'less than 40m for all of them');
 close $_ for @waiting;
 --- no_error_log eval: qr/\[alert\]|\[crit\]|\[emerg\]|panicked/

@@ -273,7 +273,7 @@ seen
 seen
 413
 400
---- contexts: 3
+--- contexts: 4
 --- no_error_log eval: $::worse
 
 

@@ -60,6 +60,8 @@
   (func $one (param $row i32) (param $map i32) (result i32)
     (local $key i32) (local $len i32)
     (local.set $key (i32.const 272)) (local.set $len (i32.const 3))
+    ;; 9 is the reply of Redis, which Envoy has not: 10 is no buffer anywhere.
+    (if (i32.eq (local.get $map) (i32.const 9)) (then (local.set $map (i32.const 10))))
     (if (i32.eqz (local.get $map)) (then (local.set $key (i32.const 256)) (local.set $len (i32.const 5))))
     (if (i32.or (i32.eq (local.get $map) (i32.const 2)) (i32.eq (local.get $map) (i32.const 6)))
       (then (local.set $key (i32.const 264)) (local.set $len (i32.const 7))))

@@ -94,7 +94,7 @@ impl Client {
             let limit = call.origin.conf.buffer_size;
             let reply = match asking {
                 true => link.send(&[asking_command(), call.command.clone()], limit, share),
-                false => link.send(&[call.command.clone()], limit, share),
+                false => link.send(std::slice::from_ref(&call.command), limit, share),
             };
             let (reply, share) = match (reply.await, &node) {
                 (Ok(reply), _) => reply,
