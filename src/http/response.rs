@@ -176,7 +176,13 @@ pub fn header_filter(request: Request) -> ngx_int_t {
     let context = match find(request) {
         Some(context) => context,
         None if request.was_refused() => match refused::contexts(request) {
-            Some(context) => context,
+            Some(context) => match context.check_stop() {
+                Ok(()) => context,
+                Err(stop) => {
+                    context.response.stage.set(Stage::Headers);
+                    return stop::stopped(&context, request, stop);
+                }
+            },
             None => return next::header(request),
         },
         None if !request.is_clone() => return next::header(request),
@@ -201,10 +207,7 @@ pub fn header_filter(request: Request) -> ngx_int_t {
             if request.status() == 101 && context.lines.has_made_upgrade() {
                 return stop::stopped(&context, request, Stop::CutOff);
             }
-            match context.check_stop() {
-                Ok(()) => run_headers(&context, request, 0),
-                Err(stop) => stop::stopped(&context, request, stop),
-            }
+            run_headers(&context, request, 0)
         }
         // nginx gives another response than the one that the filters were at, an error page say.
         Stage::HeadersPaused(_) | Stage::HeadersHeld | Stage::New | Stage::Headers => {

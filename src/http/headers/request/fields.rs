@@ -23,7 +23,8 @@ pub(super) unsafe fn field(
 ///
 /// # Safety
 /// `headers` and `line` are the live request's.
-#[cfg_attr(nginx1_23_0, allow(unused_variables))]
+// Each version of nginx needs one of the two.
+#[allow(unused_variables)]
 pub(super) unsafe fn point(
     request: Request,
     headers: *mut ngx_http_headers_in_t,
