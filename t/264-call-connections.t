@@ -43,6 +43,8 @@ our @servers = map { "127.0.0.1:$ENV{\"TEST_NGINX_PORT_$_\"}" } 1 .. 6;
 # A server that takes connections and never answers.
 our $listener;
 sub listen_for_ever {
+    # Blocks run in any order: the other's may still be open.
+    ($listener, @::taken) = ();
     $listener = IO::Socket::INET->new(Listen => 1024, LocalAddr => '127.0.0.1', LocalPort => $ENV{TEST_NGINX_PORT_9}, ReuseAddr => 1) or die "listen: $!";
 }
 
