@@ -5,6 +5,7 @@ mod bounds;
 mod filter;
 mod framing;
 mod pause;
+mod stops;
 mod store;
 mod turn;
 mod unsendable;
@@ -19,7 +20,6 @@ use super::chain::Chain;
 use super::ended;
 use super::filter_state::FilterState;
 use super::headers::request::Own;
-use super::local::LocalReply;
 use super::response::{Response, Stage};
 use super::stream::Stream;
 use super::upload::Upload;
@@ -29,6 +29,7 @@ use crate::nginx::request::Request;
 use crate::worker::{OwnVms, SharedVm, WorkerVm};
 pub use bounds::LINE;
 pub use filter::{Filter, Half};
+use stops::Stops;
 use store::attach;
 pub use store::{all, detach, find};
 pub use unsendable::Unsendable;
@@ -110,14 +111,10 @@ pub struct Context {
     /// Where the request's lines are then.
     pub lines: Own,
     pub response: Response,
-    pub reply: RefCell<Option<LocalReply>>,
-    pub close: Cell<bool>,
-    /// A pause took too long.
-    pub timed_out: Cell<bool>,
-    /// A filter is over `wasm_buffer_size`, with what belongs to this direction.
-    pub over: Cell<Option<Direction>>,
-    /// What filters have written and nginx cannot send.
-    refused: unsendable::Refused,
+    /// Reasons to end.
+    pub stops: Stops,
+    /// The log has a line about what filters have written and nginx cannot send.
+    unsendable_told: Cell<bool>,
     /// A filter has held back some of a body, or some has waited for one's header callback.
     has_held: Cell<bool>,
     /// What guests have written and read so far.
@@ -126,9 +123,6 @@ pub struct Context {
     running: Cell<bool>,
     /// The filters' instances tell this context when they fail.
     watching: Cell<bool>,
-    /// A filter without which the request must not go on failed: no callback but the last ones is
-    /// made any more.
-    pub failed: Cell<bool>,
     /// nginx has finished with this subrequest.
     pub finished: Cell<bool>,
     /// nginx has sent the request to another location, and the module has not seen to that yet.
@@ -163,16 +157,12 @@ impl Context {
             request_changed: Cell::new(false),
             lines: Own::default(),
             response: Response::default(),
-            reply: RefCell::new(None),
-            close: Cell::new(false),
-            timed_out: Cell::new(false),
-            over: Cell::new(None),
-            refused: unsendable::Refused::default(),
+            stops: Stops::default(),
+            unsendable_told: Cell::new(false),
             has_held: Cell::new(false),
             bounds: bounds::Bounds::default(),
             running: Cell::new(false),
             watching: Cell::new(false),
-            failed: Cell::new(false),
             finished: Cell::new(false),
             moved: Cell::new(false),
             ending: Cell::new(false),
@@ -290,32 +280,12 @@ impl Context {
             }
         };
         // As in Envoy, what a filter that is skipped from now on has asked for still holds.
-        self.check_stop()?;
+        self.stops.check()?;
         let go_on = action == Action::Continue || filter.goes_on(direction);
         if !go_on {
             self.wake.limit(self);
         }
         Ok(go_on)
-    }
-
-    /// Has a guest asked for the end of the stream?
-    pub fn check_stop(&self) -> Result<(), Stop> {
-        if self.failed.get() {
-            return Err(Stop::Failed);
-        }
-        if let Some(direction) = self.over.get() {
-            return Err(Stop::OverLimit(direction));
-        }
-        if self.reply.borrow().is_some() {
-            return Err(Stop::LocalReply);
-        }
-        if self.close.get() {
-            return Err(Stop::Close);
-        }
-        if self.timed_out.get() {
-            return Err(Stop::TimedOut);
-        }
-        self.check_refused()
     }
 
     /// Makes the last callbacks in all filters' contexts: done, log, delete. Later calls do

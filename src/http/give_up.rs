@@ -37,11 +37,9 @@ pub fn give_up(context: &Context, request: Request) {
 /// The filters end the request: by a local response, by closing, or by failing.
 pub fn stopped(context: &Context, request: Request, stop: Stop) -> ngx_int_t {
     give_up(context, request);
-    context.timed_out.set(false);
-    context.over.set(None);
-    context.forget_refused();
+    context.stops.seen_to();
     let rc = match stop {
-        Stop::LocalReply => match context.reply.take() {
+        Stop::LocalReply => match context.stops.take_reply() {
             Some(reply) => reply.respond(request),
             None => NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t,
         },

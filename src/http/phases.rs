@@ -75,7 +75,7 @@ fn run(request: Request, conf: &LocConf) -> ngx_int_t {
         (None, Some(chain)) => {
             match MainConf::of(request).and_then(|main| Context::create(request, chain, main)) {
                 // Guests may have asked for the end already.
-                Some(context) => match context.check_stop() {
+                Some(context) => match context.stops.check() {
                     Ok(()) => context,
                     Err(stop) => return stopped(&context, request, stop),
                 },
@@ -99,7 +99,7 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
         let stage = match context.stage.get() {
             RequestStage::Headers(index) => run_headers(context, request, index)?,
             RequestStage::HeadersPaused(index) => {
-                context.check_stop()?;
+                context.stops.check()?;
                 let filter = &context.filters()[index];
                 if !filter.may_go_on(Direction::Request) && context.body_read.get() == Some(true) {
                     run_body(context, request)?;
@@ -116,7 +116,7 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
                 }
             }
             RequestStage::ReadingBody if context.body_read.get() == Some(false) => {
-                context.check_stop()?;
+                context.stops.check()?;
                 return Ok(DONE);
             }
             RequestStage::ReadingBody if request.body_is_read() => RequestStage::BodyRead,
@@ -239,7 +239,7 @@ pub fn body_read(request: Request) -> ngx_int_t {
 /// The body callbacks, piece by piece, of the filters that may see the body. `true`: all of it has
 /// passed all filters.
 fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
-    context.check_stop()?;
+    context.stops.check()?;
     let mut body = match context.body.take() {
         Some(body) => body,
         None => Rewriter::new(request),

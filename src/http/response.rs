@@ -176,7 +176,7 @@ pub fn header_filter(request: Request) -> ngx_int_t {
     let context = match find(request) {
         Some(context) => context,
         None if request.was_refused() => match refused::contexts(request) {
-            Some(context) => match context.check_stop() {
+            Some(context) => match context.stops.check() {
                 Ok(()) => context,
                 Err(stop) => {
                     context.response.stage.set(Stage::Headers);
@@ -199,7 +199,7 @@ pub fn header_filter(request: Request) -> ngx_int_t {
     }
     let response = &context.response;
     match response.stage.get() {
-        Stage::New if !context.failed.get() => {
+        Stage::New if !context.stops.has_failed() => {
             response.stage.set(Stage::Headers);
             response.length.set(request.response_length());
             response.expected.set(request.response_length());
@@ -260,7 +260,7 @@ pub fn body_filter(request: Request, input: *mut ngx_chain_t) -> ngx_int_t {
 /// through unseen.
 pub fn end(request: Request) -> ngx_int_t {
     match find(request) {
-        Some(context) => match context.check_stop() {
+        Some(context) => match context.stops.check() {
             Err(stop) => stop::stopped(&context, request, stop),
             Ok(()) => OK,
         },

@@ -289,7 +289,7 @@ impl HttpStream for Stream {
             _ => return Err(Status::BadArgument),
         }
         self.active()?;
-        self.context.close.set(true);
+        self.context.stops.close();
         self.context.stop_asked();
         Ok(())
     }
@@ -313,14 +313,13 @@ impl HttpStream for Stream {
         let (context, direction) = (&self.context, Direction::Response);
         context.check_made(self.index, direction, 0, response.body.len())?;
         context.write(self.index, direction, lines(response.headers), |_| Ok(()))?;
-        // As in Envoy, the first response is the one that counts.
-        if self.context.reply.borrow().is_none() {
+        context.stops.answer(|| {
             let reply = LocalReply::new(response);
             if reply.status() != response.status {
                 context.status_refused(self.index, response.status);
             }
-            self.context.reply.replace(Some(reply));
-        }
+            reply
+        });
         self.context.stop_asked();
         Ok(())
     }

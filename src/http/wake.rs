@@ -177,7 +177,7 @@ fn go_on(context: &Context) {
             ngx_http_run_posted_requests(connection);
             return;
         }
-        let stops = context.check_stop().is_err();
+        let stops = context.stops.check().is_err();
         let in_request = context.request_is_paused()
             || stops && context.stage.get() == RequestStage::ReadingBody;
         let stop = stops && context.response.is_on_its_way();
@@ -220,23 +220,23 @@ fn interrupt(context: &Context, request: Request) -> bool {
     // SAFETY: the request is live; finalizing is the last thing done with it.
     unsafe {
         let r = request.as_ptr();
-        if context.reply.borrow().is_some() && context.over.get().is_none() {
+        if context.stops.is_answered() && context.stops.exceeded().is_none() {
             // Without an upstream there is nothing that could be taken back: the response is
             // replaced when it comes.
             if request.waits_for_upstream()
                 && request.drop_upstream()
-                && let Some(reply) = context.reply.take()
+                && let Some(reply) = context.stops.take_reply()
             {
                 ngx_http_finalize_request(r, reply.respond(request));
                 return true;
             }
-        } else if let Some(direction) = context.over.get() {
+        } else if let Some(direction) = context.stops.exceeded() {
             if request.waits_for_upstream() && request.drop_upstream() {
-                context.over.set(None);
+                context.stops.forget_exceeded();
                 ngx_http_finalize_request(r, direction.over_limit() as ngx_int_t);
                 return true;
             }
-        } else if context.close.get() {
+        } else if context.stops.is_closed() {
             request.drop_upstream();
             ngx_http_finalize_request(r, ERROR);
             return true;

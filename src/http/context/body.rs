@@ -140,7 +140,7 @@ impl Context {
                 format_args!("[wasm] cannot read or buffer a body: {error}"),
             );
         }
-        self.failed.set(true);
+        self.stops.fail();
         Stop::Failed
     }
 }

@@ -170,10 +170,9 @@ impl Context {
 
     /// The request ends for this filter's sake; the log has one line about it.
     fn over_limit(&self, index: usize, direction: Direction, what: Arguments<'_>) -> Stop {
-        if self.over.get().is_none()
-            && let Some(request) = self.request()
+        if let Some(request) = self.request()
+            && self.stops.exceed(direction)
         {
-            self.over.set(Some(direction));
             let name = self.filter_name(index);
             request
                 .log()

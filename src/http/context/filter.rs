@@ -118,7 +118,7 @@ impl Context {
             report(request, vm, error, self.chain.on_failure[index]);
         }
         self.give_up(index);
-        if !self.failed.get() && self.skip_dead() {
+        if !self.stops.has_failed() && self.skip_dead() {
             self.wake_if_paused();
         }
     }
@@ -127,7 +127,7 @@ impl Context {
     fn give_up(&self, index: usize) {
         match self.chain.on_failure[index] {
             OnFailure::Open => self.filters()[index].skipped.set(true),
-            OnFailure::Closed => self.failed.set(true),
+            OnFailure::Closed => self.stops.fail(),
         }
     }
 

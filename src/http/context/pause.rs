@@ -140,7 +140,7 @@ impl Context {
         let (Some(request), Some((what, index))) = (self.request(), self.paused()) else {
             return false;
         };
-        self.timed_out.set(true);
+        self.stops.time_out();
         let name = self.filter_name(index);
         request.log().write(
             Level::Error,

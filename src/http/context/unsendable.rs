@@ -1,10 +1,8 @@
 //! What filters write and nginx cannot send.
 
-use std::cell::Cell;
-
 use ngx::ffi::{NGX_HTTP_BAD_GATEWAY, NGX_HTTP_SERVICE_UNAVAILABLE};
 
-use super::{Context, Direction, RequestStage, Stop};
+use super::{Context, Direction, RequestStage};
 use crate::http::response::Stage;
 use crate::nginx::log::{Level, printable};
 
@@ -13,15 +11,6 @@ use crate::nginx::log::{Level, printable};
 pub enum Unsendable {
     Header(Direction),
     Trailer,
-}
-
-/// What a filter has written that cannot be sent.
-#[derive(Default)]
-pub(super) struct Refused {
-    /// The message that must not go on for it.
-    stops: Cell<Option<Direction>>,
-    /// The log has a line about it.
-    told: Cell<bool>,
 }
 
 impl Direction {
@@ -40,7 +29,7 @@ impl Context {
     pub fn refuse(&self, index: usize, what: Unsendable, name: &[u8]) {
         let (of, outcome) = match what {
             Unsendable::Header(direction) if self.is_before(direction) => {
-                self.refused.stops.set(Some(direction));
+                self.stops.refuse(direction);
                 self.stop_asked();
                 let outcome = format!("the request ends with {}", direction.unsendable());
                 (direction.name(), outcome)
@@ -48,7 +37,7 @@ impl Context {
             Unsendable::Header(_) => return,
             Unsendable::Trailer => ("response's trailers", "it is left out".to_owned()),
         };
-        if !self.refused.told.replace(true)
+        if !self.unsendable_told.replace(true)
             && let Some(request) = self.request()
         {
             let (filter, name) = (self.filter_name(index), printable(name));
@@ -68,19 +57,6 @@ impl Context {
                 Stage::Headers | Stage::HeadersPaused(_) | Stage::HeadersHeld
             ),
         }
-    }
-
-    /// Has a filter written what the message must not go on for?
-    pub(super) fn check_refused(&self) -> Result<(), Stop> {
-        match self.refused.stops.get() {
-            Some(direction) => Err(Stop::Unsendable(direction)),
-            None => Ok(()),
-        }
-    }
-
-    /// The request ends for it; what comes instead may go on.
-    pub fn forget_refused(&self) {
-        self.refused.stops.set(None);
     }
 
     /// A filter's local response has a status that cannot be sent.

@@ -17,7 +17,7 @@ use crate::nginx::{AGAIN, ERROR, OK, buf};
 
 /// Passes what is queued through the filters and on.
 pub(super) fn pump(context: &Rc<Context>, request: Request) -> ngx_int_t {
-    let rc = match context.check_stop() {
+    let rc = match context.stops.check() {
         Ok(()) => pass(context, request),
         Err(stop) => stopped(context, request, stop),
     };
@@ -142,7 +142,7 @@ fn is_full(context: &Context, request: Request) -> bool {
 
 /// Passes one piece through the filters and on. `None`: there is none.
 fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, Stop> {
-    context.check_stop()?;
+    context.stops.check()?;
     if let Some(place) = context.response.trailers.get() {
         let index = context.index(Direction::Response, place);
         if context.filters()[index].goes_on(Direction::Response) {

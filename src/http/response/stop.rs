@@ -18,11 +18,9 @@ pub(super) fn stopped(context: &Rc<Context>, request: Request, stop: Stop) -> ng
     let response = &context.response;
     let stage = response.stage.replace(Stage::Discarding);
     drop_queue(context, request);
-    context.timed_out.set(false);
-    context.over.set(None);
-    context.forget_refused();
+    context.stops.seen_to();
     let reply = match stop {
-        Stop::LocalReply => context.reply.take(),
+        Stop::LocalReply => context.stops.take_reply(),
         Stop::Failed => Some(LocalReply::failure(503)),
         Stop::CutOff => Some(LocalReply::failure(502)),
         Stop::TimedOut => Some(LocalReply::failure(504)),

@@ -28,7 +28,7 @@ pub(super) fn pass(
         && response.output.borrow().is_empty()
         && !response.trailers_are_paused()
         && !context.has_held()
-        && context.check_stop().is_ok()
+        && context.stops.check().is_ok()
         && context.has_time(Direction::Response);
     if !idle {
         return None;

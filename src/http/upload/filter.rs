@@ -93,7 +93,7 @@ fn run(
     if upload.stopped.get() {
         return Ok(());
     }
-    context.check_stop()?;
+    context.stops.check()?;
     while let Some((place, piece, end)) = context.released(Direction::Request) {
         if let Some(piece) = context.pass_body(Direction::Request, place, piece, end)? {
             send(upload, context, request, chain, Some(piece), end)?;
@@ -150,7 +150,7 @@ fn send(
         Ok(()) => {}
         Err(Wrong::Client) => return Err(Failure::Status(NGX_HTTP_BAD_REQUEST)),
         Err(Wrong::Filters) => {
-            context.failed.set(true);
+            context.stops.fail();
             return Err(Failure::Stop);
         }
     }

@@ -12,7 +12,7 @@ use crate::nginx::request::Request;
 /// Goes on with a body that nginx reads. `true`: the request may be gone.
 pub fn wake(context: &Context, request: Request) -> bool {
     if let Some(upload) = context.upload.get()
-        && context.check_stop().is_ok()
+        && context.stops.check().is_ok()
     {
         let kept = find(request);
         if upload.start.run(request) && kept.is_none_or(|kept| kept.request().is_none()) {
@@ -22,7 +22,7 @@ pub fn wake(context: &Context, request: Request) -> bool {
     if !context.is_streaming() {
         return false;
     }
-    if context.check_stop().is_err() {
+    if context.stops.check().is_err() {
         return end(context, request);
     }
     if !context.upload_may_go_on() {
@@ -44,7 +44,7 @@ pub fn wake(context: &Context, request: Request) -> bool {
 fn end(context: &Context, request: Request) -> bool {
     match context.response.stage() {
         Stage::New => {
-            if let Err(stop) = context.check_stop() {
+            if let Err(stop) = context.stops.check() {
                 request.drop_upstream();
                 stopped(context, request, stop);
             }
