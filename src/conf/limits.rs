@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ngx::ffi::{ngx_parse_size, ngx_parse_time, ngx_str_t};
 use proxy_wasm_host::Size;
+use rustix::process::{Resource, getrlimit};
 
 /// Limits of a module that hold for its instances in one worker together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,17 +64,10 @@ pub fn number(value: &[u8], least: u32, most: u32) -> Result<u32, String> {
 /// The largest stack that a guest can have, in bytes: what the system gives the process, without a
 /// quarter for nginx and the host functions.
 pub fn largest_stack() -> usize {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the system writes the limit there.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) } == 0;
-    let most = match known && limit.rlim_cur != libc::RLIM_INFINITY {
-        true => usize::try_from(limit.rlim_cur / 4 * 3).unwrap_or(MOST_STACK),
-        false => MOST_STACK,
-    };
-    most.min(MOST_STACK) & !1023
+    // `None`: as much as it wants.
+    let limit = getrlimit(Resource::Stack).current;
+    let most = limit.and_then(|limit| usize::try_from(limit / 4 * 3).ok());
+    most.unwrap_or(MOST_STACK).min(MOST_STACK) & !1023
 }
 
 /// The default, too, has to fit.

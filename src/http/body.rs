@@ -1,6 +1,6 @@
 //! A piece of a body on its way through the filters.
 
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
 use ngx::ffi::{ngx_buf_t, ngx_file_t};
 use proxy_wasm_host::Status;
@@ -143,12 +143,14 @@ impl Body {
                         fd, direct, offset, ..
                     } => {
                         let offset = *offset + skip as u64;
-                        file::read(*fd, *direct, offset, take, found)
+                        // SAFETY: nginx closes the file with the request's pool, behind the body.
+                        let fd = unsafe { BorrowedFd::borrow_raw(*fd) };
+                        file::read(fd, *direct, offset, take, found)
                             .map_err(|_| Status::InternalFailure)?;
                     }
                     Segment::Spooled { file, offset, .. } => {
                         // SAFETY: the file is open as long as the request's pool.
-                        let fd = unsafe { (**file).fd };
+                        let fd = unsafe { BorrowedFd::borrow_raw((**file).fd) };
                         file::read(fd, false, *offset + skip as u64, take, found)
                             .map_err(|_| Status::InternalFailure)?;
                     }

@@ -6,6 +6,7 @@ use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_buf_t, ngx_chain_t, ngx_http_clean_header,
     ngx_http_discard_request_body, ngx_http_output_filter, ngx_http_send_header, ngx_int_t,
 };
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use proxy_wasm_host::{LocalResponse, Status};
 
 use super::headers::{request, response};
@@ -129,22 +130,17 @@ impl LocalReply {
             // As large as headers may be, each byte taking three at the most.
             let most = LocConf::of(request).buffer_size().headers / 3;
             let message = &self.body[..self.body.len().min(most)];
-            push(b"grpc-message", percent_encode(message));
+            push(b"grpc-message", escaped(message));
             self.body.clear();
         }
     }
 }
 
 /// Encodes a message as gRPC's HTTP/2 mapping wants it.
-fn percent_encode(message: &[u8]) -> Vec<u8> {
-    let mut encoded = Vec::with_capacity(message.len());
-    for &byte in message {
-        match byte {
-            b' '..=b'~' if byte != b'%' => encoded.push(byte),
-            _ => encoded.extend(format!("%{byte:02X}").into_bytes()),
-        }
-    }
-    encoded
+fn escaped(message: &[u8]) -> Vec<u8> {
+    // All but printable ASCII.
+    const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
+    percent_encode(message, ESCAPED).to_string().into_bytes()
 }
 
 /// A chain of one buffer with `body` that ends the response.

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 use super::host_families::{COMPILE_HITS, COMPILE_MISSES};
 use crate::shm::metrics::{Key, Kind, MetricId, Metrics, Owner, SLOTS};
 use crate::shm::metrics_zone::{MetricsZone, Store};
@@ -103,9 +106,8 @@ fn claim_slot(zone: &MetricsZone) -> Option<u8> {
 
 /// Is there a process of this pid? One of another user's is.
 fn is_alive(pid: u32) -> bool {
-    // SAFETY: signal 0 only asks.
-    let found = pid <= i32::MAX as u32 && unsafe { libc::kill(pid as libc::pid_t, 0) } == 0;
-    found || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| matches!(test_kill_process(pid), Ok(()) | Err(Errno::PERM)))
 }
 
 /// Notes what the master has compiled since it runs, now that a configuration has been taken.

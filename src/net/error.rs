@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use thiserror::Error as ThisError;
+
 /// What a connection was waiting for when its time was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
@@ -16,71 +18,44 @@ pub enum Wait {
     Call,
 }
 
-/// Displayed as one clear line, for the log and for the guest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// No connection to this server, for a reason such as "111: Connection refused".
-    Connect {
-        to: String,
-        reason: String,
-    },
-    /// An established connection failed: reset, or an error in TLS.
-    Io {
-        from: String,
-        reason: String,
-    },
-    Timeout {
-        with: String,
-        wait: Wait,
-    },
-    /// The resolver's answer.
-    Dns {
-        name: String,
-        reason: String,
-    },
-    /// There is no `resolver` directive.
-    NoResolver {
-        name: String,
-    },
-    /// The handshake failed, or the certificate is not to be trusted.
-    Tls {
-        with: String,
-        reason: String,
-    },
-    /// Every server of the `upstream` block is down or has failed.
-    NoLiveUpstream {
-        name: String,
-    },
-    /// nginx is out of memory or connections, or was built without what is needed.
-    Internal {
-        reason: String,
-    },
-}
-
-impl fmt::Display for Error {
+impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Connect { to, reason } => write!(f, "connect() to {to} failed ({reason})"),
-            Error::Io { from, reason } => write!(f, "connection to {from} failed: {reason}"),
-            Error::Timeout { with, wait } => {
-                let wait = match wait {
-                    Wait::Connect => "connecting to",
-                    Wait::Send => "sending to",
-                    Wait::Read => "reading from",
-                    Wait::Call => "waiting for",
-                };
-                write!(f, "timed out while {wait} {with}")
-            }
-            Error::Dns { name, reason } => write!(f, "{name} could not be resolved ({reason})"),
-            Error::NoResolver { name } => write!(f, "no resolver defined to resolve {name}"),
-            Error::Tls { with, reason } => write!(f, "TLS with {with} failed: {reason}"),
-            Error::NoLiveUpstream { name } => write!(f, "no live upstreams in \"{name}\""),
-            Error::Internal { reason } => f.write_str(reason),
-        }
+        f.write_str(match self {
+            Wait::Connect => "connecting to",
+            Wait::Send => "sending to",
+            Wait::Read => "reading from",
+            Wait::Call => "waiting for",
+        })
     }
 }
 
-impl std::error::Error for Error {}
+/// Displayed as one clear line, for the log and for the guest.
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
+pub enum Error {
+    /// No connection to this server, for a reason such as "111: Connection refused".
+    #[error("connect() to {to} failed ({reason})")]
+    Connect { to: String, reason: String },
+    /// An established connection failed: reset, or an error in TLS.
+    #[error("connection to {from} failed: {reason}")]
+    Io { from: String, reason: String },
+    #[error("timed out while {wait} {with}")]
+    Timeout { with: String, wait: Wait },
+    /// The resolver's answer.
+    #[error("{name} could not be resolved ({reason})")]
+    Dns { name: String, reason: String },
+    /// There is no `resolver` directive.
+    #[error("no resolver defined to resolve {name}")]
+    NoResolver { name: String },
+    /// The handshake failed, or the certificate is not to be trusted.
+    #[error("TLS with {with} failed: {reason}")]
+    Tls { with: String, reason: String },
+    /// Every server of the `upstream` block is down or has failed.
+    #[error("no live upstreams in \"{name}\"")]
+    NoLiveUpstream { name: String },
+    /// nginx is out of memory or connections, or was built without what is needed.
+    #[error("{reason}")]
+    Internal { reason: String },
+}
 
 /// hyper knows only I/O errors; [`Error::from_io`] finds the cause in them again.
 impl From<Error> for io::Error {

@@ -1,7 +1,6 @@
 //! One HTTP/1.1 request and its response on a connection.
 
 use std::error::Error as _;
-use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
@@ -30,44 +29,23 @@ const MAX_HEADER: usize = 64 * 1024;
 const MAX_HEADERS: usize = 1024;
 
 /// Why there is no response. Displayed as one line, for the log and for the guest.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    Connection(Error),
+    #[error(transparent)]
+    Connection(#[from] Error),
     /// The connection was closed before the end of the response.
+    #[error("connection closed before the end of the response")]
     Closed,
+    #[error("malformed response")]
     Malformed,
+    #[error("response header too large")]
     HeaderTooLarge,
     /// The body is larger than this limit, in bytes.
+    #[error("response body larger than {0} bytes")]
     TooLarge(usize),
     /// The module's calls hold as much as they may.
+    #[error("the module's calls hold more than {}m", budget::MOST >> 20)]
     NoRoom,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Connection(error) => error.fmt(f),
-            Failure::Closed => f.write_str("connection closed before the end of the response"),
-            Failure::Malformed => f.write_str("malformed response"),
-            Failure::HeaderTooLarge => f.write_str("response header too large"),
-            Failure::TooLarge(limit) => {
-                write!(f, "response body larger than {limit} bytes")
-            }
-            Failure::NoRoom => {
-                write!(
-                    f,
-                    "the module's calls hold more than {}m",
-                    budget::MOST >> 20
-                )
-            }
-        }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
-        Failure::Connection(error)
-    }
 }
 
 impl From<hyper::Error> for Failure {

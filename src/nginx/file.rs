@@ -1,7 +1,10 @@
 //! Reading nginx's files.
 
-use std::io::{Error, ErrorKind, Result};
-use std::os::fd::RawFd;
+use std::io::{ErrorKind, Result};
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 
 /// What place, length and memory of a read are multiples of when a file is open with `O_DIRECT`: a
 /// page, which holds whole blocks of nearly all disks (`open(2)`).
@@ -13,7 +16,7 @@ const ALIGNMENT: usize = 4096;
 /// # Errors
 /// Those of `pread(2)`; [`ErrorKind::UnexpectedEof`] when the file ends before.
 pub fn read(
-    fd: RawFd,
+    fd: BorrowedFd<'_>,
     direct: bool,
     offset: u64,
     len: usize,
@@ -22,7 +25,7 @@ pub fn read(
     if direct {
         match read_aligned(fd, offset, len, found) {
             // Larger blocks than a page, or a file system that has other rules.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {}
             result => return result,
         }
         // As nginx reads what is not aligned (`ngx_output_chain_copy_buf`).
@@ -41,7 +44,12 @@ pub fn read(
 }
 
 /// Reads the blocks that the bytes lie in.
-fn read_aligned(fd: RawFd, offset: u64, len: usize, found: &mut dyn FnMut(&[u8])) -> Result<()> {
+fn read_aligned(
+    fd: BorrowedFd<'_>,
+    offset: u64,
+    len: usize,
+    found: &mut dyn FnMut(&[u8]),
+) -> Result<()> {
     let skip = (offset % ALIGNMENT as u64) as usize;
     let size = (skip + len).next_multiple_of(ALIGNMENT);
     let mut memory = vec![0; size + ALIGNMENT];
@@ -59,81 +67,24 @@ fn read_aligned(fd: RawFd, offset: u64, len: usize, found: &mut dyn FnMut(&[u8])
 
 /// Fills `bytes` from the file until there are `enough`, or it ends: how many there are. (What is behind the
 /// end of a file that is open with `O_DIRECT` cannot be asked for.)
-fn read_up_to(fd: RawFd, offset: u64, enough: usize, bytes: &mut [u8]) -> Result<usize> {
+fn read_up_to(fd: BorrowedFd<'_>, offset: u64, enough: usize, bytes: &mut [u8]) -> Result<usize> {
     let mut filled = 0;
     while filled < enough {
         let rest = &mut bytes[filled..];
         let at = offset + filled as u64;
-        // SAFETY: the rest is writable for its length.
-        let read =
-            unsafe { libc::pread(fd, rest.as_mut_ptr().cast(), rest.len(), at as libc::off_t) };
-        match usize::try_from(read) {
+        match rustix::io::pread(fd, rest, at) {
             Ok(0) => break,
             Ok(read) => filled += read,
-            Err(_) => {
-                let error = Error::last_os_error();
-                if error.kind() != ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(filled)
 }
 
 /// Sets or clears `O_DIRECT` of an open file.
-fn set_direct(fd: RawFd, on: bool) -> Result<()> {
-    // SAFETY: the calls touch no memory of this process.
-    unsafe {
-        let flags = libc::fcntl(fd, libc::F_GETFL);
-        let flags = match on {
-            true => flags | libc::O_DIRECT,
-            false => flags & !libc::O_DIRECT,
-        };
-        if flags < 0 || libc::fcntl(fd, libc::F_SETFL, flags) < 0 {
-            return Err(Error::last_os_error());
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs::File;
-    use std::os::fd::AsRawFd;
-
-    use super::*;
-
-    #[test]
-    fn reads_any_part_of_a_file_with_and_without_o_direct() {
-        let bytes: Vec<u8> = (0..20_000_u32).map(|n| (n % 251) as u8).collect();
-        let path = std::env::temp_dir().join(format!("nginx-wasm-file-{}", std::process::id()));
-        std::fs::write(&path, &bytes).unwrap();
-        let file = File::open(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        let fd = file.as_raw_fd();
-        // Not every file system can.
-        let direct = set_direct(fd, true).is_ok();
-        for (offset, len) in [
-            (0, 20_000),
-            (0, 1),
-            (4095, 2),
-            (4096, 4096),
-            (5000, 15_000),
-            (19_999, 1),
-        ] {
-            let mut got = Vec::new();
-            read(fd, direct, offset, len, &mut |part| {
-                got.extend_from_slice(part)
-            })
-            .unwrap();
-            assert_eq!(
-                got,
-                bytes[offset as usize..offset as usize + len],
-                "{offset} {len}"
-            );
-        }
-        let error = read(fd, direct, 19_999, 2, &mut |_| ()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
-    }
+fn set_direct(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
+    let mut flags = fcntl_getfl(fd)?;
+    flags.set(OFlags::DIRECT, on);
+    Ok(fcntl_setfl(fd, flags)?)
 }

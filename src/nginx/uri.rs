@@ -1,6 +1,7 @@
 //! The request's target.
 
 use ngx::ffi::{ngx_http_parse_complex_uri, ngx_http_parse_uri, ngx_http_request_t, ngx_str_t};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::request::Request;
 use super::{OK, pool};
@@ -14,7 +15,8 @@ pub fn target<'a>(request: Request) -> std::borrow::Cow<'a, [u8]> {
         if (*r).valid_unparsed_uri() != 0 {
             return (*r).unparsed_uri.as_bytes().into();
         }
-        let mut target = escape((*r).uri.as_bytes());
+        let path = percent_encode((*r).uri.as_bytes(), ESCAPED);
+        let mut target: Vec<u8> = path.flat_map(str::bytes).collect();
         if (*r).args.len > 0 {
             target.push(b'?');
             target.extend_from_slice((*r).args.as_bytes());
@@ -23,33 +25,21 @@ pub fn target<'a>(request: Request) -> std::borrow::Cow<'a, [u8]> {
     }
 }
 
-/// Escapes what may not stand in a path (`ngx_escape_uri` with `NGX_ESCAPE_URI`).
-fn escape(path: &[u8]) -> Vec<u8> {
-    let mut escaped = Vec::with_capacity(path.len());
-    for &byte in path {
-        match byte {
-            0..=0x20
-            | 0x7f..
-            | b'"'
-            | b'#'
-            | b'%'
-            | b'<'
-            | b'>'
-            | b'?'
-            | b'\\'
-            | b'^'
-            | b'`'
-            | b'{'
-            | b'|'
-            | b'}' => {
-                escaped.push(b'%');
-                escaped.extend(format!("{byte:02X}").into_bytes());
-            }
-            _ => escaped.push(byte),
-        }
-    }
-    escaped
-}
+/// What may not stand in a path, beside what is not ASCII (`ngx_escape_uri` with `NGX_ESCAPE_URI`).
+const ESCAPED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// Is it an absolute path without blanks and control characters?
 pub fn is_target(target: &[u8]) -> bool {

@@ -6,6 +6,8 @@
 
 use std::ptr::{self, NonNull};
 
+use rustix::process::{Pid, test_kill_process};
+
 use super::slab::Slab;
 
 /// A root context that listens: of which process, which of its instances.
@@ -140,6 +142,5 @@ impl Listeners {
 /// Is there a process of this number, of our own user? (A zombie counts, until nginx's master has
 /// seen to it.)
 fn lives(pid: libc::pid_t) -> bool {
-    // SAFETY: signal 0 only asks.
-    unsafe { libc::kill(pid, 0) == 0 }
+    Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
 }

@@ -314,6 +314,5 @@ impl SharedQueues {
 }
 
 fn pid() -> libc::pid_t {
-    // SAFETY: it only asks.
-    unsafe { libc::getpid() }
+    rustix::process::getpid().as_raw_pid()
 }

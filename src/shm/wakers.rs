@@ -8,10 +8,11 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::{Rc, Weak};
 
 use ngx::ffi::{ngx_ncpu, ngx_worker};
+use rustix::event::{EventfdFlags, eventfd};
 
 /// Bounds of the number of slots; between them there is one for each CPU.
 const SLOTS: std::ops::RangeInclusive<usize> = 8..=64;
@@ -31,7 +32,7 @@ impl Wakers {
             }
             // SAFETY: nginx counts the CPUs before it reads the configuration.
             let cpus = usize::try_from(unsafe { ngx_ncpu }).unwrap_or(0);
-            let fds = (0..cpus.clamp(*SLOTS.start(), *SLOTS.end())).map(|_| eventfd());
+            let fds = (0..cpus.clamp(*SLOTS.start(), *SLOTS.end())).map(|_| new());
             let wakers = Rc::new(Wakers(fds.collect::<io::Result<_>>()?));
             *current = Rc::downgrade(&wakers);
             Ok(wakers)
@@ -51,10 +52,9 @@ impl Wakers {
 
     /// Wakes who waits at the slot; its event is handled in its event loop.
     pub fn wake(&self, slot: u32) {
-        if let Some(fd) = self.fd(slot) {
-            let one = 1u64.to_ne_bytes();
-            // SAFETY: it fails only when the counter is at its end, and then it is readable.
-            unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
+        if let Some(fd) = self.0.get(slot as usize) {
+            // It fails only when the counter is at its end, and then it is readable.
+            let _ = rustix::io::write(fd, &1u64.to_ne_bytes());
         }
     }
 
@@ -66,20 +66,13 @@ impl Wakers {
 
     /// Makes a slot unreadable, for event methods that would call again and again.
     pub fn clear(&self, slot: u32) {
-        if let Some(fd) = self.fd(slot) {
-            let mut count = [0u8; 8];
-            // SAFETY: the buffer has the eight bytes that an eventfd gives; it does not block.
-            unsafe { libc::read(fd, count.as_mut_ptr().cast(), count.len()) };
+        if let Some(fd) = self.0.get(slot as usize) {
+            // It does not block: another process of the slot may have been faster.
+            let _ = rustix::io::read(fd, &mut [0u8; 8]);
         }
     }
 }
 
-fn eventfd() -> io::Result<OwnedFd> {
-    // SAFETY: a new descriptor, or -1.
-    unsafe {
-        match libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) {
-            -1 => Err(io::Error::last_os_error()),
-            fd => Ok(OwnedFd::from_raw_fd(fd)),
-        }
-    }
+fn new() -> io::Result<OwnedFd> {
+    Ok(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use num_enum::TryFromPrimitive;
+
 /// What every `env.proxy_*` import returns.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +30,8 @@ pub enum Status {
 
 /// Level of a guest's log message.
 #[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, TryFromPrimitive)]
+#[num_enum(error_type(name = Status, constructor = bad_argument))]
 pub enum LogLevel {
     Trace = 0,
     Debug,
@@ -40,7 +43,8 @@ pub enum LogLevel {
 
 /// A header map.
 #[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, TryFromPrimitive)]
+#[num_enum(error_type(name = Status, constructor = bad_argument))]
 pub enum MapType {
     RequestHeaders = 0,
     RequestTrailers,
@@ -56,7 +60,8 @@ pub enum MapType {
 
 /// A byte buffer.
 #[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, TryFromPrimitive)]
+#[num_enum(error_type(name = Status, constructor = bad_argument))]
 pub enum BufferType {
     RequestBody = 0,
     ResponseBody,
@@ -74,7 +79,8 @@ pub enum BufferType {
 
 /// What `proxy_continue_stream` and `proxy_close_stream` act on.
 #[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, TryFromPrimitive)]
+#[num_enum(error_type(name = Status, constructor = bad_argument))]
 pub enum StreamType {
     Request = 0,
     Response,
@@ -84,7 +90,8 @@ pub enum StreamType {
 
 /// What a metric records.
 #[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, TryFromPrimitive)]
+#[num_enum(error_type(name = Status, constructor = bad_argument))]
 pub enum MetricType {
     Counter = 0,
     Gauge,
@@ -141,26 +148,7 @@ impl fmt::Display for AbiVersion {
     }
 }
 
-/// Conversion from the guest's number; anything out of range is `BadArgument`.
-macro_rules! from_guest {
-    ($name:ident: $($variant:ident),+) => {
-        impl TryFrom<u32> for $name {
-            type Error = Status;
-
-            fn try_from(value: u32) -> Result<$name, Status> {
-                $(if value == $name::$variant as u32 {
-                    return Ok($name::$variant);
-                })+
-                Err(Status::BadArgument)
-            }
-        }
-    };
+/// A guest's number that is out of range.
+fn bad_argument(_: u32) -> Status {
+    Status::BadArgument
 }
-
-from_guest!(LogLevel: Trace, Debug, Info, Warn, Error, Critical);
-from_guest!(MapType: RequestHeaders, RequestTrailers, ResponseHeaders, ResponseTrailers,
-    GrpcInitialMetadata, GrpcTrailingMetadata, CallHeaders, CallTrailers);
-from_guest!(BufferType: RequestBody, ResponseBody, DownstreamData, UpstreamData, CallResponseBody,
-    GrpcMessage, VmConfiguration, PluginConfiguration, ForeignArguments, RedisReply);
-from_guest!(MetricType: Counter, Gauge, Histogram);
-from_guest!(StreamType: Request, Response, Downstream, Upstream);

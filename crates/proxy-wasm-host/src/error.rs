@@ -2,66 +2,44 @@
 
 use std::fmt;
 
+use thiserror::Error;
+
 /// Why bytes are no usable Proxy-Wasm program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LoadError {
     /// Not WebAssembly, an unsupported feature, or a failure of the compiler.
-    Runtime(wasm_runtime::Error),
+    #[error(transparent)]
+    Runtime(#[from] wasm_runtime::Error),
     /// Imports that no Proxy-Wasm host defines, as `module.name`.
+    #[error("imports {names}, which this host does not provide", names = Name(&.0.join(", ")))]
     UnknownImports(Vec<String>),
     /// A known import with another type: name, the module's type, the host's type.
+    #[error("imports {name} as {module}, but this host provides it as {host}")]
     ImportType {
         name: String,
         module: String,
         host: String,
     },
     /// No `proxy_abi_version_*` export.
+    #[error(
+        "not a Proxy-Wasm module: exports none of proxy_abi_version_0_1_0, proxy_abi_version_0_2_0 and \
+         proxy_abi_version_0_2_1"
+    )]
     NoAbi,
     /// Only a marker of a version that is unknown here.
+    #[error("exports {}, but this host supports the Proxy-Wasm ABI 0.1.0, 0.2.0 and 0.2.1", Name(.0))]
     UnsupportedAbi(String),
     /// No memory is exported as `memory`.
+    #[error("exports no memory of the name \"memory\"")]
     NoMemory,
     /// A callback, allocator or entry point with another type than the ABI's.
+    #[error("exports {name} as {module} instead of {expected}")]
     ExportType {
         name: String,
         module: String,
         expected: String,
     },
 }
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LoadError::Runtime(error) => error.fmt(f),
-            LoadError::UnknownImports(names) => write!(
-                f,
-                "imports {}, which this host does not provide",
-                Name(&names.join(", "))
-            ),
-            LoadError::ImportType { name, module, host } => write!(
-                f,
-                "imports {name} as {module}, but this host provides it as {host}"
-            ),
-            LoadError::NoAbi => f.write_str(
-                "not a Proxy-Wasm module: exports none of proxy_abi_version_0_1_0, \
-                 proxy_abi_version_0_2_0 and proxy_abi_version_0_2_1",
-            ),
-            LoadError::UnsupportedAbi(marker) => write!(
-                f,
-                "exports {}, but this host supports the Proxy-Wasm ABI 0.1.0, 0.2.0 and 0.2.1",
-                Name(marker)
-            ),
-            LoadError::NoMemory => f.write_str("exports no memory of the name \"memory\""),
-            LoadError::ExportType {
-                name,
-                module,
-                expected,
-            } => write!(f, "exports {name} as {module} instead of {expected}"),
-        }
-    }
-}
-
-impl std::error::Error for LoadError {}
 
 /// A name of the guest's choice, which must not break the line.
 struct Name<'a>(&'a str);
@@ -79,81 +57,43 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-impl From<wasm_runtime::Error> for LoadError {
-    fn from(error: wasm_runtime::Error) -> LoadError {
-        LoadError::Runtime(error)
-    }
-}
-
 /// Why a program does not run, or a root context was not made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StartError {
-    Load(LoadError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// Out of memory or address space, or a data segment that does not fit.
+    #[error("cannot be instantiated: {0}")]
     Instantiate(String),
     /// `proxy_on_vm_start` or `proxy_on_configure` returned false.
-    Refused {
-        callback: &'static str,
-    },
+    #[error("refused {what} ({callback} returned false)", what = refused(callback))]
+    Refused { callback: &'static str },
     /// An entry point or a callback trapped.
-    Call(CallError),
+    #[error(transparent)]
+    Call(#[from] CallError),
 }
 
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Load(error) => error.fmt(f),
-            StartError::Instantiate(reason) => write!(f, "cannot be instantiated: {reason}"),
-            StartError::Refused { callback } => {
-                let what = if *callback == "proxy_on_configure" {
-                    "its configuration"
-                } else {
-                    "to start"
-                };
-                write!(f, "refused {what} ({callback} returned false)")
-            }
-            StartError::Call(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
-impl From<LoadError> for StartError {
-    fn from(error: LoadError) -> StartError {
-        StartError::Load(error)
-    }
-}
-
-impl From<CallError> for StartError {
-    fn from(error: CallError) -> StartError {
-        StartError::Call(error)
+fn refused(callback: &str) -> &'static str {
+    match callback {
+        "proxy_on_configure" => "its configuration",
+        _ => "to start",
     }
 }
 
 /// Why a callback did not return.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CallError {
     /// The guest trapped; the VM is poisoned now.
+    #[error("{callback} trapped: {reason}")]
     Trap {
         callback: &'static str,
         /// One line: the trap and the guest's frames, innermost first.
         reason: String,
     },
     /// An earlier call trapped: nothing more is called in this VM.
+    #[error("not called after an earlier trap")]
     Poisoned,
     /// No context has this id, or not one of this kind.
+    #[error("unknown context")]
     UnknownContext,
 }
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CallError::Trap { callback, reason } => write!(f, "{callback} trapped: {reason}"),
-            CallError::Poisoned => f.write_str("not called after an earlier trap"),
-            CallError::UnknownContext => f.write_str("unknown context"),
-        }
-    }
-}
-
-impl std::error::Error for CallError {}

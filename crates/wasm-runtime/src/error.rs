@@ -1,54 +1,38 @@
 //! Why a module cannot be had. Each error displays as one line.
 
-use std::fmt;
+use thiserror::Error as ThisError;
 
 /// Why bytes do not become a runnable module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum Error {
     /// Neither the binary nor the text format.
+    #[error("not a WebAssembly module")]
     NotWasm,
     /// A component, of the component model, instead of a module.
+    #[error("a WebAssembly component, not a module")]
     Component,
     /// The text format with a mistake; tells line and column.
+    #[error("invalid WebAssembly text: {0}")]
     Text(String),
     /// A binary that is cut off or breaks WebAssembly's rules; tells the offset.
+    #[error("invalid WebAssembly module: {0}")]
     Invalid(String),
     /// A valid binary that uses an extension of WebAssembly which is not enabled.
+    #[error("needs a WebAssembly feature that is not enabled: {0}")]
     Feature(String),
     /// The compiler gave up.
+    #[error("compilation failed: {0}")]
     Compile(String),
     /// The compiled code cannot be stored or mapped.
+    #[error("compiled code cannot be mapped: {0}")]
     Artifact(String),
     /// Instances cannot be started from a snapshot.
+    #[error("cannot have an instance for each request: {0}")]
     Snapshot(String),
     /// The runtime cannot be set up on this machine.
+    #[error("WebAssembly runtime cannot start: {0}")]
     Engine(String),
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::NotWasm => f.write_str("not a WebAssembly module"),
-            Error::Component => f.write_str("a WebAssembly component, not a module"),
-            Error::Text(reason) => write!(f, "invalid WebAssembly text: {reason}"),
-            Error::Invalid(reason) => write!(f, "invalid WebAssembly module: {reason}"),
-            Error::Feature(reason) => {
-                write!(
-                    f,
-                    "needs a WebAssembly feature that is not enabled: {reason}"
-                )
-            }
-            Error::Compile(reason) => write!(f, "compilation failed: {reason}"),
-            Error::Artifact(reason) => write!(f, "compiled code cannot be mapped: {reason}"),
-            Error::Snapshot(reason) => {
-                write!(f, "cannot have an instance for each request: {reason}")
-            }
-            Error::Engine(reason) => write!(f, "WebAssembly runtime cannot start: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// An error with all of its causes, as one line.
 pub fn one_line(error: &wasmtime::Error) -> String {

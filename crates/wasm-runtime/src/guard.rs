@@ -37,16 +37,9 @@ enum Refused {
 }
 
 /// A guest has used up its time: the name and the value of the limit.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("over {0}={time}", time = Time(*.1))]
 pub struct OutOfTime(&'static str, Duration);
-
-impl fmt::Display for OutOfTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "over {}={}", self.0, Time(self.1))
-    }
-}
-
-impl std::error::Error for OutOfTime {}
 
 /// A time as nginx writes it.
 struct Time(Duration);

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_encode_byte;
 use proxy_wasm_host::Status;
 
 /// The value of a line that a guest may set, without blanks around it, which HTTP/2 forbids (RFC 9113, section 8.2.1) and
@@ -95,7 +96,7 @@ pub fn escape_for_variable(value: &[u8], blanks: bool) -> Cow<'_, [u8]> {
     for &byte in value {
         match stays(byte) {
             true => escaped.push(byte),
-            false => escaped.extend(format!("%{byte:02X}").into_bytes()),
+            false => escaped.extend(percent_encode_byte(byte).bytes()),
         }
     }
     escaped.into()

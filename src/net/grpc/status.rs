@@ -1,6 +1,7 @@
 //! How a gRPC call ended: its status code and message.
 
 use http::{HeaderMap, StatusCode};
+use percent_encoding::percent_decode;
 use proxy_wasm_host::OwnedPairs;
 
 /// What the server has told at the end, or what is told in its place.
@@ -38,8 +39,9 @@ impl Ending {
         let message = map.get("grpc-message").map(|text| text.as_bytes());
         Some(Ending {
             code: code.unwrap_or(UNKNOWN),
-            // SDKs fail with what is not UTF-8.
-            message: String::from_utf8_lossy(&percent_decode(message.unwrap_or_default()))
+            // It is percent-encoded. SDKs fail with what is not UTF-8.
+            message: percent_decode(message.unwrap_or_default())
+                .decode_utf8_lossy()
                 .into_owned()
                 .into_bytes(),
         })
@@ -86,23 +88,4 @@ impl Ending {
             pair(b"grpc-message", &self.message),
         ]
     }
-}
-
-/// `grpc-message` is percent-encoded. What is no escape stands for itself.
-fn percent_decode(text: &[u8]) -> Vec<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [byte, after @ ..] = rest {
-        rest = after;
-        if let (b'%', [high, low, after @ ..]) = (*byte, after)
-            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
-        {
-            decoded.push(high << 4 | low);
-            rest = after;
-        } else {
-            decoded.push(*byte);
-        }
-    }
-    decoded
 }

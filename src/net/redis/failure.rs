@@ -1,51 +1,42 @@
 //! Why a Redis call fails.
 
-use std::fmt;
+use thiserror::Error as ThisError;
 
 use crate::net::budget;
 use crate::net::error::Error;
 
 /// Displayed as one clear line.
-#[derive(Clone)]
+#[derive(Clone, Debug, ThisError)]
 pub enum Failure {
     /// Nothing of the command has been sent: there was no connection.
+    #[error("{0}")]
     Connect(Error),
     /// Nothing of the command has been sent when the connection ended.
+    #[error("{0}")]
     Unsent(String),
     /// The connection failed.
+    #[error("{0}")]
     Connection(String),
     /// The connection was closed before the reply.
+    #[error("connection closed by {0} before the reply")]
     Closed(String),
     /// The server's answer to a command of the client's own.
+    #[error("{command} was refused: {reply}")]
     Refused {
         command: &'static str,
         reply: String,
     },
+    #[error("malformed reply of {0}")]
     Malformed(String),
     /// The reply is larger than this limit, in bytes.
+    #[error("reply larger than {0} bytes")]
     TooLarge(usize),
     /// The module's calls hold as much as they may.
+    #[error("the module's calls hold more than {}m", budget::MOST >> 20)]
     NoRoom,
     /// The worker has as many connections as it may.
+    #[error("too many Redis connections")]
     TooMany,
+    #[error("{0}")]
     Timeout(Error),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Connect(error) | Failure::Timeout(error) => error.fmt(f),
-            Failure::Unsent(reason) | Failure::Connection(reason) => f.write_str(reason),
-            Failure::Closed(server) => write!(f, "connection closed by {server} before the reply"),
-            Failure::Refused { command, reply } => write!(f, "{command} was refused: {reply}"),
-            Failure::Malformed(server) => write!(f, "malformed reply of {server}"),
-            Failure::TooLarge(limit) => write!(f, "reply larger than {limit} bytes"),
-            Failure::TooMany => f.write_str("too many Redis connections"),
-            Failure::NoRoom => write!(
-                f,
-                "the module's calls hold more than {}m",
-                budget::MOST >> 20
-            ),
-        }
-    }
 }

@@ -66,10 +66,8 @@ pub fn owner(metadata: &Metadata) -> Result<(), &'static str> {
 }
 
 /// The user whose rights this process has.
-#[allow(unsafe_code)]
 fn user() -> u32 {
-    // SAFETY: it takes nothing and always succeeds.
-    unsafe { libc::geteuid() }
+    rustix::process::geteuid().as_raw()
 }
 
 /// The name of a file: the module's hash and part of the version's, so that several versions have files side by side.

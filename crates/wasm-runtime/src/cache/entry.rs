@@ -1,6 +1,5 @@
 //! One file: a header, then the code.
 
-use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -32,24 +31,12 @@ pub struct Header {
 }
 
 /// Why a file does not count.
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
-    Io(io::Error),
+    #[error("cannot be read ({0})")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
     Invalid(&'static str),
-}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Error {
-        Error::Io(error)
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Io(error) => write!(f, "cannot be read ({error})"),
-            Error::Invalid(reason) => f.write_str(reason),
-        }
-    }
 }
 
 impl Header {
