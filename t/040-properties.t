@@ -656,7 +656,7 @@ m: property nginx.args = q
 --- config
     location /t { return 204; }
 --- init
-my $got = `curl -s -m 5 --http2-prior-knowledge -H 'Host: Example.com:8' -d 12345 http://127.0.0.1:$ENV{TEST_NGINX_PORT_1}/a?b`;
+my $got = `curl -s -m 120 --http2-prior-knowledge -H 'Host: Example.com:8' -d 12345 http://127.0.0.1:$ENV{TEST_NGINX_PORT_1}/a?b`;
 Test::More::is($got, 'served', 'the response');
 --- request
 GET /t

@@ -301,7 +301,6 @@ for my $round (1, 2) {
     my $wrong = grep { ((main::get_data('m', "key-$_", $socket))[0] // 'none') ne $value->($_, $round) } 1 .. 3000;
     Test::More::is($wrong, 0, "as they were set, round $round");
 }
---- timeout: 20
 --- request
 GET /t
 --- error_code: 204

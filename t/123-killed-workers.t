@@ -47,7 +47,6 @@ for my $socket (values %workers) {
     my @failed = grep { main::set_data('m', "key $_", "$_" x 200, 0, $socket) ne '0' || (main::get_data('m', "key $_", $socket))[0] ne "$_" x 200 } 1 .. 300;
     Test::More::is_deeply(\@failed, [], 'all is well in the end');
 }
---- timeout: 30
 --- request
 GET /t
 --- error_code: 204
@@ -99,7 +98,6 @@ for my $round (1 .. 8) {
     main::wait_for(qr/got message $round\./) or $bad++;
 }
 Test::More::is($bad, 0, 'the other worker goes on, and somebody is told');
---- timeout: 30
 --- request
 GET /t
 --- error_code: 204

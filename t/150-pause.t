@@ -442,7 +442,8 @@ sub {
             until_logged("a: on_$callback id=.*/$kind/$callback HTTP") if $kind ne 'auth' || $callback eq 'request_headers';
             # Whatever waits goes on until all of the request has ended.
             my $ended = 1 + @out;
-            for (1 .. 60) {
+            my $last = time + 120;
+            while (time < $last) {
                 last if logged('a: on_delete id=') >= $ended;
                 go($_) for 'a', 'b';
                 select undef, undef, undef, 0.02;

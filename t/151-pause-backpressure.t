@@ -42,16 +42,17 @@ sub many {
         $c->write("GET $path HTTP/1.1\r\nHost: a\r\n\r\n");
         $c;
     } 1 .. $count;
-    wait_for(sub { count('paused') >= $count }) for 1 .. 3;
+    wait_for(sub { count('paused') >= $count });
     count('paused') >= $count or return 'only ' . count('paused') . " paused\n";
     # Until what nginx reads ahead has come.
-    my $last = -1;
-    for (1 .. 40) {
+    my ($last, $still) = (-1, 0);
+    wait_for(sub {
         select undef, undef, undef, 0.25;
         my $now = resident();
-        last if abs($now - $last) < 1;
+        $still = abs($now - $last) < 1 ? $still + 1 : 0;
         $last = $now;
-    }
+        $still == 3;
+    });
     my $held = resident() - $before;
     ask("GET /go HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") =~ / 200 / or return "not continued\n";
     my ($good, @bad) = 0;

@@ -226,7 +226,6 @@ for my $policy (qw(open closed)) {
 --- request
 GET /nowhere
 --- error_code: 404
---- timeout: 20
 --- no_error_log
 [alert]
 [emerg]

@@ -224,7 +224,6 @@ Test::More::cmp_ok(length main::body_of($late), '<', 1_000_000, 'late: cut off')
 --- request
 GET /t
 --- error_code: 204
---- timeout: 20
 --- no_error_log eval: $::bad
 
 
@@ -238,7 +237,6 @@ Test::More::is(main::body_of(main::get('/property')), 30000, 'all of them');
 --- request
 GET /t
 --- error_code: 204
---- timeout: 20
 --- no_error_log
 [error]
 [alert]
@@ -290,7 +288,6 @@ Test::More::cmp_ok($most, '<', 4 << 20, 'of less than 4 MiB');
 --- request
 GET /t
 --- error_code: 204
---- timeout: 20
 --- no_error_log eval: $::bad
 
 

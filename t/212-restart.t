@@ -76,7 +76,6 @@ main::start();
 --- request
 GET /t
 --- error_code: 204
---- timeout: 20
 --- no_error_log eval: $::bad
 
 
@@ -108,7 +107,6 @@ Test::More::is(scalar main::matches(qr/\[info\] .*\[wasm\] m: did not start a mo
 --- request
 GET /t
 --- error_code: 204
---- timeout: 20
 --- no_error_log eval: $::bad
 
 
@@ -129,7 +127,6 @@ main::start();
 --- request
 GET /t
 --- error_code: 204
---- timeout: 20
 --- no_error_log eval: $::bad
 
 
@@ -210,7 +207,6 @@ main::start();
 --- request
 GET /t
 --- error_code: 204
---- timeout: 20
 --- no_error_log eval: $::bad
 
 

@@ -78,7 +78,6 @@ Test::More::is_deeply($result->{unexplained}, [], 'every answer is right');
 Test::More::is_deeply($result->{stuck}, [], 'every configuration is taken, and the old workers go');
 Test::More::cmp_ok($result->{right}{$_}, '>', 1000, "there was load: $_") for qw(Http1 Http2);
 main::check_usage($_, @{$result->{$_}}) for qw(master workers);
---- timeout: 20
 --- request
 GET /t
 --- error_code: 204

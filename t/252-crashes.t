@@ -107,7 +107,6 @@ main::set_data('m', 'counter', '0', 0, $sockets[0]);
 my @counted = map { main::ask('/m/count', {}, $sockets[$_ % 4])->{body} } 0 .. 199;
 Test::More::is_deeply([grep { !/\Ayes / } @counted], [], 'all are counted');
 Test::More::is((main::get_data('m', 'counter', $sockets[1]))[0], 200, 'each once');
---- timeout: 30
 --- request
 GET /t
 --- error_code: 204
@@ -134,7 +133,7 @@ panicked
     location /tick { wasm_filter tick '{"trace":true,"request_headers":[["effective_context","root"],["set_tick",20]],"tick":[["set_tick",0],["http_call","a","127.0.0.1:$TEST_NGINX_PORT_9",[[":method","GET"],[":path","/"],[":authority","a"]],"",[],60000]]}'; return 204; }
     location /t { return 204; }
 --- init
-my $silent = IO::Socket::INET->new(LocalAddr => "127.0.0.1:$ENV{TEST_NGINX_PORT_9}", Listen => 64, ReuseAddr => 1, Timeout => 5) or die "listen: $!";
+my $silent = IO::Socket::INET->new(LocalAddr => "127.0.0.1:$ENV{TEST_NGINX_PORT_9}", Listen => 64, ReuseAddr => 1, Timeout => $main::PATIENCE) or die "listen: $!";
 my $old = main::body_of(main::get('/a'));
 main::get('/tick');
 my @paused = map {
@@ -152,7 +151,7 @@ Test::More::ok(main::wait_until(sub { !kill 0 => $old }), 'the worker is gone');
 my $seconds = Time::HiRes::time() - $begin;
 Test::More::cmp_ok($seconds, '>', 0.4, 'not before its time');
 Test::More::cmp_ok($seconds, '<', 3, 'in time');
-Test::More::is(main::receive($_, undef, 3), '', 'a request ends with its connection') for @paused;
+Test::More::is(main::receive($_), '', 'a request ends with its connection') for @paused;
 my @created = main::matches(qr/ $old#\d+: (?:\*\d+ )?\[wasm\] m: \Kon_context_create id=\d+/);
 for my $callback (qw(done delete)) {
     my @ended = main::matches(qr/ $old#\d+: (?:\*\d+ )?\[wasm\] m: \Kon_$callback id=\d+/);

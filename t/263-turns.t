@@ -98,7 +98,7 @@ sub while_it_burns {
     Test::More::like(get('/good'), qr/good from/, "$name: another request is answered");
     Test::More::cmp_ok(burnt() - $known, '<', $count, "$name: while there is still work to do");
     get("/$name");
-    return receive($socket, undef, 20);
+    return receive($socket);
 }
 
 no_long_string();

@@ -116,7 +116,6 @@ __DATA__
 --- config eval: ::locations('x', 'proxy_pass http://up;') . 'location = /next { return 200 next; }'
 --- user_files eval: $::files
 --- upstream eval: \&::answers
---- timeout: 60
 --- client eval
 sub {
     my @paths = map { my $name = $_; map { "/x/$name/$_" } qw(length chunks close 204 304) } @::names;
@@ -133,7 +132,6 @@ sub {
 ::locations('c', 'proxy_cache c; proxy_cache_valid 200 204 304 1m; proxy_cache_key @name$uri; proxy_pass http://up;') . ::locations('n', 'proxy_buffering off; proxy_pass http://up;') . 'location = /next { return 200 next; }'
 --- user_files eval: $::files
 --- upstream eval: \&::answers
---- timeout: 60
 --- client eval
 sub {
     my @paths = map { my $name = $_; map { ("/c/$name/$_", "/c/$name/$_", "/n/$name/$_") } qw(length chunks 204) } @::names;
@@ -149,7 +147,6 @@ sub {
 --- config eval
 ::locations('f', 'alias html/;') . ::locations('r', 'return 200 own;') . 'location = /next { return 200 next; }'
 --- user_files eval: $::files . ">>> a.txt 197001010000.42\nupstream"
---- timeout: 60
 --- client eval
 sub {
     my @paths = map { ("/f/$_/a.txt", "/r/$_/x") } @::names;
@@ -177,7 +174,6 @@ $::conf . 'server { listen 127.0.0.1:$TEST_NGINX_PORT_2; http2 on; ' . ::locatio
 --- user_files eval
 $::files . CORE::join '', map { ">>> $_.txt\n<!--#include virtual=\"/x/$_/length\" --><!--#include virtual=\"/x/$_/204\" -->!\n" } @::names
 --- upstream eval: \&::answers
---- timeout: 60
 --- client eval
 sub {
     my @paths = map { my $name = $_; ("/r/$name/x", map { "/x/$name/$_" } qw(length chunks close 204 304)) } @::names;
@@ -308,7 +304,6 @@ $::conf . 'server { listen 127.0.0.1:$TEST_NGINX_PORT_3 quic; ssl_certificate ..
 --- user_files eval
 $::files . ">>> tls.pem\n" . output_of(qw(openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=h3.example -keyout /dev/stdout -out /dev/stdout))
 --- upstream eval: \&::answers
---- timeout: 60
 --- client eval
 sub {
     my @paths = map { my $name = $_; ("/r/$name/x", map { "/x/$name/$_" } qw(length chunks 204), $name =~ /^ok/ ? '304' : ()) } grep { $_ ne 'same' } @::names;

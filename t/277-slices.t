@@ -216,7 +216,6 @@ sub {
 /body 200 stale old new
 /both 200 stale old new
 /hold 200 stale old new
---- timeout: 30
 --- no_error_log eval: $::bad
 
 

@@ -51,7 +51,6 @@ run_tests();
 __DATA__
 
 === TEST 1: 10,000 messages there and back through three filters, two of which change them
---- timeout: 120
 --- http_config eval
 main::server(q~location / {
     wasm_filter a '{"request_headers":[["set_header","request","x-a","b"]]}';

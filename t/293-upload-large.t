@@ -93,7 +93,6 @@ run_tests();
 __DATA__
 
 === TEST 1: 256 MiB through filters that pass them on: no more than 2 MiB more memory, no temporary file
---- timeout: 60
 --- http_config eval: $::modules
 --- config
 location /plain { client_max_body_size 0; proxy_pass http://up; }
@@ -125,7 +124,6 @@ sub {
 
 
 === TEST 2: 100 MiB are changed while the upstream does not read: they stay with the client
---- timeout: 60
 --- http_config eval: $::modules
 --- config
 location / { wasm_filter upper '{"direction":"request"}'; wasm_filter b '{}'; client_max_body_size 0; proxy_pass http://up; }
@@ -174,7 +172,6 @@ flat
 
 
 === TEST 3: a filter pauses 100 MiB in the headers; a filter makes a body many times as long
---- timeout: 60
 --- http_config eval: $::modules
 --- config eval
 go_locations(['a']) . q~
@@ -224,7 +221,6 @@ bounded
 
 
 === TEST 4: a filter holds 6 MiB in a temporary file, and lets them go
---- timeout: 60
 --- http_config eval: $::modules
 --- config
 location /on { sendfile on; wasm_filter a '{"request_body":[["action","pause"],["if_end_of_stream",[["action","continue"]]]]}'; client_max_body_size 0; proxy_pass http://up; }

@@ -41,14 +41,14 @@ sub http {
         [':authority', $call{authority} // 'up.example'], @{ $call{headers} // [] },
     ];
     return ['http_call', "$label", $call{upstream} // '127.0.0.1:$TEST_NGINX_PORT_1', $all,
-        $call{body} // '', $call{trailers} // [], $call{timeout} // 5000];
+        $call{body} // '', $call{trailers} // [], $call{timeout} // 60_000];
 }
 
 # A gRPC call, or the opening of a stream, of a method of test.Echo.
 sub grpc {
     my ($label, $method, $message, %call) = @_;
     return ['grpc_call', "$label", $call{upstream} // '127.0.0.1:$TEST_NGINX_PORT_1', $call{service} // 'test.Echo',
-        $method, $call{metadata} // [], $message, $call{timeout} // 5000];
+        $method, $call{metadata} // [], $message, $call{timeout} // 60_000];
 }
 
 sub stream {

@@ -15,10 +15,13 @@ use IO::Socket::INET;
 use Test::Nginx::Util ();
 use Time::HiRes ();
 
+# Seconds that anything here waits at most: a busy machine may take long for what takes no time.
+our $PATIENCE = 120;
+
 our ($root, $html) = (Test::Nginx::Util::server_root(), Test::Nginx::Util::html_dir());
 our ($log, $conf) = ("$root/logs/error.log", "$root/conf/nginx.conf");
 
-our @EXPORT = qw($root $html $log $conf connection receive get body_of matches wait_for wait_until pid workers_of is_alive quit start reload);
+our @EXPORT = qw($PATIENCE $root $html $log $conf connection receive get body_of matches wait_for wait_until pid workers_of is_alive quit start reload);
 
 Test::Nginx::Util::add_block_preprocessor(sub {
     my $block = shift;
@@ -32,14 +35,14 @@ sub connection {
     return IO::Socket::INET->new(
         PeerAddr => '127.0.0.1',
         PeerPort => $_[0] // $ENV{TEST_NGINX_SERVER_PORT},
-        Timeout => 5,
+        Timeout => $PATIENCE,
     ) || die "connect: $@";
 }
 
 # What comes from a connection until it is closed, or until it matches; at most so many seconds.
 sub receive {
     my ($socket, $until, $seconds) = @_;
-    my $end = Time::HiRes::time() + ($seconds // 5);
+    my $end = Time::HiRes::time() + ($seconds // $PATIENCE);
     my $text = '';
     while ((my $left = $end - Time::HiRes::time()) > 0) {
         last if defined $until && $text =~ $until;
@@ -80,14 +83,15 @@ sub wait_for {
     return @found;
 }
 
-# Waits until the condition holds; false when it does not within 5 s.
+# Waits until the condition holds; false when it does not for so long that it never will.
 sub wait_until {
     my $condition = shift;
-    for (1 .. 500) {
-        return 1 if $condition->();
+    my $end = Time::HiRes::time() + $PATIENCE;
+    until ($condition->()) {
+        return 0 if Time::HiRes::time() > $end;
         Time::HiRes::sleep(0.01);
     }
-    return 0;
+    return 1;
 }
 
 # Of nginx; it writes its file a little later than the command that started it returns.
@@ -109,7 +113,7 @@ sub is_alive {
     return <$in> !~ /\) [ZX] /;
 }
 
-# Has nginx end what it does and exit; false when it is not gone within 5 s.
+# Has nginx end what it does and exit; false when it does not.
 sub quit {
     kill QUIT => pid();
     return wait_until(sub { !-e "$root/logs/nginx.pid" });

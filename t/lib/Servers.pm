@@ -29,7 +29,7 @@ my $directory = File::Temp::tempdir('nginx-test-XXXXXX', TMPDIR => 1, CLEANUP =>
 our $certificates = "$directory/tls";
 
 # Seconds for a server to start.
-my $PATIENCE = 20;
+my $PATIENCE = 120;
 
 my @running;
 my $owner = $$;

@@ -109,7 +109,8 @@ sub take {
 sub worker_sockets {
     my $count = shift;
     my %workers;
-    for (1 .. 2000) {
+    my $end = time + $Control::PATIENCE;
+    while (time < $end) {
         my $socket = eval { Control::connection($ENV{TEST_NGINX_PORT_1}) } or next;
         my $pid = eval { ask('/', {}, $socket)->{pid} } // next;
         $workers{$pid} //= $socket;

@@ -37,7 +37,7 @@ our @EXPORT = qw(connection ask visit rows log_text log_has wait_for writing out
 }
 
 # Seconds that anything here waits at most.
-our $PATIENCE = 6;
+our $PATIENCE = 120;
 
 # A connection to the server under test, or to another port of this machine.
 sub connection {
@@ -186,7 +186,7 @@ sub serve {
     }
     Test::More->builder->no_ending(1);
     $SIG{PIPE} = 'IGNORE';
-    alarm 60;
+    alarm 10 * $PATIENCE;
     my $number = 0;
     while (my $socket = $listener->accept) {
         my $connection = Wire::Connection->new($socket, $PATIENCE);

@@ -14,7 +14,7 @@ from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import ConnectionTerminated, StreamReset
 
-PATIENCE = 10
+PATIENCE = 120
 
 
 class Client(QuicConnectionProtocol):

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-PATIENCE = 15
+PATIENCE = 120
 
 
 def end_with_parent():

@@ -69,7 +69,7 @@ clients = [threading.Thread(target=client, args=(number % 2 == 0,), daemon=True)
 for one in clients:
     one.start()
 for _ in range(reloads):
-    before, end = workers(), time.monotonic() + 30
+    before, end = workers(), time.monotonic() + 120
     os.kill(master, signal.SIGHUP)
     # The next one as soon as this has new workers; the old ones may still drain.
     while not workers() - before and time.monotonic() < end:
@@ -77,5 +77,5 @@ for _ in range(reloads):
     time.sleep(0.1)
 stopping.set()
 for one in clients:
-    one.join(60)
+    one.join(120)
 print(json.dumps(counts))
