@@ -91,6 +91,7 @@ impl Turn {
     }
 
     /// Is the time of this turn used up?
+    #[inline]
     pub fn is_over(&self) -> bool {
         self.used.get() >= self.most && self.used_up(number()) >= self.most
     }
@@ -104,6 +105,7 @@ impl Turn {
     }
 
     /// May something run now that has not waited? What waits and what does not take turns.
+    #[inline]
     pub fn is_free(&self) -> bool {
         !self.is_over() && (self.waited.get() || self.waiting.borrow().is_empty())
     }
@@ -113,12 +115,19 @@ impl Turn {
         let since = clock();
         let result = run();
         let took = clock().saturating_sub(since);
+        if took > 0 {
+            self.count(took);
+        }
+        self.waited.set(waited);
+        result
+    }
+
+    #[cold]
+    fn count(&self, took: u64) {
         let number = number();
         let before = self.used_up(number);
         self.number.set(number);
         self.used.set(before.saturating_add(took));
-        self.waited.set(waited);
-        result
     }
 
     /// The future's result. The time that it takes is the module's.

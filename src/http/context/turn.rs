@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use proxy_wasm_host::Callbacks;
+
 use super::{Context, Direction};
 use crate::net::{Task, Turn, spawn};
 
@@ -41,18 +43,17 @@ impl Context {
     pub fn has_time(self: &Rc<Self>, direction: Direction) -> bool {
         let waited = self.later.has_waited.replace(false);
         self.later.waited.set(waited);
+        let wanted = |callbacks: &Callbacks| match direction {
+            Direction::Request => callbacks.request_body(),
+            Direction::Response => callbacks.response_body(),
+        };
         for (filter, callbacks) in self.filters().iter().zip(&self.chain.callbacks) {
-            let wanted = match direction {
-                Direction::Request => callbacks.request_body(),
-                Direction::Response => callbacks.response_body(),
+            let Some(vm) = filter.vm() else { continue };
+            let free = match waited {
+                true => !vm.turn().is_over(),
+                false => vm.turn().is_free(),
             };
-            if wanted
-                && let Some((vm, _)) = filter.instance()
-                && !match waited {
-                    true => !vm.turn().is_over(),
-                    false => vm.turn().is_free(),
-                }
-            {
+            if !free && wanted(callbacks) && filter.instance().is_some() {
                 self.wait_for(vm.turn());
                 return false;
             }
