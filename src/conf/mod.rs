@@ -248,6 +248,13 @@ impl MainConf {
         modules.any(|module| module.program.calls_out(&module.vm.capabilities))
     }
 
+    /// What the instances of a worker may take to start, one after the other.
+    pub fn start_times(&self) -> Duration {
+        let times = self.modules.iter();
+        let times = times.map(|module| module.vm.limits.start_time);
+        times.fold(Duration::ZERO, Duration::saturating_add)
+    }
+
     /// The shortest `cpu_time=` or `start_time=` of the modules.
     pub fn shortest_time(&self) -> Duration {
         let limits = self.modules.iter().map(|module| &module.vm.limits);
