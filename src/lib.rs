@@ -89,6 +89,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
                 return ERROR;
             }
             main.as_mut().find_proxies(cf);
+            main.as_mut().install_balancers(cf);
             match http::install(cf) {
                 Some(()) => OK,
                 None => ERROR,
