@@ -111,10 +111,9 @@ pub unsafe fn taken(cycle: *const ngx_cycle_t, start: Duration) {
     shared
         .workers
         .store(workers.try_into().unwrap_or(0), Ordering::Relaxed);
-    shared.patience.store(
-        patience.try_into().unwrap_or(u32::MAX),
-        Ordering::Relaxed,
-    );
+    shared
+        .patience
+        .store(patience.try_into().unwrap_or(u32::MAX), Ordering::Relaxed);
     shared.newest.store(number, Ordering::Release);
 }
 

@@ -61,7 +61,8 @@ impl<'a> Server<'a> {
 pub fn same_address(one: &[u8], other: &[u8]) -> bool {
     let parse = |text| std::str::from_utf8(text).ok()?.parse::<SocketAddr>().ok();
     // Of other addresses there is one way only.
-    one == other || (one.first() == Some(&b'[') && parse(one).is_some_and(|a| parse(other) == Some(a)))
+    one == other
+        || (one.first() == Some(&b'[') && parse(one).is_some_and(|a| parse(other) == Some(a)))
 }
 
 /// A list of servers.
@@ -77,10 +78,7 @@ pub unsafe fn lists(block: *const ngx_http_upstream_srv_conf_t) -> impl Iterator
     unsafe {
         let first: *mut ngx_http_upstream_rr_peers_t = (*block).peer.data.cast();
         let lists = [first, (*first).next];
-        lists
-            .into_iter()
-            .filter(|list| !list.is_null())
-            .map(List)
+        lists.into_iter().filter(|list| !list.is_null()).map(List)
     }
 }
 
@@ -105,7 +103,11 @@ impl List {
             let single = (*self.0).single() != 0;
             let mut next = (*self.0).peer;
             while let Some(peer) = next.as_ref() {
-                visit(Server { peer, single, backup });
+                visit(Server {
+                    peer,
+                    single,
+                    backup,
+                });
                 next = peer.next;
             }
             self.unlock();
@@ -219,8 +221,6 @@ pub unsafe fn are_nginxs(block: *const ngx_http_upstream_srv_conf_t) -> bool {
     // SAFETY: by the contract; what other modules have there is as large as this at least, or the pool's block is.
     unsafe {
         let list: *const ngx_http_upstream_rr_peers_t = (*block).peer.data.cast();
-        !list.is_null()
-            && list.is_aligned()
-            && std::ptr::eq((*list).name, &raw const (*block).host)
+        !list.is_null() && list.is_aligned() && std::ptr::eq((*list).name, &raw const (*block).host)
     }
 }

@@ -45,7 +45,10 @@ fn a_server_is_chosen() {
 fn root_contexts_have_no_upstream() {
     let host = Host::start(
         &Guest::new()
-            .callback("on_configure", 2, true,
+            .callback(
+                "on_configure",
+                2,
+                true,
                 "(call $note (call $proxy_get_upstream_hosts @))
                  (call $note (call $proxy_set_upstream_override_host {a:1})) #1",
             )

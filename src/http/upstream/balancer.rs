@@ -266,11 +266,7 @@ unsafe extern "C" fn get(peer: *mut ngx_peer_connection_t, data: *mut c_void) ->
 }
 
 /// The server is not used any more.
-unsafe extern "C" fn free(
-    peer: *mut ngx_peer_connection_t,
-    data: *mut c_void,
-    state: ngx_uint_t,
-) {
+unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, state: ngx_uint_t) {
     crate::guard((), || {
         // SAFETY: nginx passes what `choose` has set, after `get` has given a server.
         unsafe {
@@ -295,10 +291,7 @@ unsafe extern "C" fn free(
 ///
 /// # Safety
 /// As for [`get`].
-unsafe fn get_chosen(
-    choice: *mut Choice,
-    peer: *mut ngx_peer_connection_t,
-) -> Option<ngx_int_t> {
+unsafe fn get_chosen(choice: *mut Choice, peer: *mut ngx_peer_connection_t) -> Option<ngx_int_t> {
     // SAFETY: by the contract; the lists are locked one at a time. nginx reads the copy of the list by its
     // own pointer, so nothing here holds a reference to the choice meanwhile.
     unsafe {
@@ -362,9 +355,10 @@ unsafe fn is_chosen(
     unsafe {
         let address = (*choice).address;
         (result == OK || result == DONE)
-            && (*peer).name.as_ref().is_some_and(|name| {
-                peers::same_address(name.as_bytes(), address.as_bytes())
-            })
+            && (*peer)
+                .name
+                .as_ref()
+                .is_some_and(|name| peers::same_address(name.as_bytes(), address.as_bytes()))
     }
 }
 
@@ -396,11 +390,7 @@ impl Choice {
     }
 }
 
-unsafe extern "C" fn notify(
-    peer: *mut ngx_peer_connection_t,
-    data: *mut c_void,
-    kind: ngx_uint_t,
-) {
+unsafe extern "C" fn notify(peer: *mut ngx_peer_connection_t, data: *mut c_void, kind: ngx_uint_t) {
     crate::guard((), || {
         // SAFETY: nginx passes what `choose` has set.
         unsafe {

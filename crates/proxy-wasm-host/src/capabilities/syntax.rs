@@ -217,8 +217,7 @@ mod tests {
         all.map(|c| c.name()).collect::<Vec<_>>().join(" ")
     }
 
-    const DEFAULT: &str =
-        "http_call grpc_call redis upstream_hosts shared_data shared_queue metrics properties_write clock random";
+    const DEFAULT: &str = "http_call grpc_call redis upstream_hosts shared_data shared_queue metrics properties_write clock random";
 
     #[test]
     fn a_name_counts_for_more_than_all_and_the_rest_is_as_by_default() {

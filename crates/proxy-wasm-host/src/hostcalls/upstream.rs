@@ -12,8 +12,12 @@ use crate::traits::{HttpStream, Proxy};
 
 pub(super) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
     linker
-        .func_wrap("env", HOSTS, hosts::<P>)?
-        .func_wrap("env", OVERRIDE, override_host::<P>)?;
+        .func_wrap("env", "proxy_get_upstream_hosts", hosts::<P>)?
+        .func_wrap(
+            "env",
+            "proxy_set_upstream_override_host",
+            override_host::<P>,
+        )?;
     Ok(())
 }
 
@@ -25,7 +29,9 @@ fn hosts<P: Proxy>(mut caller: Caller<'_, State<P>>, ptr: u32, len: u32) -> Resu
 }
 
 fn write_hosts<P: Proxy>(caller: &mut Caller<'_, State<P>>, out: Out) -> Result<(), Fault> {
-    caller.data_mut().require(Capability::UpstreamHosts, HOSTS)?;
+    caller
+        .data_mut()
+        .require(Capability::UpstreamHosts, HOSTS)?;
     let (memory, state) = parts(caller)?;
     out.check(memory)?;
     let stream = state.stream().ok_or(Status::NotFound)?;
