@@ -6,6 +6,7 @@ use Hostile;
 use Servers;
 
 Servers::make_certificates();
+our $dns = Servers::dns($ENV{TEST_NGINX_PORT_8}, 'up.test=127.0.0.1,127.0.0.2');
 
 sub text { CORE::join '', map { sprintf '\\%02x', ord } split //, $_[0] }
 sub map_of {
@@ -141,3 +142,20 @@ Test::More::is_deeply([sort keys %count], [1, 2], 'all are answered');
 Test::More::cmp_ok($count{2}, '>=', 80, 'by the chosen ones') or Test::More::diag(join ' ', %count);
 # With a connection left in the counts, the first one could not be chosen any more.
 Test::More::is(main::server_of(main::get('/a', main::choose(1))), 1, 'the bounded one is free') for 1 .. 8;
+
+
+
+=== TEST 6: servers that DNS tells of
+--- http_config eval
+"$::modules server { listen 127.0.0.1:$::ports[0]; listen 127.0.0.2:$::ports[0]; location / { return 200 \$server_addr; } }
+resolver 127.0.0.1:$ENV{TEST_NGINX_PORT_8} ipv6=off; upstream up { zone z 64k; server up.test:$::ports[0] resolve; server 127.0.0.1:$::ports[1] down; }"
+--- config
+location /a { wasm_filter early; proxy_pass http://up; }
+--- user_files eval: $::files
+--- init
+# nginx asks when its workers start.
+Test::More::ok(main::wait_until(sub { main::get('/a') =~ / 200 / }), 'they are there');
+for my $address (qw(127.0.0.2 127.0.0.1 127.0.0.2 127.0.0.2 127.0.0.1)) {
+    Test::More::is(main::body_of(main::get('/a', "x-choose: $address:$::ports[0]\r\n")), $address, $address);
+}
+Test::More::like(main::get('/a', main::choose(2)), qr{\AHTTP/1.1 200 }, 'one that is down');
