@@ -1,9 +1,11 @@
 //! The nginx module `ngx_http_wasm_module`: runs Proxy-Wasm filters in every worker.
 //!
 //! `conf` turns directives into plain values, `http` takes requests through their filters,
-//! `worker` owns the instances, and `nginx` wraps nginx's structures.
+//! `worker` owns the instances, `handover` has old workers serve until new ones do, and `nginx` wraps
+//! nginx's structures.
 
 mod conf;
+mod handover;
 mod http;
 mod metrics;
 mod net;
@@ -13,6 +15,7 @@ mod worker;
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use ngx::ffi::{
     NGX_HTTP_MODULE, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_command_t, ngx_conf_t,
@@ -21,6 +24,7 @@ use ngx::ffi::{
 use ngx::http::HttpModuleConfExt;
 
 use conf::MainConf;
+use nginx::log::Log;
 use nginx::{ERROR, OK};
 use worker::Worker;
 
@@ -85,6 +89,7 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
                 return ERROR;
             }
             main.as_mut().find_proxies(cf);
+            main.as_mut().install_balancers(cf);
             match http::install(cf) {
                 Some(()) => OK,
                 None => ERROR,
@@ -104,6 +109,13 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         }
         // SAFETY: nginx's own, of this thread.
         let serves = unsafe { ngx_test_config } == 0;
+        if serves {
+            // SAFETY: as above.
+            unsafe {
+                let start = main.map_or(Duration::ZERO, |main| main.as_ref().start_times());
+                handover::taken(cycle, start);
+            }
+        }
         // SAFETY: as above.
         if serves && main.is_some_and(|main| !unsafe { main.as_ref() }.modules.is_empty()) {
             return_memory();
@@ -137,6 +149,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
                     main.set_worker(worker);
                 }
             }
+            handover::process_starts(Log::new((*cycle).log));
         }
         OK
     })

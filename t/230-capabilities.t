@@ -221,7 +221,7 @@ GET /t
 --- config
     location /t { return 200 served; }
 --- init
-my $known = 'known are http_call, grpc_call, redis, shared_data, shared_queue, metrics, properties_write, env, clock, random and all';
+my $known = 'known are http_call, grpc_call, redis, upstream_hosts, shared_data, shared_queue, metrics, properties_write, env, clock, random and all';
 my $which = 'it must be the name of an upstream block, host:port, 1.2.3.4:port, [v6]:port or unix:/path';
 for my $case (
     ['allow=http_cal', "allow=: unknown capability \"http_cal\"; $known"],

@@ -39,6 +39,7 @@ pub use zones::{Zones, add_defaults};
 
 use call::{CallConf, CallDirectives};
 
+use crate::http::Balancers;
 use crate::http::chain::{Chain, Phase};
 use crate::metrics::Host;
 use crate::net::{Budget, Channels, ModuleSlots, Slots, Top, Turn, redis, tls};
@@ -85,6 +86,8 @@ pub struct MainConf {
     tls: tls::Contexts,
     /// nginx's modules that proxy.
     proxies: Vec<Proxy>,
+    /// The upstreams whose servers filters choose.
+    balancers: Balancers,
 }
 
 /// A `wasm_module` directive.
@@ -237,6 +240,23 @@ impl MainConf {
         self.proxies = unsafe { Proxy::find_all(cf) };
     }
 
+    /// Has filters choose servers of upstreams, if one can.
+    ///
+    /// # Safety
+    /// `cf` is the configuration in the postconfiguration step.
+    pub unsafe fn install_balancers(&mut self, cf: *mut ngx_conf_t) {
+        let mut modules = self.modules.iter();
+        if modules.any(|m| m.program.uses_upstream_hosts(&m.vm.capabilities)) {
+            // SAFETY: by the contract.
+            self.balancers = unsafe { Balancers::install(cf) };
+        }
+    }
+
+    /// The upstreams whose servers filters choose; empty where no filter can.
+    pub fn balancers(&self) -> &Balancers {
+        &self.balancers
+    }
+
     /// The module that proxies this request.
     pub fn proxy_of(&self, request: Request) -> Option<&Proxy> {
         self.proxies.iter().find(|proxy| proxy.handles(request))
@@ -246,6 +266,13 @@ impl MainConf {
     fn calls_out(&self) -> bool {
         let mut modules = self.modules.iter();
         modules.any(|module| module.program.calls_out(&module.vm.capabilities))
+    }
+
+    /// What the instances of a worker may take to start, one after the other.
+    pub fn start_times(&self) -> Duration {
+        let times = self.modules.iter();
+        let times = times.map(|module| module.vm.limits.start_time);
+        times.fold(Duration::ZERO, Duration::saturating_add)
     }
 
     /// The shortest `cpu_time=` or `start_time=` of the modules.

@@ -23,6 +23,7 @@ use super::headers::request::Own;
 use super::response::{Response, Stage};
 use super::stream::Stream;
 use super::upload::Upload;
+use super::upstream::Chosen;
 use super::wake::Wake;
 use crate::conf::{LocConf, MainConf, OnFailure};
 use crate::nginx::request::Request;
@@ -136,6 +137,8 @@ pub struct Context {
     /// The URI that the location was chosen by, in the request's pool.
     pub routed: Cell<ngx_str_t>,
     pub body: RefCell<Option<super::request_body::Rewriter>>,
+    /// The server of the upstream that a filter has chosen.
+    pub chosen: Chosen,
     /// Of a body that is passed on while it comes; made when nginx begins to read it.
     pub upload: OnceCell<Box<Upload>>,
     pub wake: Wake,
@@ -170,6 +173,7 @@ impl Context {
             route_cleared: Cell::new(false),
             routed: Cell::new(request.uri_in_pool()),
             body: RefCell::new(None),
+            chosen: Chosen::default(),
             upload: OnceCell::new(),
             wake: Wake::default(),
             later: turn::Later::default(),

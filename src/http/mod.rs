@@ -18,6 +18,7 @@ mod route;
 mod spool;
 pub mod stream;
 mod upload;
+mod upstream;
 mod wake;
 
 use ngx::ffi::{
@@ -26,6 +27,8 @@ use ngx::ffi::{
     ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_request_t, ngx_int_t,
 };
 use ngx::http::HttpModuleConfExt;
+
+pub use upstream::Balancers;
 
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, core_module, variable};

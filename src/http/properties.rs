@@ -1,7 +1,7 @@
 //! Properties of a stream: Envoy's attributes as far as nginx knows them, nginx's variables as
 //! `nginx.<variable>`, and what filters have set.
 
-mod route;
+pub mod route;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -2,7 +2,9 @@
 
 use std::rc::{Rc, Weak};
 
-use proxy_wasm_host::{BufferType, HttpStream, LocalResponse, MapType, Status, StreamType};
+use proxy_wasm_host::{
+    BufferType, HttpStream, LocalResponse, MapType, OwnedPairs, Status, StreamType,
+};
 
 use super::context::{Context, Direction, Half, LINE, RequestStage, Unsendable};
 use super::filter_state;
@@ -10,6 +12,7 @@ use super::headers::{request, response};
 use super::local::LocalReply;
 use super::properties;
 use super::response::Stage;
+use super::upstream;
 use crate::net::Owner;
 use crate::nginx::request::Request;
 
@@ -299,6 +302,21 @@ impl HttpStream for Stream {
         self.active()?;
         self.context.route_cleared.set(true);
         Ok(())
+    }
+
+    fn upstream_hosts(&self) -> Result<OwnedPairs, Status> {
+        upstream::hosts(self.request().ok_or(Status::NotFound)?)
+    }
+
+    /// The upstream is asked for a server when the filters have passed the request on, or the first piece
+    /// of a body that streams.
+    fn set_upstream_override_host(&self, host: &[u8]) -> Result<(), Status> {
+        let request = self.active()?;
+        let streams = self.context.stage.get() == RequestStage::Streaming;
+        if !self.takes_change(MapType::RequestHeaders) || streams && request.has_balancer() {
+            return Err(Status::BadArgument);
+        }
+        self.context.chosen.set(host)
     }
 
     fn set_filter_state(&self, name: &[u8], value: &[u8]) -> Result<(), Status> {

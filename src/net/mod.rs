@@ -34,6 +34,7 @@ mod turn;
 
 pub use budget::Budget;
 pub use calls::{Calls, Event};
+pub use close::close;
 pub use executor::{Task, spawn};
 pub use grpc::channel::Channels;
 pub use origin::{Caller, Origin, Owner, Top};

@@ -6,6 +6,7 @@ pub mod complex;
 mod ending;
 pub mod file;
 pub mod log;
+pub mod peers;
 pub mod pool;
 pub mod request;
 mod slices;

@@ -275,6 +275,13 @@ impl Request {
         }
     }
 
+    /// Has an upstream's balancer begun with the request?
+    pub fn has_balancer(self) -> bool {
+        // SAFETY: as above.
+        let upstream = unsafe { (*self.as_ptr()).upstream.as_ref() };
+        upstream.is_some_and(|upstream| upstream.peer.get.is_some())
+    }
+
     /// Is there an upstream whose response has not begun?
     pub fn waits_for_upstream(self) -> bool {
         // SAFETY: as above.

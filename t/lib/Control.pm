@@ -132,9 +132,11 @@ sub reload {
     my $text = join '', <$in>;
     close $in;
     $text =~ s/\Q$from\E/$to/ or die "no $from in nginx.conf";
-    open my $out, '>', $conf or die "$conf: $!";
+    # At once, for nginx may still be at the last one.
+    open my $out, '>', "$conf.new" or die "$conf.new: $!";
     print $out $text;
     close $out;
+    rename "$conf.new", $conf or die "$conf: $!";
     kill HUP => pid();
 }
 

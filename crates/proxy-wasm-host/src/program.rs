@@ -12,7 +12,7 @@ use crate::capabilities::{Capabilities, Capability};
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::exports::{self, function_type, outline_type};
-use crate::hostcalls;
+use crate::hostcalls::{self, upstream};
 use crate::nothing::NoProxy;
 use crate::state::State;
 use crate::vm::VmConfig;
@@ -31,6 +31,7 @@ pub(crate) struct Inner {
     http_calls: bool,
     grpc_calls: bool,
     redis_calls: bool,
+    upstream_hosts: bool,
     /// Its instances can be started from snapshots.
     pub initial: Option<Initial>,
 }
@@ -70,6 +71,7 @@ impl Program {
             http_calls,
             grpc_calls,
             redis_calls,
+            upstream_hosts,
         } = checked;
         Ok(Program {
             inner: Arc::new(Inner {
@@ -79,6 +81,7 @@ impl Program {
                 http_calls,
                 grpc_calls,
                 redis_calls,
+                upstream_hosts,
                 initial,
             }),
         })
@@ -102,6 +105,11 @@ impl Program {
             || self.inner.redis_calls && capabilities.allows(Capability::Redis)
     }
 
+    /// Can an instance with these capabilities look at the servers of upstreams, or choose one?
+    pub fn uses_upstream_hosts(&self, capabilities: &Capabilities) -> bool {
+        self.inner.upstream_hosts && capabilities.allows(Capability::UpstreamHosts)
+    }
+
     /// SHA-256 of the bytes given to [`Program::compile`]; of a program for snapshots, what its code is kept under.
     pub fn sha256(&self) -> &[u8; 32] {
         self.inner.artifact.sha256()
@@ -115,6 +123,7 @@ struct Checked {
     http_calls: bool,
     grpc_calls: bool,
     redis_calls: bool,
+    upstream_hosts: bool,
 }
 
 impl Checked {
@@ -132,6 +141,7 @@ impl Checked {
             http_calls: imports(&["proxy_http_call"]),
             grpc_calls: imports(&["proxy_grpc_call", "proxy_grpc_stream"]),
             redis_calls: imports(&["proxy_redis_call"]),
+            upstream_hosts: imports(&[upstream::HOSTS, upstream::OVERRIDE]),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::abi::{BufferType, LogLevel, MapType, MetricType, Status, StreamType};
-use crate::calls::{CallId, GrpcCall, HttpCall, RedisCall, RedisService};
+use crate::calls::{CallId, GrpcCall, HttpCall, OwnedPairs, RedisCall, RedisService};
 use crate::error::CallError;
 use crate::vm::ContextId;
 
@@ -97,6 +97,20 @@ pub trait HttpStream: Clone + 'static {
     /// Records that the route is to be chosen again (0.1.0's import, and the foreign function).
     fn clear_route_cache(&self) -> Result<(), Status> {
         Err(Status::Unimplemented)
+    }
+
+    /// The servers of the upstream that this request goes to: their addresses, and what is known of
+    /// each, as JSON with `health_status` (`Healthy`, `Degraded` or `Unhealthy`) and `metrics`
+    /// (Prometheus' text format). `Err(NotFound)`: there is no upstream, or it is not known yet.
+    fn upstream_hosts(&self) -> Result<OwnedPairs, Status> {
+        Err(Status::NotFound)
+    }
+
+    /// Chooses one of these servers by its address; an empty one leaves the choice to the proxy again.
+    /// `Err(BadArgument)`: a server is chosen already, or it is no address.
+    fn set_upstream_override_host(&self, host: &[u8]) -> Result<(), Status> {
+        let _ = host;
+        Err(Status::BadArgument)
     }
 
     /// Sets a value of this request that the other filters and the proxy's own readers see, by a

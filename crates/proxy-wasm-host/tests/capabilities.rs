@@ -46,7 +46,7 @@ fn run(calls: &[&str], allow: &str, deny: &str) -> Outcome {
         .map(|call| format!("(call $note (call ${call}))"))
         .collect();
     let mut host = host(&Guest::new().request_headers(&body), allow, deny);
-    let stream = MockStream::default();
+    let stream = MockStream::default().with_hosts(&[("a:1", "{}")]);
     let id = host.stream(&stream);
     host.proxy.take_entries();
     host.vm.on_request_headers(id, 0, true).unwrap();
@@ -97,6 +97,14 @@ fn families() -> Vec<(&'static str, &'static str, Vec<String>)> {
             of(&[
                 "proxy_redis_init {cache} {} {} #0",
                 "proxy_redis_call {cache} {q} #24",
+            ]),
+        ),
+        (
+            "upstream_hosts",
+            "proxy_get_upstream_hosts",
+            of(&[
+                "proxy_get_upstream_hosts @",
+                "proxy_set_upstream_override_host {a:1}",
             ]),
         ),
         (

@@ -37,21 +37,27 @@ pub fn location<'a>(request: Request) -> &'a [u8] {
 /// server as it is configured, with the port if there is one. `None`: there is no upstream, or a
 /// variable has it that is not evaluated yet.
 pub fn upstream(request: Request) -> Option<Vec<u8>> {
-    // SAFETY: the request is live, and its upstream with it.
-    let running = unsafe {
-        let upstream = (*request.as_ptr()).upstream.as_ref();
-        upstream.map(|upstream| upstream.upstream)
-    };
-    let conf = running.filter(|conf| !conf.is_null());
+    let conf = upstream_block(request)?;
     // SAFETY: configurations of upstreams live as long as the configuration, or, where a variable
     // has named a server, as long as the request.
-    let conf = unsafe { conf.or_else(|| configured_upstream(request))?.as_ref()? };
+    let conf = unsafe { conf.as_ref()? };
     let mut name = conf.host.as_bytes().to_vec();
     let is_block = conf.flags & NGX_HTTP_UPSTREAM_CREATE as usize != 0;
     if !is_block && conf.port != 0 && conf.no_port == 0 {
         name.extend_from_slice(format!(":{}", conf.port).as_bytes());
     }
     Some(name)
+}
+
+/// The configuration of that upstream.
+pub fn upstream_block(request: Request) -> Option<*mut ngx_http_upstream_srv_conf_t> {
+    // SAFETY: the request is live, and its upstream with it.
+    let running = unsafe {
+        let upstream = (*request.as_ptr()).upstream.as_ref();
+        upstream.map(|upstream| upstream.upstream)
+    };
+    let conf = running.filter(|conf| !conf.is_null());
+    conf.or_else(|| configured_upstream(request))
 }
 
 /// What `proxy_pass` and its like name in the location.

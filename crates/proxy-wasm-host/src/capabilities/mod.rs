@@ -26,6 +26,8 @@ pub enum Capability {
     GrpcCall,
     /// Redis calls.
     Redis,
+    /// The servers of a request's upstream: reading which there are, and choosing one.
+    UpstreamHosts,
     SharedData,
     SharedQueue,
     /// Metrics: defining, changing and reading.
@@ -42,10 +44,11 @@ pub enum Capability {
 }
 
 impl Capability {
-    pub const ALL: [Capability; 10] = [
+    pub const ALL: [Capability; 11] = [
         Capability::HttpCall,
         Capability::GrpcCall,
         Capability::Redis,
+        Capability::UpstreamHosts,
         Capability::SharedData,
         Capability::SharedQueue,
         Capability::Metrics,
@@ -61,6 +64,7 @@ impl Capability {
             Capability::HttpCall => "http_call",
             Capability::GrpcCall => "grpc_call",
             Capability::Redis => "redis",
+            Capability::UpstreamHosts => "upstream_hosts",
             Capability::SharedData => "shared_data",
             Capability::SharedQueue => "shared_queue",
             Capability::Metrics => "metrics",

@@ -217,15 +217,14 @@ mod tests {
         all.map(|c| c.name()).collect::<Vec<_>>().join(" ")
     }
 
-    const DEFAULT: &str =
-        "http_call grpc_call redis shared_data shared_queue metrics properties_write clock random";
+    const DEFAULT: &str = "http_call grpc_call redis upstream_hosts shared_data shared_queue metrics properties_write clock random";
 
     #[test]
     fn a_name_counts_for_more_than_all_and_the_rest_is_as_by_default() {
         assert_eq!(names(&[], &[]), DEFAULT);
         assert_eq!(
             names(&["env"], &[]),
-            "http_call grpc_call redis shared_data shared_queue metrics properties_write env clock random"
+            "http_call grpc_call redis upstream_hosts shared_data shared_queue metrics properties_write env clock random"
         );
         assert_eq!(names(&["all"], &[]), names(&["env"], &[]));
         assert_eq!(names(&[], &["all"]), "");
@@ -233,11 +232,11 @@ mod tests {
         assert_eq!(names(&["metrics", "clock"], &["all"]), "metrics clock");
         assert_eq!(
             names(&["all"], &["env,clock"]),
-            "http_call grpc_call redis shared_data shared_queue metrics properties_write random"
+            "http_call grpc_call redis upstream_hosts shared_data shared_queue metrics properties_write random"
         );
         assert_eq!(
             names(&[], &["http_call,grpc_call", "shared_queue"]),
-            "redis shared_data metrics properties_write clock random"
+            "redis upstream_hosts shared_data metrics properties_write clock random"
         );
         assert_eq!(names(&[], &["env"]), DEFAULT);
     }
@@ -293,7 +292,7 @@ mod tests {
     #[test]
     fn errors() {
         let error = |allow: &[&str], deny: &[&str]| rules(allow, deny).unwrap_err();
-        let known = "known are http_call, grpc_call, redis, shared_data, shared_queue, metrics, properties_write, env, clock, random and all";
+        let known = "known are http_call, grpc_call, redis, upstream_hosts, shared_data, shared_queue, metrics, properties_write, env, clock, random and all";
         assert_eq!(
             error(&["clocks"], &[]),
             format!("unknown capability \"clocks\"; {known}")

@@ -17,6 +17,7 @@ mod redis;
 mod shared_data;
 mod streams;
 mod timer;
+pub(crate) mod upstream;
 
 pub(crate) use log_time::now;
 use wasm_runtime::wasmtime::{Linker, Result};
@@ -39,6 +40,7 @@ pub(crate) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
     http_call::define(linker)?;
     grpc::define(linker)?;
     redis::define(linker)?;
+    upstream::define(linker)?;
     shared_data::define(linker)?;
     queues::define(linker)?;
     metrics::define(linker)?;

@@ -30,6 +30,8 @@ pub const ENV: &[(&str, &str, &str)] = &[
     ("proxy_grpc_close", "i", "i"),
     ("proxy_redis_init", "iiiiiii", "i"),
     ("proxy_redis_call", "iiiii", "i"),
+    ("proxy_get_upstream_hosts", "ii", "i"),
+    ("proxy_set_upstream_override_host", "ii", "i"),
     ("proxy_get_status", "iii", "i"),
     ("proxy_get_shared_data", "iiiii", "i"),
     ("proxy_set_shared_data", "iiiii", "i"),

@@ -23,6 +23,7 @@ struct StreamData {
     maps: RefCell<[Option<Pairs>; 8]>,
     buffers: RefCell<[Option<Vec<u8>>; 9]>,
     properties: RefCell<Pairs>,
+    hosts: RefCell<Option<Pairs>>,
     events: RefCell<Vec<String>>,
     /// Visits one pair more the second time.
     fickle: Cell<u32>,
@@ -47,6 +48,12 @@ impl MockStream {
 
     pub fn buffer(self, buffer: BufferType, bytes: &[u8]) -> MockStream {
         self.inner.buffers.borrow_mut()[buffer as usize] = Some(bytes.to_vec());
+        self
+    }
+
+    /// The servers of its upstream.
+    pub fn with_hosts(self, list: &[(&str, &str)]) -> MockStream {
+        *self.inner.hosts.borrow_mut() = Some(pairs(list));
         self
     }
 
@@ -246,6 +253,16 @@ impl HttpStream for MockStream {
 
     fn clear_route_cache(&self) -> Result<(), Status> {
         self.event("clear".into());
+        Ok(())
+    }
+
+    fn upstream_hosts(&self) -> Result<Pairs, Status> {
+        let hosts = self.inner.hosts.borrow();
+        hosts.clone().ok_or(Status::NotFound)
+    }
+
+    fn set_upstream_override_host(&self, host: &[u8]) -> Result<(), Status> {
+        self.event(format!("choose {}", text(host)));
         Ok(())
     }
 
