@@ -146,6 +146,10 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
             RequestStage::HeadersPaused(_) if context.body_read.get() == Some(false) => {
                 return Ok(DONE);
             }
+            // Those that may see the body now are called next.
+            RequestStage::HeadersPaused(_) if context.body_read.get() == Some(true) => {
+                context.watch_instances();
+            }
             RequestStage::HeadersPaused(_) | RequestStage::BodyPaused => {
                 context.watch_instances();
                 return Ok(wait(request));
