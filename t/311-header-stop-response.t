@@ -249,3 +249,34 @@ unbuffered: 200 firstlast
 --- guests_like eval: qr/on_response_body/
 --- guests eval: qr/size=5 eos=false\n.*size=[04] eos=(?:true|false)\n/
 --- no_error_log eval: $::bad
+
+
+
+=== TEST 12: trailers: a filter that waits for the body gets no end with it, but its trailer callback; that lets all go
+--- http_config eval
+$::modules . 'server { listen 127.0.0.1:$TEST_NGINX_PORT_1; http2 on; default_type application/grpc; location / { add_trailer Grpc-Status 0; return 200 "grpc body"; } }
+server { listen 127.0.0.1:$TEST_NGINX_PORT_2; http2 on;' . qq~
+location / { wasm_filter c '{"trace":true,"response_trailers":[["add_header","response_trailers","x-c","1"]]}';
+    wasm_filter a '{"trace":true,"response_headers":[$main::pause],"response_body":[$main::pause],"response_trailers":[["set_header","response","x-seen","yes"]]}';
+    wasm_filter b '{"trace":true}';
+    grpc_pass grpc://127.0.0.1:\$TEST_NGINX_PORT_1; } }~
+--- config
+--- client eval
+sub {
+    my $out = output_of('nghttp', '-v', "http://127.0.0.1:$ENV{TEST_NGINX_PORT_2}/");
+    $out =~ s/\e\[[0-9;]*m//g;
+    my ($bytes, @lines) = 0;
+    for (split /\n/, $out) {
+        push @lines, ($bytes ? 'trailer ' : 'header ') . $1 if /recv \(stream_id=\d+(?:, sensitive)?\) ((?:x-|grpc-status).*)/;
+        $bytes += $1 if /recv DATA frame <length=(\d+)/;
+    }
+    rows(@lines, "$bytes bytes");
+}
+--- client_out
+header x-seen: yes
+trailer grpc-status: 0
+trailer x-c: 1
+9 bytes
+--- guests_like eval: qr/on_response/
+--- guests eval: qr/\Ab: on_response_headers .*\na: on_response_headers .*\n(?:[ab]: on_response_body .* eos=false\n)+b: on_response_trailers .*\na: on_response_trailers .*\nc: on_response_headers .*\nc: on_response_body .* eos=false\nc: on_response_trailers .*\n\z/
+--- no_error_log eval: $::bad
