@@ -70,7 +70,7 @@ router.case("a model by a form", ROUTER, Step(
     sees={"x-higress-llm-model": "^openai/whisper$"}, seen_body=r'name="model"\r\n\r\nwhisper\r\n.*sound'))
 
 usage = plugin("gpustack-token-usage", "1.2.2")
-usage.case("its figures in a JSON answer", {}, chat(body=r'"tokens_per_second": ?[0-9.]+'))
+usage.case("its figures in a JSON answer", {}, chat(stream=False, body=r'"tokens_per_second": ?[0-9.]+'), location=MODEL, http=MODELS)
 usage.case("its figures in a stream, which it asks for", {}, chat(
     stream=True, seen_body='"include_usage": ?true', body=r'"hel".*"time_to_first_token_ms".*\[DONE\]'))
 usage.case(
