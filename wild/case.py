@@ -1,7 +1,7 @@
 """What is tried with a public filter."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 class Failure(Exception):
@@ -24,6 +24,11 @@ class Filter:
 
     def case(self, name, config, *steps, **more):
         self.cases.append(Case(name, [self.link(config)], steps, **more))
+
+    def again(self, name, suffix, **more):
+        """A case once more, with other directives."""
+        case = next(case for case in self.cases if case.name == name)
+        self.cases.append(replace(case, name=f"{name}, {suffix}", **more))
 
     def chained(self, name, chain, *steps, **more):
         self.cases.append(Case(name, chain, steps, **more))

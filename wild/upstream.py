@@ -30,6 +30,9 @@ class Server(http.server.ThreadingHTTPServer):
         self.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
+    def handle_error(self, request, client_address):
+        """An nginx that is stopped resets its connections."""
+
     def stop(self):
         self.shutdown()
         self.server_close()

@@ -2,6 +2,8 @@
 
 from case import Filter, Step
 
+from .package import STREAMED
+
 VERSION = "v0.0.0-20260824140537-b1770f5b0be3"
 coraza = Filter("coraza-proxy-wasm", "b1770f5b0be3", "Go", "Go module `github.com/corazawaf/coraza-proxy-wasm`, with Higress' SDK in place of TinyGo's",
                 ("go_with_higress_sdk", f"github.com/corazawaf/coraza-proxy-wasm@{VERSION}", "no_fs_access,memoize_builders"), parameters="memory=512m")
@@ -36,5 +38,7 @@ coraza.case("Core Rule Set", CRS,
             Step(path="/?f=../../etc/passwd", send=AGENT, status=403),
             Step(path="/", method="POST", data="q=%3Cscript%3Ealert(1)%3C/script%3E", send={**AGENT, **FORM}, status=403, reaches=False),
 )
+
+coraza.again("request bodies", "streamed", location=STREAMED)
 
 FILTERS = [coraza]

@@ -2,7 +2,7 @@
 
 from case import Step
 
-from .package import CHAT, chat, plugin
+from .package import CHAT, STREAMED, chat, plugin
 
 transformer = plugin("transformer", "2.0.0")
 transformer.case(
@@ -102,5 +102,12 @@ proxy.case(
 proxy.case(
     "another provider: DeepSeek", {"provider": {"type": "deepseek", "apiTokens": ["token-2"]}},
     chat(path=CHAT, sees={"authorization": "^Bearer token-2$", "host": "^api.deepseek.com$"}, body="you said: hi"))
+
+transformer.again("a header from the request body", "streamed", location=STREAMED)
+transformer.again("the request body, JSON", "streamed", location=STREAMED)
+masking.again("a word that is denied in a question", "streamed", location=STREAMED)
+masking.again("an address replaced on its way, and put back in the answer", "streamed", location=STREAMED)
+proxy.again("OpenAI: token, host and model", "streamed", location=STREAMED)
+proxy.again("OpenAI: a stream", "streamed", location=STREAMED)
 
 FILTERS = [transformer, statistics, masking, proxy]

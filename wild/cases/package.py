@@ -4,6 +4,8 @@ from case import Filter, Step
 
 PACKAGE = "gpustack-higress-plugins==0.5.1"
 CHAT = "/v1/chat/completions"
+# Request bodies go on as they come.
+STREAMED = "proxy_request_buffering off; proxy_pass http://up;"
 
 
 def plugin(name, version, language="Go"):
