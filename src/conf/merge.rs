@@ -8,7 +8,7 @@ use ngx::http::HttpModuleConfExt;
 
 use super::call::CallConf;
 use super::{CONF_ERROR, CONF_OK, FilterConf, FilterUse, LocConf, MainConf};
-use crate::http::chain::{Chain, FilterId};
+use crate::http::chain::{Chain, FilterId, Link};
 use crate::net::Top;
 use crate::nginx::log::{Place, conf_error_at};
 use crate::nginx::{core_module, pool};
@@ -182,7 +182,12 @@ impl LocConf {
             .map(|filter| {
                 let id = main.filter(filter)?;
                 let module = main.module_of(id);
-                Ok((id, module.program.callbacks(), module.on_failure))
+                Ok(Link {
+                    filter: id,
+                    callbacks: module.program.callbacks(),
+                    on_failure: module.on_failure,
+                    header_stop: module.header_stop,
+                })
             })
             .collect::<Result<Vec<_>, Mistake>>()?;
         self.chain = Some(Chain::new(filters));

@@ -32,7 +32,7 @@ pub use check::check;
 pub use commands::COMMANDS;
 pub use limits::InstanceLimits;
 pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf, resolve_top};
-pub use policy::{Isolation, OnFailure};
+pub use policy::{HeaderStop, Isolation, OnFailure};
 pub use properties::Properties;
 pub use request_buffering::Proxy;
 pub use zones::{Zones, add_defaults};
@@ -105,6 +105,7 @@ pub struct ModuleConf {
     pub log_rate: OnceCell<Rc<LogRate>>,
     pub on_failure: OnFailure,
     pub isolation: Isolation,
+    pub header_stop: HeaderStop,
     place: Place,
 }
 

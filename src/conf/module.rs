@@ -10,7 +10,7 @@ use proxy_wasm_host::{Program, sha256};
 use super::cache;
 use super::limits::check_stack;
 use super::parameters::Parameters;
-use super::policy::Isolation;
+use super::policy::{HeaderStop, Isolation};
 use super::{CONF_ERROR, CONF_OK, MainConf, ModuleConf, arguments, full_name, read_file};
 use crate::net::{Budget, Turn};
 use crate::nginx::log::{Place, conf_error};
@@ -89,6 +89,8 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
     // SAFETY: by the contract.
     unsafe { cache::tell(cf, conf, name) };
     let program = program?;
+    let header_stop = parameters.header_stop;
+    let header_stop = header_stop.unwrap_or_else(|| HeaderStop::of(program.abi()));
     conf.modules.push(ModuleConf {
         name: name.to_owned(),
         program,
@@ -101,6 +103,7 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut MainConf) -> Result<(), String> {
         log_rate: OnceCell::new(),
         on_failure: parameters.on_failure,
         isolation: parameters.isolation,
+        header_stop,
         // SAFETY: by the contract.
         place: unsafe { Place::current(cf) },
     });

@@ -9,7 +9,7 @@ use proxy_wasm_host::{CapabilityRules, VmConfig};
 
 use super::capabilities::add_environment;
 use super::limits::{InstanceLimits, largest_stack, number, size, time};
-use super::policy::{Isolation, OnFailure};
+use super::policy::{HeaderStop, Isolation, OnFailure};
 use super::text_or_file;
 
 /// The parameters of a `wasm_module` directive.
@@ -20,6 +20,8 @@ pub struct Parameters {
     pub limits: InstanceLimits,
     pub on_failure: OnFailure,
     pub isolation: Isolation,
+    /// `None`: as the guest's ABI has it.
+    pub header_stop: Option<HeaderStop>,
     pub rules: CapabilityRules,
     /// Names of those that have been there.
     seen: Vec<Vec<u8>>,
@@ -92,6 +94,10 @@ impl Parameters {
             }
             b"isolation" => {
                 self.isolation = Isolation::parse(value).map_err(|e| invalid(e.into()))?;
+            }
+            b"header_stop" => {
+                let stop = HeaderStop::parse(value).map_err(|e| invalid(e.into()))?;
+                self.header_stop = Some(stop);
             }
             b"allow" => self
                 .rules

@@ -1,4 +1,7 @@
-//! Parameters of `wasm_module`: `on_failure=closed|open` and `isolation=worker|request`.
+//! Parameters of `wasm_module`: `on_failure=closed|open`, `isolation=worker|request` and
+//! `header_stop=all|iteration`.
+
+use proxy_wasm_host::AbiVersion;
 
 /// What becomes of a request when a filter of the module fails: it traps, is over a limit, or does not start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +21,33 @@ pub enum Isolation {
     Worker,
     /// Nobody: each request has its own.
     Request,
+}
+
+/// What 1 of a header callback stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderStop {
+    /// Header, body and trailers (Envoy's `StopAllIteration`).
+    All,
+    /// The header; the filter's own body callbacks go on (Envoy's `StopIteration`).
+    Iteration,
+}
+
+impl HeaderStop {
+    pub fn parse(value: &[u8]) -> Result<HeaderStop, &'static str> {
+        match value {
+            b"all" => Ok(HeaderStop::All),
+            b"iteration" => Ok(HeaderStop::Iteration),
+            _ => Err("\"all\" or \"iteration\""),
+        }
+    }
+
+    /// Where the configuration says nothing.
+    pub fn of(abi: AbiVersion) -> HeaderStop {
+        match abi.stops_headers_alone() {
+            true => HeaderStop::Iteration,
+            false => HeaderStop::All,
+        }
+    }
 }
 
 impl OnFailure {

@@ -64,6 +64,11 @@ pub struct Body {
 }
 
 impl Body {
+    /// What is left of a piece that was dropped.
+    pub fn nothing() -> Body {
+        Body::owned(Vec::new())
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }

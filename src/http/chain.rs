@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use proxy_wasm_host::Callbacks;
 
-use crate::conf::OnFailure;
+use crate::conf::{HeaderStop, OnFailure};
 
 /// Number of a distinct (module, root id, configuration) among those of a configuration: one root
 /// context in each worker.
@@ -17,6 +17,14 @@ pub enum Phase {
     Access,
 }
 
+/// A filter of a chain.
+pub struct Link {
+    pub filter: FilterId,
+    pub callbacks: Callbacks,
+    pub on_failure: OnFailure,
+    pub header_stop: HeaderStop,
+}
+
 /// A location's filters in their order, and what their modules export.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Chain {
@@ -24,6 +32,8 @@ pub struct Chain {
     pub callbacks: Vec<Callbacks>,
     /// What becomes of a request when a filter fails.
     pub on_failure: Vec<OnFailure>,
+    /// What 1 of a header callback stops.
+    pub header_stop: Vec<HeaderStop>,
     /// Does any filter see request bodies?
     pub request_body: bool,
     /// Does any filter see response bodies or trailers?
@@ -31,17 +41,16 @@ pub struct Chain {
 }
 
 impl Chain {
-    pub fn new(filters: Vec<(FilterId, Callbacks, OnFailure)>) -> Rc<Chain> {
-        let on_failure = filters.iter().map(|(_, _, policy)| *policy).collect();
-        let (filters, callbacks): (Vec<_>, Vec<_>) =
-            filters.into_iter().map(|(id, seen, _)| (id, seen)).unzip();
+    pub fn new(links: Vec<Link>) -> Rc<Chain> {
+        let callbacks: Vec<_> = links.iter().map(|link| link.callbacks).collect();
         Rc::new(Chain {
-            on_failure,
+            filters: links.iter().map(|link| link.filter).collect(),
+            on_failure: links.iter().map(|link| link.on_failure).collect(),
+            header_stop: links.iter().map(|link| link.header_stop).collect(),
             request_body: callbacks.iter().any(|c| c.request_body()),
             response_body: callbacks
                 .iter()
                 .any(|c| c.response_body() || c.response_trailers()),
-            filters,
             callbacks,
         })
     }

@@ -4,6 +4,8 @@ mod body;
 mod bounds;
 mod filter;
 mod framing;
+mod header_stop;
+mod inject;
 mod pause;
 mod store;
 mod turn;
@@ -264,18 +266,18 @@ impl Context {
     }
 
     /// Makes a callback in a filter's context, and then sees to what the guest asked for
-    /// meanwhile. `Ok(true)`: go on; `Ok(false)`: paused.
+    /// meanwhile.
     pub fn callback(
         &self,
         direction: Direction,
         index: usize,
         call: impl FnOnce(&mut WorkerVm, ContextId) -> Result<Action, CallError>,
-    ) -> Result<bool, Stop> {
+    ) -> Result<Action, Stop> {
         let Some(filter) = self.filters().get(index) else {
-            return Ok(true);
+            return Ok(Action::Continue);
         };
         let Some((vm, id)) = filter.instance() else {
-            return Ok(true);
+            return Ok(Action::Continue);
         };
         let half = filter.half(direction);
         half.resume.set(false);
@@ -291,11 +293,15 @@ impl Context {
         };
         // As in Envoy, what a filter that is skipped from now on has asked for still holds.
         self.check_stop()?;
-        let go_on = action == Action::Continue || filter.goes_on(direction);
-        if !go_on {
-            self.wake.limit(self);
+        match action {
+            // What is dropped does not come back.
+            Action::Continue | Action::Drop => Ok(action),
+            _ if filter.goes_on(direction) => Ok(Action::Continue),
+            _ => {
+                self.wake.limit(self);
+                Ok(action)
+            }
         }
-        Ok(go_on)
     }
 
     /// Has a guest asked for the end of the stream?

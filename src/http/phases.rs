@@ -9,6 +9,7 @@ use ngx::ffi::{
     ngx_post_event, ngx_posted_events,
 };
 
+use super::body::Body;
 use super::chain::Phase;
 use super::context::{Context, Direction, RequestStage, Stop, detach, find};
 use super::give_up::{give_up, stopped};
@@ -104,7 +105,7 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
                 if !filter.may_go_on(Direction::Request) && context.body_read.get() == Some(true) {
                     run_body(context, request)?;
                 }
-                match filter.goes_on(Direction::Request) {
+                match context.header_goes_on(Direction::Request) {
                     true => {
                         if context.body_read.get() != Some(false) {
                             stop_waiting(request);
@@ -137,10 +138,17 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
             RequestStage::BodyPaused if paused_before => return Ok(DONE),
             RequestStage::HeadersPaused(index) if wants_body_early(context, request, index) => {
                 context.watch_instances();
-                return Ok(read_body(context, request));
+                if !request.body_is_read() {
+                    return Ok(read_body(context, request));
+                }
+                context.body_read.set(Some(true));
             }
             RequestStage::HeadersPaused(_) if context.body_read.get() == Some(false) => {
                 return Ok(DONE);
+            }
+            // Those that may see the body now are called next.
+            RequestStage::HeadersPaused(_) if context.body_read.get() == Some(true) => {
+                context.watch_instances();
             }
             RequestStage::HeadersPaused(_) | RequestStage::BodyPaused => {
                 context.watch_instances();
@@ -173,10 +181,10 @@ pub(super) fn run_headers(
             continue;
         }
         let count = headers::count(request);
-        let go_on = context.callback(Direction::Request, index, |vm, id| {
+        let action = context.callback(Direction::Request, index, |vm, id| {
             vm.on_request_headers(id, count, !has_body)
         })?;
-        if !go_on {
+        if context.header_waits(Direction::Request, index, action, !has_body) {
             return Ok(RequestStage::HeadersPaused(index));
         }
     }
@@ -187,15 +195,18 @@ pub(super) fn run_headers(
     })
 }
 
-/// Is there a body, and a filter before the one that paused in its header callback that is to see
-/// it meanwhile?
+/// Is there a body, and a filter that is to see it while the header waits: the one that it waits for,
+/// or one before that?
 fn wants_body_early(context: &Context, request: Request, index: usize) -> bool {
-    let before = context.chain.callbacks.iter().take(index);
-    context.body_read.get().is_none()
-        && request.is_main()
-        && request.has_body()
-        && !request.body_is_read()
-        && before.into_iter().any(|callbacks| callbacks.request_body())
+    if context.body_read.get().is_some() || !request.is_main() || !request.has_body() {
+        return false;
+    }
+    if context.header_iterates(Direction::Request) {
+        return true;
+    }
+    let mut before = context.chain.callbacks.iter().take(index);
+    !request.body_is_read()
+        && before.any(|callbacks| callbacks.request_body())
         && !upload::streams(request)
 }
 
@@ -251,8 +262,7 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
             return Ok(false);
         }
         let next = context
-            .released(Direction::Request)
-            .or_else(|| context.arrived(Direction::Request))
+            .due(Direction::Request)
             .or_else(|| match context.limit_is_full(Direction::Request) {
                 true => None,
                 false => body.next().map(|(piece, end)| (0, piece, end)),
@@ -261,15 +271,23 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
             context.body.replace(Some(body));
             return Ok(false);
         };
-        let passed = context.pass_body(Direction::Request, place, piece, end)?;
-        if let Some(piece) = passed {
-            if limited {
-                context.wait_at_limit(Direction::Request, piece, end)?;
-                continue;
+        match context.pass_body(Direction::Request, place, piece, end)? {
+            Some(piece) if limited => context.wait_at_limit(Direction::Request, piece, end)?,
+            passed => {
+                // Be it that there is less of it than there was.
+                let (piece, end) = match passed {
+                    Some(piece) => (piece, end),
+                    None => (Body::nothing(), false),
+                };
+                body.write(request, piece, end)
+                    .map_err(|_| context.io_failure())?;
+                context.check_grown(request, body.grown())?;
             }
-            body.write(request, piece, end)
-                .map_err(|_| context.io_failure())?;
-            context.check_grown(request, body.grown())?;
+        }
+        // Other filters' header callbacks come first.
+        if context.header_let_go(Direction::Request).is_some() {
+            context.body.replace(Some(body));
+            return Ok(false);
         }
     }
     if body.install(request).map_err(|_| context.io_failure())? {

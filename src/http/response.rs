@@ -56,6 +56,15 @@ pub enum Stage {
     Discarding,
 }
 
+/// Trailers that wait.
+#[derive(Clone, Copy)]
+struct Trailers {
+    /// For the filter at this place.
+    place: usize,
+    /// Its callback has been made, and has paused; else it waits for header callbacks.
+    made: bool,
+}
+
 /// A response on its way.
 pub struct Response {
     stage: Cell<Stage>,
@@ -76,12 +85,16 @@ pub struct Response {
     bodiless: Cell<bool>,
     /// Bytes of it that are still to come in.
     expected: Cell<Option<u64>>,
+    /// A filter has ended the body itself: what comes in is dropped.
+    cut_off: Cell<bool>,
+    /// The upstream has been told.
+    drops_input: Cell<bool>,
     /// A filter has changed or held some of the body.
     changed: Cell<bool>,
     /// Bytes that the Content-Length which was sent still promises.
     promised: Cell<Option<u64>>,
-    /// The filter at this place paused in its trailer callback; the end of the body waits.
-    trailers: Cell<Option<usize>>,
+    /// The trailers, with the end of the body, wait.
+    trailers: Cell<Option<Trailers>>,
 }
 
 impl Default for Response {
@@ -99,6 +112,8 @@ impl Default for Response {
             length: Cell::new(None),
             bodiless: Cell::new(false),
             expected: Cell::new(None),
+            cut_off: Cell::new(false),
+            drops_input: Cell::new(false),
             changed: Cell::new(false),
             promised: Cell::new(None),
             trailers: Cell::new(None),
@@ -149,11 +164,29 @@ impl Response {
 
     /// The place of the filter that holds the trailers back.
     pub fn paused_trailers(&self) -> Option<usize> {
-        self.trailers.get()
+        let trailers = self.trailers.get().filter(|trailers| trailers.made);
+        trailers.map(|trailers| trailers.place)
     }
 
+    /// Do they wait, for a filter or for header callbacks?
     pub fn trailers_are_paused(&self) -> bool {
         self.trailers.get().is_some()
+    }
+
+    /// Has a filter ended the body itself?
+    pub fn is_cut_off(&self) -> bool {
+        self.cut_off.get()
+    }
+
+    /// A filter has ended the body: nothing that comes in is used.
+    pub fn cut_off(&self) {
+        self.cut_off.set(true);
+        self.trailers.set(None);
+    }
+
+    /// Is it one that has no body, whatever its header says?
+    pub fn is_bodiless(&self, request: Request) -> bool {
+        self.bodiless.get() || request.response_is_bodiless()
     }
 
     /// Has all that was made of it gone out? The request is live.
@@ -164,10 +197,12 @@ impl Response {
 
     /// Have the filters got all of the body that has come so far, and not its end?
     pub fn waits_for_input(&self) -> bool {
-        matches!(self.stage.get(), Stage::HeadersHeld | Stage::Sent)
-            && !self.ended.get()
-            && self.queue.get().is_null()
-            && !self.trailers_are_paused()
+        matches!(self.stage.get(), Stage::HeadersHeld | Stage::Sent) && self.has_no_input()
+    }
+
+    /// Is nothing queued, and the end still to come?
+    pub fn has_no_input(&self) -> bool {
+        !self.ended.get() && self.queue.get().is_null() && !self.trailers_are_paused()
     }
 }
 
@@ -233,9 +268,15 @@ pub fn body_filter(request: Request, input: *mut ngx_chain_t) -> ngx_int_t {
     let response = &context.response;
     match response.stage.get() {
         Stage::New | Stage::Headers | Stage::Passing => next::body(request, input),
+        Stage::HeadersHeld | Stage::Sent if response.is_cut_off() => {
+            // SAFETY: nobody reads these buffers any more.
+            unsafe { buf::iter(input).for_each(|b| buf::consume(b)) };
+            pump(&context, request)
+        }
         Stage::Sent
             if response.queue.get().is_null()
-                && (response.ended.get() || !context.chain.response_body) =>
+                && (response.ended.get() || !context.chain.response_body)
+                && !context.has_injected() =>
         {
             next::body(request, input)
         }

@@ -294,6 +294,10 @@ impl HttpStream for Stream {
         Ok(())
     }
 
+    fn inject_response_body(&self, body: &[u8], end: bool) -> Result<(), Status> {
+        self.context.inject(self.index, body, end)
+    }
+
     /// The location is chosen again when the request's callbacks are done.
     fn clear_route_cache(&self) -> Result<(), Status> {
         self.active()?;

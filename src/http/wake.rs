@@ -207,7 +207,8 @@ fn go_on(context: &Context) {
 
 /// Does the response wait for a filter, or for its module's turn?
 fn waits(context: &Context) -> bool {
-    context.response_is_paused() || context.response.is_on_its_way() && context.later.is_set()
+    let goes_on = || context.later.is_set() || context.has_injected();
+    context.response_is_paused() || context.response.is_on_its_way() && goes_on()
 }
 
 /// Ends a request that waits for something else than a filter, an upstream's response say, as another

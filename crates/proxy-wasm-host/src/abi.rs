@@ -91,31 +91,49 @@ pub enum MetricType {
     Histogram,
 }
 
-/// A guest's answer to a stream callback.
-#[repr(u32)]
+/// A guest's answer to a stream callback. What the numbers mean is Envoy's: `FilterHeadersStatus` and
+/// `FilterDataStatus` of its `envoy/http/filter.h`, as its Wasm extension reads them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    Continue = 0,
-    Pause = 1,
+    Continue,
+    /// 1. Of a body callback: what there is of the body is held back, and seen again with the next
+    /// piece. Of a header callback: the header waits; whether the body does too is the proxy's
+    /// matter (`StopIteration` of Envoy's, or `StopAllIteration`).
+    Pause,
+    /// 3 and above, of a header callback: header, body and trailers wait.
+    PauseAll,
+    /// 2, of a body callback: the piece is held back, and not seen again.
+    PauseUnseen,
+    /// 3 and above, of a body callback: the piece is dropped.
+    Drop,
 }
 
 impl Action {
-    /// Zero continues; the reference host pauses at any other number.
-    pub(crate) fn from_guest(value: u32) -> Action {
-        if value == 0 {
-            Action::Continue
-        } else {
-            Action::Pause
+    /// Of a trailer callback: zero continues.
+    pub(crate) fn from_trailers(value: u32) -> Action {
+        match value {
+            0 => Action::Continue,
+            _ => Action::Pause,
         }
     }
 
-    /// The same for the header callbacks, whose result the C++ and AssemblyScript SDKs take from
-    /// Envoy's own filters: 2 continues there too (`FilterHeadersStatus::ContinueAndEndStream`,
-    /// whose second half the reference host leaves out), 3 and 4 stop.
+    /// Of a header callback. 2 continues: Envoy's Wasm extension leaves out the second half of
+    /// `ContinueAndEndStream`.
     pub(crate) fn from_headers(value: u32) -> Action {
         match value {
-            2 => Action::Continue,
-            value => Action::from_guest(value),
+            0 | 2 => Action::Continue,
+            1 => Action::Pause,
+            _ => Action::PauseAll,
+        }
+    }
+
+    /// Of a body callback.
+    pub(crate) fn from_body(value: u32) -> Action {
+        match value {
+            0 => Action::Continue,
+            1 => Action::Pause,
+            2 => Action::PauseUnseen,
+            _ => Action::Drop,
         }
     }
 }
@@ -128,6 +146,14 @@ pub enum AbiVersion {
     V0_2_1,
     /// Higress' SDKs.
     V0_2_100,
+}
+
+impl AbiVersion {
+    /// Does 1 of a header callback stop the header alone (Envoy's `StopIteration`)? Hosts take it for
+    /// a stop of everything otherwise.
+    pub fn stops_headers_alone(self) -> bool {
+        self == AbiVersion::V0_2_100
+    }
 }
 
 impl fmt::Display for AbiVersion {

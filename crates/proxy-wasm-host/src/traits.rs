@@ -94,6 +94,14 @@ pub trait HttpStream: Clone + 'static {
     /// Records a local response; what it borrows is gone after the call.
     fn send_local_response(&self, response: &LocalResponse<'_>) -> Result<(), Status>;
 
+    /// Records bytes of a response body that go to the filters behind this one, and with `end` the end
+    /// of it: what the upstream has still to send is dropped then. A response header that waits for this
+    /// filter goes first. `Err(BadArgument)`: there is no response, or it has ended.
+    fn inject_response_body(&self, body: &[u8], end: bool) -> Result<(), Status> {
+        let _ = (body, end);
+        Err(Status::Unimplemented)
+    }
+
     /// Records that the route is to be chosen again (0.1.0's import, and the foreign function).
     fn clear_route_cache(&self) -> Result<(), Status> {
         Err(Status::Unimplemented)

@@ -42,6 +42,25 @@ fn unknown_functions() {
 }
 
 #[test]
+fn data_for_a_response() {
+    let stream = MockStream::default();
+    let mut end = message(&[(1, b"some")]);
+    end.extend([2 << 3, 1]);
+    let name = "inject_encoded_data_to_filter_chain";
+    let body = [
+        call(name, &bytes(&message(&[(1, b"some")]))),
+        call(&format!("{name}_on_header"), &bytes(&end)),
+        call(name, &bytes(&[1 << 3 | 2, 9])),
+    ];
+    let (statuses, _) = run(&body.concat(), &stream);
+    assert_eq!(statuses, [OK, OK, BAD_ARGUMENT]);
+    assert_eq!(
+        stream.take_events(),
+        ["inject some end=false", "inject some end=true"]
+    );
+}
+
+#[test]
 fn arguments_have_a_limit() {
     let body = [(16 << 20) + 1, 16 << 20].map(|len| {
         format!(

@@ -203,14 +203,15 @@ fn callbacks_for_unknown_contexts() {
 }
 
 #[test]
-fn any_answer_but_zero_pauses_and_two_continues_behind_headers() {
-    for (answer, headers, action) in [
-        ("#0", Action::Continue, Action::Continue),
-        ("#1", Action::Pause, Action::Pause),
-        ("#2", Action::Continue, Action::Pause),
-        ("#3", Action::Pause, Action::Pause),
-        ("#4", Action::Pause, Action::Pause),
-        ("#-1", Action::Pause, Action::Pause),
+fn answers_mean_what_they_do_in_envoy() {
+    use Action::{Continue, Drop, Pause, PauseAll, PauseUnseen};
+    for (answer, headers, body, trailers) in [
+        ("#0", Continue, Continue, Continue),
+        ("#1", Pause, Pause, Pause),
+        ("#2", Continue, PauseUnseen, Pause),
+        ("#3", PauseAll, Drop, Pause),
+        ("#4", PauseAll, Drop, Pause),
+        ("#-1", PauseAll, Drop, Pause),
     ] {
         let mut guest = Guest::new();
         for (name, params) in [
@@ -227,11 +228,11 @@ fn any_answer_but_zero_pauses_and_two_continues_behind_headers() {
         let id = host.stream(&MockStream::default());
         let vm = &mut host.vm;
         assert_eq!(vm.on_request_headers(id, 0, true), Ok(headers));
-        assert_eq!(vm.on_request_body(id, 0, true), Ok(action));
-        assert_eq!(vm.on_request_trailers(id, 0), Ok(action));
+        assert_eq!(vm.on_request_body(id, 0, true), Ok(body));
+        assert_eq!(vm.on_request_trailers(id, 0), Ok(trailers));
         assert_eq!(vm.on_response_headers(id, 0, true), Ok(headers));
-        assert_eq!(vm.on_response_body(id, 0, true), Ok(action));
-        assert_eq!(vm.on_response_trailers(id, 0), Ok(action));
+        assert_eq!(vm.on_response_body(id, 0, true), Ok(body));
+        assert_eq!(vm.on_response_trailers(id, 0), Ok(trailers));
     }
 }
 

@@ -38,6 +38,22 @@ fn continue_and_close() {
 }
 
 #[test]
+fn data_for_a_response() {
+    let stream = MockStream::default();
+    let (statuses, _) = run(
+        "(call $note (call $proxy_inject_encoded_data_to_filter_chain {some} #0))
+         (call $note (call $proxy_inject_encoded_data_to_filter_chain {} #1))
+         (call $note (call $proxy_inject_encoded_data_to_filter_chain #65535 #2 #0))",
+        &stream,
+    );
+    assert_eq!(statuses, [OK, OK, INVALID_MEMORY]);
+    assert_eq!(
+        stream.take_events(),
+        ["inject some end=false", "inject  end=true"]
+    );
+}
+
+#[test]
 fn the_first_version_s_names() {
     let stream = MockStream::default();
     let guest = Guest::new().abi("0_1_0").request_headers(

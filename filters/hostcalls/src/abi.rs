@@ -61,6 +61,11 @@ pub mod raw {
         pub fn proxy_remove_header_map_value(map: u32, key: *const u8, key_len: usize) -> Status;
         pub fn proxy_continue_stream(stream: u32) -> Status;
         pub fn proxy_close_stream(stream: u32) -> Status;
+        pub fn proxy_inject_encoded_data_to_filter_chain(
+            body: *const u8,
+            body_len: usize,
+            end: u32,
+        ) -> Status;
         pub fn proxy_send_local_response(
             code: u32,
             details: *const u8,
@@ -196,6 +201,11 @@ pub fn continue_stream(stream: u32) -> Status {
 
 pub fn close_stream(stream: u32) -> Status {
     unsafe { raw::proxy_close_stream(stream) }
+}
+
+/// Puts bytes into the response's body, and with `end` ends it.
+pub fn inject(body: &[u8], end: u32) -> Status {
+    unsafe { raw::proxy_inject_encoded_data_to_filter_chain(body.as_ptr(), body.len(), end) }
 }
 
 /// `headers` is a serialized map; `grpc_status` -1 is none.

@@ -31,7 +31,8 @@ pub const BUFFERS: [&str; 9] = [
 ];
 pub const STREAMS: [&str; 4] = ["request", "response", "downstream", "upstream"];
 const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "critical"];
-const ACTIONS: [&str; 2] = ["continue", "pause"];
+/// The others are Envoy's, by number: they mean one thing behind headers, and another behind bodies.
+const ACTIONS: [&str; 5] = ["continue", "pause", "2", "3", "4"];
 
 /// A property's path: as shown in log lines, and as the host call takes it.
 pub struct Path {
@@ -69,6 +70,8 @@ pub enum Op {
     Action(u32),
     Continue(u32),
     Close(u32),
+    /// Bytes for the response's body, and is that its end (0 or 1)?
+    Inject(Bytes, u32),
     Log(u32, Bytes),
     LogLevel,
     LogContext,
@@ -156,6 +159,7 @@ fn parse(at: &str, value: &Value) -> Result<Op, String> {
         "action" => Op::Action(a.named("an action", &ACTIONS)?),
         "continue" => Op::Continue(a.named("a stream", &STREAMS)?),
         "close" => Op::Close(a.named("a stream", &STREAMS)?),
+        "inject" => Op::Inject(a.bytes()?, a.number()?),
         "log" => Op::Log(a.named("a log level", &LEVELS)?, a.bytes()?),
         "log_level" => Op::LogLevel,
         "log_context" => Op::LogContext,

@@ -52,6 +52,10 @@ fn one(op: &Op, callback: &Callback, outcome: &mut Outcome) {
             abi::close_stream(*stream),
             format_args!("close {}", name(&STREAMS, *stream)),
         ),
+        Op::Inject(body, end) => check(
+            abi::inject(&body.of(callback), *end),
+            format_args!("inject {end}"),
+        ),
         Op::Log(level, message) => {
             check(
                 abi::log(*level, &message.of(callback)),

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use proxy_wasm_host::Action;
+
 use super::{Context, Direction, Filter, Stop};
 use crate::conf::LocConf;
 use crate::http::body::Body;
@@ -10,7 +12,7 @@ use crate::nginx::request::Request;
 
 impl Context {
     /// Passes a piece of a body through the filters from `place` on, as far as they may see it.
-    /// `None`: a filter holds it.
+    /// `None`: a filter holds it, or has dropped it.
     pub fn pass_body(
         self: &Rc<Self>,
         direction: Direction,
@@ -27,14 +29,23 @@ impl Context {
                 Direction::Response => callbacks.response_body(),
             };
             if !wanted {
+                self.body_goes_on(direction, index);
                 continue;
             }
             let half = self.filters()[index].half(direction);
+            let mut unseen = None;
+            let mut again = false;
             if half.held.take().is_some()
                 && let Some(mut held) = half.body.take()
             {
-                held.append(piece).map_err(|_| self.io_failure())?;
-                piece = held;
+                again = !half.unseen.take();
+                match again {
+                    true => {
+                        held.append(piece).map_err(|_| self.io_failure())?;
+                        piece = held;
+                    }
+                    false => unseen = Some(held),
+                }
             }
             let size = piece.len();
             half.body.replace(Some(piece));
@@ -44,13 +55,36 @@ impl Context {
                     Direction::Response => vm.on_response_body(id, size, end),
                 })
             };
-            let go_on = match self.filters()[index].instance() {
+            let action = match self.filters()[index].instance() {
                 Some((vm, _)) => vm.turn().run(self.later.waited(), call),
-                None => Ok(true),
+                None => Ok(Action::Continue),
             };
             piece = half.body.take().unwrap_or_default();
-            if !go_on? {
+            let action = action?;
+            // As in Envoy, what had been held before stays.
+            if action == Action::Drop && !again {
+                piece = Body::nothing();
+                if unseen.is_none() && !end {
+                    return Ok(None);
+                }
+            }
+            if let Some(mut held) = unseen {
+                held.append(piece).map_err(|_| self.io_failure())?;
+                piece = held;
+            }
+            if action != Action::Continue {
+                half.unseen.set(action != Action::Pause);
+                if action == Action::Drop {
+                    self.wake.limit(self);
+                }
                 self.hold(direction, index, piece, end)?;
+                return Ok(None);
+            }
+            self.body_goes_on(direction, index);
+            // That goes first.
+            if self.has_held.get() && half.injected.borrow().is_some() {
+                self.hold(direction, index, piece, end)?;
+                half.resume.set(true);
                 return Ok(None);
             }
         }
@@ -102,20 +136,39 @@ impl Context {
         files.sum::<u64>() > LocConf::of(request).buffer_size().body as u64
     }
 
-    /// A piece that a filter held back and now lets go, with the place behind that filter and
-    /// whether it ends the body.
-    pub fn released(&self, direction: Direction) -> Option<(usize, Body, bool)> {
+    /// A piece that goes on by itself, the one that is farthest on its way: what a filter has put into the
+    /// body, what one held back and now lets go, or what waited for header callbacks that have been made
+    /// meanwhile. With the place of the filter that is to see it, and whether it ends the body.
+    pub fn due(&self, direction: Direction) -> Option<(usize, Body, bool)> {
         if !self.has_held.get() {
             return None;
         }
-        for place in 0..self.count(direction) {
+        // What the header waits for goes on behind the header.
+        let header = self.paused_header(direction).unwrap_or(usize::MAX);
+        let limit = self.limit(direction);
+        for place in (0..self.count(direction)).rev() {
             let filter = &self.filters()[self.index(direction, place)];
             let half = filter.half(direction);
-            if let Some(end) = half.held.get()
+            if place < header
+                && let Some((body, end)) = half.injected.take().map(|piece| *piece)
+            {
+                if end {
+                    self.cut_off_before(place);
+                }
+                return Some((place + 1, body, end));
+            }
+            if place != header
+                && let Some(end) = half.held.get()
                 && filter.goes_on(direction)
             {
                 half.held.set(None);
+                half.unseen.set(false);
                 return Some((place + 1, half.body.take().unwrap_or_default(), end));
+            }
+            if place < limit
+                && let Some((body, end)) = half.waiting.take().map(|piece| *piece)
+            {
+                return Some((place, body, end));
             }
         }
         None
@@ -126,8 +179,10 @@ impl Context {
         for filter in self.filters() {
             let half = filter.half(direction);
             half.held.set(None);
+            half.unseen.set(false);
             half.body.take();
             half.waiting.take();
+            half.injected.take();
         }
     }
 

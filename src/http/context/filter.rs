@@ -29,9 +29,16 @@ pub struct Half {
     pub body: RefCell<Option<Body>>,
     /// Held back by `Pause`; the value says whether the held piece ends the body.
     pub held: Cell<Option<bool>>,
+    /// What it holds back is not seen again: its body callback gets the next piece alone.
+    pub unseen: Cell<bool>,
+    /// Its header waits, and its body callbacks go on meanwhile.
+    pub iterates: Cell<bool>,
     /// What has passed the filters before this one while its header callback, or one behind it,
     /// is still to be made; the value says whether it ends the body.
     pub waiting: RefCell<Option<Box<(Body, bool)>>>,
+    /// What it has put into the body for the filters behind it; the value says whether that ends the
+    /// body. Of responses.
+    pub injected: RefCell<Option<Box<(Body, bool)>>>,
     /// `continue_stream` was called.
     pub resume: Cell<bool>,
     /// Where a large piece is held.

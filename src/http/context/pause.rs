@@ -11,12 +11,14 @@ use crate::worker::Waiter;
 
 impl Context {
     /// So many filters of a direction's order may see the body: as in Envoy, those before the one
-    /// that paused in its header callback.
+    /// that paused in its header callback, and that one if it has stopped the header alone.
     pub fn limit(&self, direction: Direction) -> usize {
-        match (direction, self.stage.get(), self.response.stage()) {
-            (Direction::Request, RequestStage::HeadersPaused(index), _) => index,
-            (Direction::Response, _, Stage::HeadersPaused(place)) => place,
-            _ => self.count(direction),
+        match self.paused_header(direction) {
+            None => self.count(direction),
+            Some(place) => {
+                let filter = &self.filters()[self.index(direction, place)];
+                place + usize::from(filter.half(direction).iterates.get())
+            }
         }
     }
 
@@ -57,19 +59,6 @@ impl Context {
                 .borrow()
                 .as_ref()
                 .is_some_and(|piece| piece.1 || piece.0.len() >= WINDOW)
-    }
-
-    /// A piece that waited for header callbacks that have been made meanwhile, with the place of
-    /// the filter that is to see it and whether it ends the body.
-    pub fn arrived(&self, direction: Direction) -> Option<(usize, Body, bool)> {
-        if !self.has_held.get() {
-            return None;
-        }
-        (0..self.limit(direction)).find_map(|place| {
-            let half = self.filters()[self.index(direction, place)].half(direction);
-            let (body, end) = *half.waiting.take()?;
-            Some((place, body, end))
-        })
     }
 
     /// Has a filter held back some of a body, or some waited for one's header callback?
@@ -131,8 +120,11 @@ impl Context {
     /// Is all that is paused a body of which more is to come?
     pub fn waits_for_input(&self) -> bool {
         let (request, response) = (self.request_is_paused(), self.response_is_paused());
-        let of_response = self.response.waits_for_input() && !self.has_response_end();
-        (request || response) && (!request || self.upload_waits()) && (!response || of_response)
+        let of_response = (self.response.waits_for_input() || self.response_header_waits())
+            && !self.has_response_end();
+        (request || response)
+            && (!request || self.upload_waits() || self.request_header_waits())
+            && (!response || of_response)
     }
 
     /// A pause has taken too long; `false` when there is none. The log says whose it was.

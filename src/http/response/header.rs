@@ -18,7 +18,9 @@ use crate::nginx::{ERROR, OK};
 pub(super) fn run_headers(context: &Rc<Context>, request: Request, from: usize) -> ngx_int_t {
     let response = &context.response;
     let length = response.length.get();
-    let end = length == Some(0) || response.bodiless.get() || request.response_is_bodiless();
+    let bodiless = response.is_bodiless(request);
+    let injected = context.has_injected();
+    let end = bodiless || length == Some(0) && !injected;
     for place in from..context.count(Direction::Response) {
         let index = context.index(Direction::Response, place);
         if !context.chain.callbacks[index].response_headers() {
@@ -28,21 +30,24 @@ pub(super) fn run_headers(context: &Rc<Context>, request: Request, from: usize) 
         let result = context.callback(Direction::Response, index, |vm, id| {
             vm.on_response_headers(id, count, end)
         });
-        match result {
-            Ok(true) => {}
+        let action = match result {
+            Ok(action) => action,
+            Err(stop) => return stopped(context, request, stop),
+        };
+        match context.header_waits(Direction::Response, index, action, end) {
+            false => {}
             // nginx switches to the tunnel at once.
-            Ok(false) if request.status() == 101 => request.log().write(
+            true if request.status() == 101 => request.log().write(
                 Level::Error,
                 format_args!("[wasm] a filter's Pause is ignored for the status 101"),
             ),
-            Ok(false) => {
+            true => {
                 response.stage.set(Stage::HeadersPaused(place));
                 context.watch_instances();
                 context.wake.settle(context);
                 set_buffered(request, true);
                 return OK;
             }
-            Err(stop) => return stopped(context, request, stop),
         }
     }
     if response.bodiless.get() {
@@ -64,7 +69,10 @@ pub(super) fn run_headers(context: &Rc<Context>, request: Request, from: usize) 
         }
         body_changes(request);
     }
-    if end || !context.chain.response_body || request.wants_range_of_slices() {
+    let seen = context.chain.response_body && !request.wants_range_of_slices();
+    // What a filter may have put into it by now.
+    let injected = !bodiless && context.has_injected();
+    if (end || !seen) && !injected {
         response.ended.set(end);
         return send_headers(context, request);
     }

@@ -8,8 +8,8 @@ use super::header::run_headers;
 use super::output::{forward, refused, send, send_piece, send_unchanged_before};
 use super::stop::stopped;
 use super::trailers::{has_trailers, run_trailers};
-use super::window::{Window, next_window, used};
-use super::{BUFFERED, Stage, WINDOW};
+use super::window::{Window, drop_input, next_window, used};
+use super::{BUFFERED, Stage, Trailers, WINDOW};
 use crate::http::body::Body;
 use crate::http::context::{Context, Direction, Stop};
 use crate::nginx::request::Request;
@@ -35,23 +35,20 @@ fn see_to_pause(context: &Context) {
 
 fn pass(context: &Rc<Context>, request: Request) -> ngx_int_t {
     let response = &context.response;
-    if let Stage::HeadersPaused(place) = response.stage.get() {
-        let index = context.index(Direction::Response, place);
-        if context.filters()[index].goes_on(Direction::Response) {
-            response.stage.set(Stage::Headers);
-            let rc = run_headers(context, request, place + 1);
-            if rc > OK && response.stage.get() == Stage::Sent {
-                return refused(context, request, rc);
+    if matches!(response.stage.get(), Stage::HeadersPaused(_)) {
+        match let_header_go(context, request) {
+            Some(rc) if rc == ERROR || rc > OK => return rc,
+            Some(_) => {}
+            None if is_cut_off(context, request) => {
+                return stopped(context, request, Stop::CutOff);
             }
-            if rc == ERROR || rc > OK {
-                return rc;
-            }
-        } else if is_cut_off(context, request) {
-            return stopped(context, request, Stop::CutOff);
+            None => {}
         }
     }
-    if matches!(response.stage.get(), Stage::HeadersPaused(_)) {
-        return pass_to_limit(context, request);
+    if matches!(response.stage.get(), Stage::HeadersPaused(_))
+        && let Some(rc) = pass_to_limit(context, request)
+    {
+        return rc;
     }
     if response.stage.get() == Stage::Discarding {
         return OK;
@@ -101,20 +98,28 @@ fn pass_rest(context: &Rc<Context>, request: Request, mut rc: ngx_int_t) -> ngx_
     if waiting { AGAIN } else { rc }
 }
 
-/// The header waits for a filter; those that were called before it may see the body.
-fn pass_to_limit(context: &Rc<Context>, request: Request) -> ngx_int_t {
+/// The header waits for a filter; those that were called before it may see the body, and that one if it has
+/// stopped the header alone. `None`: it does not wait any more.
+fn pass_to_limit(context: &Rc<Context>, request: Request) -> Option<ngx_int_t> {
+    let response = &context.response;
     while context.limit(Direction::Response) > 0 && !context.limit_is_full(Direction::Response) {
         if !context.has_time(Direction::Response) {
             break;
         }
         match step(context, request) {
             Ok(None) => break,
+            Ok(Some(rc)) if rc == ERROR || rc > OK => return Some(rc),
             Ok(Some(_)) => {}
-            Err(stop) => return stopped(context, request, stop),
+            Err(stop) => return Some(stopped(context, request, stop)),
+        }
+        match let_header_go(context, request) {
+            Some(rc) if rc == ERROR || rc > OK => return Some(rc),
+            _ if matches!(response.stage.get(), Stage::HeadersPaused(_)) => {}
+            _ => return None,
         }
     }
     set_buffered(request, true);
-    AGAIN
+    Some(AGAIN)
 }
 
 /// Has the upstream failed, so that the end that a filter waits for never comes?
@@ -123,6 +128,7 @@ fn is_cut_off(context: &Context, request: Request) -> bool {
     let end_is_queued =
         || unsafe { buf::iter(context.response.queue.get()).any(|b| buf::ends(b, request)) };
     request.upstream_has_ended()
+        && !context.response.is_cut_off()
         && !request.is_header_only()
         && !context.has_response_end()
         && !end_is_queued()
@@ -140,47 +146,94 @@ fn is_full(context: &Context, request: Request) -> bool {
     busy > postponed + 2 * WINDOW || (busy > 0 && context.files_are_full(request))
 }
 
+/// The header callbacks behind the filter that the header has waited for, if that has let it go.
+pub(super) fn let_header_go(context: &Rc<Context>, request: Request) -> Option<ngx_int_t> {
+    let response = &context.response;
+    let place = context.paused_header(Direction::Response)?;
+    if !context.header_goes_on(Direction::Response) {
+        return None;
+    }
+    response.stage.set(Stage::Headers);
+    let rc = run_headers(context, request, place + 1);
+    Some(match rc > OK && response.stage.get() == Stage::Sent {
+        true => refused(context, request, rc),
+        false => rc,
+    })
+}
+
+/// Passes on what has come out of the filters that may see it.
+pub(super) fn deliver(
+    context: &Rc<Context>,
+    request: Request,
+    mut piece: Body,
+    end: bool,
+) -> Result<ngx_int_t, Stop> {
+    let direction = Direction::Response;
+    let limited = context.limit(direction) < context.count(direction);
+    if limited {
+        context.wait_at_limit(direction, piece, end)?;
+        piece = Body::default();
+    }
+    // The header goes first.
+    if let Some(rc) = let_header_go(context, request)
+        && (rc == ERROR || rc > OK)
+    {
+        return Ok(rc);
+    }
+    match limited {
+        true => Ok(OK),
+        false => send_piece(context, request, piece, end, true),
+    }
+}
+
 /// Passes one piece through the filters and on. `None`: there is none.
 fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, Stop> {
     context.check_stop()?;
-    if let Some(place) = context.response.trailers.get() {
+    let response = &context.response;
+    let waiting = response.trailers.get();
+    if let Some(Trailers { place, made: true }) = waiting {
         let index = context.index(Direction::Response, place);
         if context.filters()[index].goes_on(Direction::Response) {
-            context.response.trailers.set(None);
+            response.trailers.set(None);
             return run_trailers(context, request, place, true).map(Some);
         }
     }
-    let limited = context.limit(Direction::Response) < context.count(Direction::Response);
-    let released = context.released(Direction::Response);
-    if let Some((place, piece, end)) = released.or_else(|| context.arrived(Direction::Response)) {
+    if let Some((place, piece, end)) = context.due(Direction::Response) {
+        if response.is_cut_off() {
+            response.changed.set(true);
+            drop_input(context, request);
+        }
         return Ok(Some(
             match context.pass_body(Direction::Response, place, piece, end)? {
-                Some(piece) if limited => {
-                    context.wait_at_limit(Direction::Response, piece, end)?;
-                    OK
-                }
-                Some(piece) => send_piece(context, request, piece, end, true)?,
+                Some(piece) => deliver(context, request, piece, end)?,
                 None => OK,
             },
         ));
     }
-    if context.response.trailers_are_paused() {
+    if let Some(Trailers { place, made: false }) = waiting
+        && place < context.limit(Direction::Response)
+    {
+        response.trailers.set(None);
+        return run_trailers(context, request, place, false).map(Some);
+    }
+    if waiting.is_some() {
         return Ok(None);
     }
     let Some(mut window) = next_window(context, request) else {
         return Ok(None);
     };
     let trailers = window.end && has_trailers(context, request);
+    let paused = context.paused_header(Direction::Response).is_some();
     // Trailers wait for all header callbacks.
-    if limited && trailers {
+    if paused && trailers && !context.header_iterates(Direction::Response) {
         return Ok(None);
     }
     let body = std::mem::take(&mut window.body);
-    let expected = context.response.expected.get();
+    let expected = response.expected.get();
     let left = expected.map(|length| length.saturating_sub(body.len() as u64));
-    context.response.expected.set(left);
+    response.expected.set(left);
     if body.is_empty() && !window.end {
-        if limited {
+        if paused {
             used(context, request, &window);
             return Ok(Some(OK));
         }
@@ -192,13 +245,19 @@ fn step(context: &Rc<Context>, request: Request) -> Result<Option<ngx_int_t>, St
         true => None,
         false => context.pass_body(Direction::Response, 0, body, end)?,
     };
-    if limited {
-        context.response.changed.set(true);
-        if let Some(piece) = passed {
-            context.wait_at_limit(Direction::Response, piece, end)?;
-        }
+    if paused {
+        response.changed.set(true);
+        let piece = passed.map(|mut piece| piece.own().map(|()| piece));
         used(context, request, &window);
-        return Ok(Some(OK));
+        if trailers {
+            let (place, made) = (0, false);
+            response.trailers.set(Some(Trailers { place, made }));
+        }
+        return Ok(Some(match piece {
+            Some(Ok(piece)) => deliver(context, request, piece, end)?,
+            Some(Err(_)) => return Err(context.io_failure()),
+            None => OK,
+        }));
     }
     if !trailers {
         return conclude(context, request, window, passed).map(Some);

@@ -3,8 +3,11 @@
 use std::rc::Rc;
 
 use ngx::ffi::ngx_int_t;
+use proxy_wasm_host::Action;
 
+use super::Trailers;
 use super::output::send_piece;
+use super::pass::{deliver, let_header_go};
 use crate::http::body::Body;
 use crate::http::context::{Context, Direction, Stop};
 use crate::http::headers::response as headers;
@@ -30,29 +33,49 @@ pub(super) fn run_trailers(
     from: usize,
     made: bool,
 ) -> Result<ngx_int_t, Stop> {
-    for place in from..context.count(Direction::Response) {
-        let index = context.index(Direction::Response, place);
+    let direction = Direction::Response;
+    for place in from..context.count(direction) {
+        let index = context.index(direction, place);
         let made = made && place == from;
+        // Trailers wait for the header callbacks.
+        if place >= context.limit(direction) {
+            context
+                .response
+                .trailers
+                .set(Some(Trailers { place, made: false }));
+            return Ok(OK);
+        }
         if context.chain.callbacks[index].response_trailers() && !made {
             let mut count = 0;
             headers::trailers::visit(request, &mut |_, _| count += 1);
-            let go_on = context.callback(Direction::Response, index, |vm, id| {
+            let action = context.callback(direction, index, |vm, id| {
                 vm.on_response_trailers(id, count)
             })?;
-            if !go_on {
-                context.response.trailers.set(Some(place));
+            if action != Action::Continue {
+                context
+                    .response
+                    .trailers
+                    .set(Some(Trailers { place, made: true }));
                 context.watch_instances();
                 return Ok(OK);
             }
         }
         let half = &context.filters()[index].response;
-        if half.held.take().is_some() {
-            let piece = half.body.take().unwrap_or_default();
-            if let Some(piece) = context.pass_body(Direction::Response, place + 1, piece, false)? {
-                let rc = send_piece(context, request, piece, false, false)?;
-                if rc == ERROR || rc > OK {
-                    return Ok(rc);
-                }
+        let piece = half.held.take().and_then(|_| half.body.take());
+        half.unseen.set(false);
+        // With its trailers, a filter lets its header go.
+        context.body_goes_on(direction, index);
+        if let Some(rc) = let_header_go(context, request)
+            && (rc == ERROR || rc > OK)
+        {
+            return Ok(rc);
+        }
+        if let Some(piece) = piece
+            && let Some(piece) = context.pass_body(direction, place + 1, piece, false)?
+        {
+            let rc = deliver(context, request, piece, false)?;
+            if rc == ERROR || rc > OK {
+                return Ok(rc);
             }
         }
     }

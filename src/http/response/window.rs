@@ -138,6 +138,23 @@ pub fn drop_queue(context: &Context, request: Request) {
     context.response.sent.set(0);
     context.response.trailers.set(None);
     set_buffered(request, false);
+    consume(context, request);
+    context.drop_body(Direction::Response);
+}
+
+/// A filter has ended the body: drops what is queued, and what the upstream has still to send.
+pub(super) fn drop_input(context: &Context, request: Request) {
+    let response = &context.response;
+    if response.queue.get().is_null() && response.drops_input.replace(true) {
+        return;
+    }
+    response.passed.set(0);
+    response.sent.set(0);
+    consume(context, request);
+    request.end_upstream();
+}
+
+fn consume(context: &Context, request: Request) {
     let mut queue = context.response.queue.replace(std::ptr::null_mut());
     // SAFETY: as in `used`.
     unsafe {
@@ -145,5 +162,4 @@ pub fn drop_queue(context: &Context, request: Request) {
             buf::consume(buf);
         }
     }
-    context.drop_body(Direction::Response);
 }

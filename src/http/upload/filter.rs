@@ -94,7 +94,7 @@ fn run(
         return Ok(());
     }
     context.check_stop()?;
-    while let Some((place, piece, end)) = context.released(Direction::Request) {
+    while let Some((place, piece, end)) = context.due(Direction::Request) {
         if let Some(piece) = context.pass_body(Direction::Request, place, piece, end)? {
             send(upload, context, request, chain, Some(piece), end)?;
         }

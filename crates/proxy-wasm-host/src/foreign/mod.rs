@@ -1,11 +1,13 @@
 //! Foreign functions: what a guest calls by name. Names, arguments and statuses are those of
-//! Envoy's `source/extensions/common/wasm/foreign.cc`; `get_log_level` and
-//! `set_global_max_requests_per_io_cycle` are those of gateways that build on Envoy.
+//! Envoy's `source/extensions/common/wasm/foreign.cc`; `get_log_level`,
+//! `set_global_max_requests_per_io_cycle` and those that inject data are those of gateways that build on
+//! Envoy.
 //!
 //! One more is a function of the type [`Function`] and its line in [`named`]. Those of the proxy
 //! come by [`Proxy::foreign_function`].
 
 mod filter_state;
+mod inject;
 mod signature;
 mod zlib;
 
@@ -30,6 +32,10 @@ fn named<P: Proxy>(name: &[u8]) -> Option<Function<P>> {
         b"set_envoy_filter_state" => |state, arguments, _| Ok(filter_state::set(state, arguments)?),
         b"declare_property" => |state, arguments, _| Ok(filter_state::declare(state, arguments)?),
         b"clear_route_cache" => |state, _, _| Ok(clear_route_cache(state)?),
+        b"inject_encoded_data_to_filter_chain"
+        | b"inject_encoded_data_to_filter_chain_on_header" => {
+            |state, arguments, _| Ok(inject::inject(state, arguments)?)
+        }
         b"get_log_level" => |state, _, out| {
             out.extend_from_slice(&(state.proxy.log_level() as u32).to_le_bytes());
             Ok(())

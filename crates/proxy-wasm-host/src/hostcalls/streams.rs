@@ -34,6 +34,11 @@ pub(super) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
         .func_wrap("env", "proxy_send_local_response", send_local_response::<P>)?
         .func_wrap(
             "env",
+            "proxy_inject_encoded_data_to_filter_chain",
+            inject_response_body::<P>,
+        )?
+        .func_wrap(
+            "env",
             "proxy_set_effective_context",
             set_effective_context::<P>,
         )?
@@ -54,6 +59,21 @@ fn continue_stream<P: Proxy>(caller: Caller<'_, State<P>>, id: u32) -> u32 {
 
 fn close_stream<P: Proxy>(caller: Caller<'_, State<P>>, id: u32) -> u32 {
     let run = || stream(caller.data())?.close_stream(StreamType::try_from(id)?);
+    code(run())
+}
+
+/// As in Higress (`higress-group/proxy-wasm-go-sdk`, `abi_hostcalls.go`).
+fn inject_response_body<P: Proxy>(
+    mut caller: Caller<'_, State<P>>,
+    body: u32,
+    body_len: u32,
+    end: u32,
+) -> u32 {
+    let mut run = || {
+        let (memory, state) = parts(&mut caller)?;
+        let body = slice(memory, body, body_len)?;
+        stream(state)?.inject_response_body(body, end != 0)
+    };
     code(run())
 }
 

@@ -168,7 +168,7 @@ impl<P: Proxy> Vm<P> {
         self.live(id, Kind::Stream)?;
         let arguments = (id, count(size), end_of_stream.into());
         let action = self.call(id, name, callback, arguments)?;
-        Ok(action.map_or(Action::Continue, Action::from_guest))
+        Ok(action.map_or(Action::Continue, Action::from_body))
     }
 
     fn trailers(
@@ -180,7 +180,7 @@ impl<P: Proxy> Vm<P> {
     ) -> Result<Action, CallError> {
         self.live(id, Kind::Stream)?;
         let action = self.call(id, name, callback, (id, count(number)))?;
-        Ok(action.map_or(Action::Continue, Action::from_guest))
+        Ok(action.map_or(Action::Continue, Action::from_trailers))
     }
 
     /// Is this a live context of this kind?

@@ -21,6 +21,7 @@ pub const ENV: &[(&str, &str, &str)] = &[
     ("proxy_continue_response", "", "i"),
     ("proxy_clear_route_cache", "", "i"),
     ("proxy_get_configuration", "ii", "i"),
+    ("proxy_inject_encoded_data_to_filter_chain", "iii", "i"),
     ("proxy_send_local_response", "iiiiiiii", "i"),
     ("proxy_http_call", "iiiiiiiiii", "i"),
     ("proxy_grpc_call", "iiiiiiiiiiii", "i"),

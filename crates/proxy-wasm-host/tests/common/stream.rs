@@ -244,6 +244,11 @@ impl HttpStream for MockStream {
         Ok(())
     }
 
+    fn inject_response_body(&self, body: &[u8], end: bool) -> Result<(), Status> {
+        self.event(format!("inject {} end={end}", text(body)));
+        Ok(())
+    }
+
     fn clear_route_cache(&self) -> Result<(), Status> {
         self.event("clear".into());
         Ok(())
