@@ -6,7 +6,7 @@ from .package import STREAMED
 
 VERSION = "v0.0.0-20260824140537-b1770f5b0be3"
 coraza = Filter("coraza-proxy-wasm", "b1770f5b0be3", "Go", "Go module `github.com/corazawaf/coraza-proxy-wasm`, with Higress' SDK in place of TinyGo's",
-                ("go_with_higress_sdk", f"github.com/corazawaf/coraza-proxy-wasm@{VERSION}", "no_fs_access,memoize_builders"), parameters="memory=512m")
+                ("go_with_higress_sdk", f"github.com/corazawaf/coraza-proxy-wasm@{VERSION}", "no_fs_access,memoize_builders"))
 
 
 def rules(*lines):
