@@ -25,7 +25,8 @@ http {{
     scgi_temp_path {work}/scgi;
 """
 BEHIND = {"hello": 'return 200 "hello world";', "page": "root {work};", "nothing": "return 404;",
-          "sink": f'proxy_request_buffering off; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://{SINK};'}
+          # By default, nginx reads in pieces of 8 KiB.
+          "sink": f'proxy_request_buffering off; client_body_buffer_size 128k; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://{SINK};'}
 
 
 def configuration(contender, cases, stage, metrics=None):

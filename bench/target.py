@@ -60,6 +60,7 @@ TARGETS = (
     Target("W4: extra CPU per request", 2, "µs", extra("W4")),
     Target("W5: CPU per request more than W2", 8, "µs", extra("W5", "module/W2")),
     Target("W8: throughput of nginx's without a filter", 95, "%", ratio("W8", "nginx/upload", "rps"), True),
+    Target("W8: the same by CPU per upload", 95, "%", ratio("W8", "nginx/upload", "cpu_us", True), True),
     Target("W8: CPU per upload, of Envoy's with the filter", 50, "%", ratio("W8", "envoy-wasm/W8", "cpu_us")),
     Target("private memory of a worker more than bare nginx's, one small Rust filter", 3, "MiB", private(1)),
     Target("the same, 100 configurations", 10, "MiB", private(100)),
