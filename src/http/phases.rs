@@ -261,12 +261,12 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
             context.body.replace(Some(body));
             return Ok(false);
         }
-        let next = context
-            .due(Direction::Request)
-            .or_else(|| match context.limit_is_full(Direction::Request) {
-                true => None,
-                false => body.next().map(|(piece, end)| (0, piece, end)),
-            });
+        let full = || context.limit_is_full(Direction::Request);
+        let next = match context.due(Direction::Request) {
+            None if full() => None,
+            None => body.next().map(|(piece, end)| (0, piece, end)),
+            due => due,
+        };
         let Some((place, piece, end)) = next else {
             context.body.replace(Some(body));
             return Ok(false);

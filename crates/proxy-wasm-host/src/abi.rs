@@ -96,15 +96,15 @@ pub enum MetricType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     Continue,
-    /// 1. Of a body callback: what there is of the body is held back, and seen again with the next
-    /// piece. Of a header callback: the header waits; whether the body does too is the proxy's
-    /// matter (`StopIteration` of Envoy's, or `StopAllIteration`).
+    /// The number 1, of a body callback: what there is of the body is held back, and seen again with
+    /// the next piece. Of a header callback: the header waits; whether the body does too is the
+    /// proxy's matter (`StopIteration` of Envoy's, or `StopAllIteration`).
     Pause,
-    /// 3 and above, of a header callback: header, body and trailers wait.
+    /// The number 3 and above, of a header callback: header, body and trailers wait.
     PauseAll,
-    /// 2, of a body callback: the piece is held back, and not seen again.
+    /// The number 2, of a body callback: the piece is held back, and not seen again.
     PauseUnseen,
-    /// 3 and above, of a body callback: the piece is dropped.
+    /// The number 3 and above, of a body callback: the piece is dropped.
     Drop,
 }
 

@@ -57,7 +57,8 @@ impl Context {
         };
         let half = self.filters()[self.index(direction, place)].half(direction);
         half.iterates.set(false);
-        let trailers = self.response.paused_trailers().is_some() && direction == Direction::Response;
+        let trailers =
+            self.response.paused_trailers().is_some() && direction == Direction::Response;
         if half.held.get().is_none() && !trailers {
             half.resume.set(false);
         }
