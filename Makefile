@@ -4,6 +4,9 @@
 #                            another of nginx-conf/
 #   make test                all tests: cargo test, then Test::Nginx over t/
 #   make conformance         the same guests and requests on Envoy and on this nginx, compared
+#   make wild [CASES=…] [DOCUMENT=yes]
+#                            public filters, as package registries serve them, tried in this nginx; or their table
+#                            in docs/compatibility.md as well
 #   make soak [TIME=600]     so many seconds of mixed traffic, reloads and kills, and what must hold then
 #   make bench [ONLY=W0,W2] [CONTENDERS=nginx,module] [ROUNDS=12] [TIME=1]
 #                            CPU time and throughput of one worker with filters, beside Lua and Envoy: a table,
@@ -55,8 +58,8 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test conformance soak bench bench-instructions audit fuzz install lint filters nginx module smoke-debian configure-test clean
-.PHONY: setup-build setup-test setup-conformance setup-bench setup-instructions samples
+.PHONY: all run test conformance wild soak bench bench-instructions audit fuzz install lint filters nginx module smoke-debian configure-test clean
+.PHONY: setup-build setup-test setup-conformance setup-wild setup-bench setup-instructions samples
 .DEFAULT_GOAL := all
 
 all: module
@@ -69,6 +72,9 @@ setup-test:
 
 setup-conformance:
 	@scripts/setup conformance
+
+setup-wild:
+	@scripts/setup wild
 
 setup-bench:
 	@scripts/setup bench
@@ -89,7 +95,7 @@ module: nginx
 filters: setup-build
 	@scripts/filters
 
-# The guests of one configuration alone, which need no other toolchain than Rust's.
+# The guests of one configuration alone, with the toolchains that they need.
 samples: setup-build
 	@[ -f "nginx-conf/$(CONF).conf" ] || { echo "error: no nginx-conf/$(CONF).conf" >&2; exit 1; }
 	@scripts/filters $$(sed -n 's|^[^\#]*[[:space:]]filters/\([^;[:space:]]*\)\.wasm.*|\1|p' nginx-conf/$(CONF).conf)
@@ -108,6 +114,12 @@ conformance: module filters setup-conformance
 	@python3 conformance --envoy "$(TARGET)/envoy/bin/envoy" --python "$(TARGET)/python/bin/python" \
 		--nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" --filters "$(FILTERS)" \
 		--work "$(TARGET)/conformance" $(CASES)
+
+# CASES: names, or beginnings of names, of the filters to try; all by default.
+wild: module setup-wild
+	@"$(TARGET)/python/bin/python" -B wild --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
+		--go "$$([ -x "$(TARGET)/go/bin/go" ] && echo "$(TARGET)/go/bin/go" || echo go)" \
+		--work "$(TARGET)/wild" $(if $(DOCUMENT),--document docs/compatibility.md) $(CASES)
 
 # SEED: for the same traffic again. KINDS=a,b: of soak/kinds.py, only these.
 TIME ?= 600

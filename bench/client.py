@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from workload import HEADERS
 
+# Where the sink says whether all of an upload has come.
+CHECK = "/check"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -15,24 +18,26 @@ class Answer:
 
 def get(case):
     """None where there is no whole answer."""
-    return ask(case.port, case.workload.path)
+    return ask(case.port, CHECK if case.workload.upload else case.workload.path, data=case.workload.upload)
 
 
-def ask(port, path, headers=HEADERS, timeout=30):
+def ask(port, path, headers=HEADERS, timeout=30, data=b""):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        return exchange(connection, path, headers)
+        return exchange(connection, path, headers, data)
     except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()
 
 
-def exchange(connection, path, headers=HEADERS):
-    connection.putrequest("GET", path, skip_accept_encoding=True)
+def exchange(connection, path, headers=HEADERS, data=b""):
+    connection.putrequest("POST" if data else "GET", path, skip_accept_encoding=True)
     for name, value in headers.items():
         connection.putheader(name, value)
-    connection.endheaders()
+    if data:
+        connection.putheader("Content-Length", str(len(data)))
+    connection.endheaders(data or None)
     response = connection.getresponse()
     body = response.read()
     return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
@@ -42,5 +47,5 @@ def warm(case, count):
     """So many requests on one connection. Their answers were checked before."""
     connection = http.client.HTTPConnection("127.0.0.1", case.port, timeout=30)
     for _ in range(count):
-        exchange(connection, case.workload.path)
+        exchange(connection, case.workload.path, data=case.workload.upload)
     connection.close()

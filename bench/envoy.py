@@ -1,6 +1,6 @@
 """Envoy's configuration: a listener for each case."""
 
-from workload import UPSTREAM
+from workload import SINK, UPSTREAM
 
 EXTENSION = "type.googleapis.com/envoy.extensions."
 STRING = "type.googleapis.com/google.protobuf.StringValue"
@@ -15,16 +15,17 @@ def command(stage, name, log, check, text):
 def configuration(cases, stage, check):
     return {"static_resources": {
         "listeners": [listener(case, stage, check) for case in cases],
-        "clusters": [{
-            "name": UPSTREAM,
-            "type": "STATIC",
-            "connect_timeout": "2s",
-            "load_assignment": {
-                "cluster_name": UPSTREAM,
-                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(stage.upstream)}}]}],
-            },
-        }],
+        "clusters": [cluster(UPSTREAM, stage.upstream), cluster(SINK, stage.sink)],
     }}
+
+
+def cluster(name, port):
+    return {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(port)}}]}]},
+    }
 
 
 def address(port):
@@ -33,10 +34,12 @@ def address(port):
 
 def listener(case, stage, check):
     workload = case.workload
-    answer = {"hello": {"status": 200, "body": {"inline_string": "hello world"}},
-              "page": {"status": 200, "body": {"filename": f"{stage.work}/page.txt"}},
-              "nothing": {"status": 404}}[workload.behind]
-    route = {"match": {"prefix": "/"}, "direct_response": answer}
+    action = {"hello": direct(200, {"inline_string": "hello world"}),
+              "page": direct(200, {"filename": f"{stage.work}/page.txt"}),
+              "nothing": direct(404),
+              # Without a limit to the request's time, as nginx has none.
+              "sink": {"route": {"cluster": SINK, "timeout": "0s"}}}[workload.behind]
+    route = {"match": {"prefix": "/"}, **action}
     if check and workload.seen:
         route["response_headers_to_add"] = [{"header": {"key": "x-bench-seen", "value": "%REQ(x-bench-request)%"}}]
     manager = {
@@ -60,6 +63,10 @@ def listener(case, stage, check):
         "filter_chains": [{"filters": [
             {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}],
     }
+
+
+def direct(status, body=None):
+    return {"direct_response": {"status": status, **({"body": body} if body else {})}}
 
 
 def wasm(case, index, stage):

@@ -1,6 +1,6 @@
 """nginx.conf of a contender: a server for each case, each on a port of its own."""
 
-from workload import FAULT, FIND, REPLACE, UPSTREAM
+from workload import FAULT, FIND, REPLACE, SINK, UPSTREAM
 
 HEAD = """\
 {load}
@@ -17,13 +17,16 @@ http {{
     tcp_nopush on;
     keepalive_requests 1000000000;
     keepalive_timeout 3600s;
+    client_max_body_size 2m;
     client_body_temp_path {work}/client;
     proxy_temp_path {work}/proxy;
     fastcgi_temp_path {work}/fastcgi;
     uwsgi_temp_path {work}/uwsgi;
     scgi_temp_path {work}/scgi;
 """
-BEHIND = {"hello": 'return 200 "hello world";', "page": "root {work};", "nothing": "return 404;"}
+BEHIND = {"hello": 'return 200 "hello world";', "page": "root {work};", "nothing": "return 404;",
+          # By default, nginx reads in pieces of 8 KiB.
+          "sink": f'proxy_request_buffering off; client_body_buffer_size 128k; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://{SINK};'}
 
 
 def configuration(contender, cases, stage, metrics=None):
@@ -33,6 +36,8 @@ def configuration(contender, cases, stage, metrics=None):
         lines += lua(stage)
     elif contender.runs:
         lines += wasm(cases, stage)
+    if any(case.workload.behind == "sink" for case in cases):
+        lines.append(f"    upstream {SINK} {{ server 127.0.0.1:{stage.sink}; keepalive 64; keepalive_requests 1000000000; }}")
     for case in cases:
         lines += server(case, stage, metrics)
     if metrics and contender.runs in ("wasm", "base"):

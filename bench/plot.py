@@ -16,14 +16,14 @@ SHOWN = (
     ("debian-lua", "Lua, Debian's nginx", "#c9822b"),
     ("envoy-wasm", "Envoy, V8", "#7a4fa3"),
 )
-# Its bars would hide all others; the table has it.
-LEFT_OUT = ("W3-rewrite",)
+# Their bars would hide all others; the table has them.
+LEFT_OUT = ("W3-rewrite", "W8")
 
 
 def draw(result, path):
     """Extra CPU per request of each workload over the same proxy without a filter."""
     workloads = list(dict.fromkeys(case["workload"] for case in result["cases"].values() if case["base"]))
-    workloads = [name for name in workloads if name not in ("hello", "page", *LEFT_OUT)]
+    workloads = [name for name in workloads if name not in ("hello", "page", "upload", *LEFT_OUT)]
     figure, axes = plot.subplots(figsize=(9, 4.2))
     height = 0.8 / len(SHOWN)
     for place, (contender, label, colour) in enumerate(SHOWN):

@@ -2,7 +2,9 @@
 
 import json
 import os
+import socket
 import subprocess
+import sys
 import time
 
 import client
@@ -79,14 +81,29 @@ def nginx_command(stage, binary, name):
 
 
 class Upstream:
-    """The server that W6 calls, on the load generator's processor."""
+    """The servers that W6 calls and W8 sends to, on the load generator's processor."""
 
     def __init__(self, stage):
         stage.write("upstream.conf", nginx.upstream(stage))
-        command = nginx_command(stage, "nginx", "upstream")
-        self.running = subprocess.Popen(["taskset", "-c", str(stage.load_cpu), *command], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        sink = [sys.executable, "-B", os.path.join(os.path.dirname(os.path.abspath(__file__)), "sink.py"), str(stage.sink)]
+        self.running = [subprocess.Popen(["taskset", "-c", str(stage.load_cpu), *command], stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                        for command in (nginx_command(stage, "nginx", "upstream"), sink)]
+        for port in (stage.upstream, stage.sink):
+            self.wait(port)
+
+    def wait(self, port):
+        last = time.monotonic() + PATIENCE
+        while time.monotonic() < last:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        self.stop()
+        raise Failure(f"nothing listens at port {port}, where W6 or W8 has its server")
 
     def stop(self):
-        self.running.terminate()
-        self.running.wait()
+        for running in self.running:
+            running.terminate()
+            running.wait()

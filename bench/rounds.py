@@ -33,7 +33,7 @@ class Rounds:
     def sample(self, case):
         proxy = self.owner[case.name]
         before, begin = proxy.cpu(), time.monotonic()
-        load = wrk.run(case.url, self.stage.load_cpu, self.options.time, self.options.connections)
+        load = wrk.run(case.url, self.stage.load_cpu, self.options.time, self.options.connections, case.workload.upload)
         used, passed = proxy.cpu() - before, time.monotonic() - begin
         return {"rps": round(load.requests / load.seconds, 1), "cpu_us": round(used / 1e3 / load.requests, 4),
                 "p50_us": load.p50, "p99_us": load.p99, "busy": round(used / 1e9 / passed, 3)}

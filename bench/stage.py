@@ -44,7 +44,7 @@ class Stage:
         os.makedirs(self.work)
         with open(os.path.join(self.work, "page.txt"), "wb") as file:
             file.write(PAGE)
-        self.upstream = next(self.ports)
+        self.upstream, self.sink = next(self.ports), next(self.ports)
         self.user = "user root;" if os.getuid() == 0 else ""
         processors = sorted(os.sched_getaffinity(0))
         if len(processors) < 2:

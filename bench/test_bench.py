@@ -1,6 +1,8 @@
 """What can be checked without a proxy: python -B -m unittest discover -s bench"""
 
 import os
+import re
+import socket
 import sys
 import unittest
 
@@ -8,12 +10,14 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import document
 import result as results
+import sink
 import wrk
 from case import COMPARED, CONTENDERS, cases
 from failure import Failure
 from report import number
 from statistic import spread
 from target import TARGETS
+from workload import UPLOAD
 
 SAID = """Running 1s test @ http://127.0.0.1:1/
   1 threads and 32 connections
@@ -82,10 +86,42 @@ class Cases(unittest.TestCase):
         self.assertIn("debian-lua/W3-pass", names)
         self.assertNotIn("nginx/hello", names)
 
+    def test_an_upload_is_compared_with_an_upload(self):
+        names = self.names(CONTENDERS, ["W8"])
+        self.assertEqual([name for name in names if name.startswith(("nginx/", "envoy"))], ["nginx/upload", "envoy/upload", "envoy-wasm/W8"])
+        self.assertNotIn("debian-lua/W8", names)
+
     def test_what_targets_are_about_is_measured(self):
         result = made(**dict.fromkeys(self.names(CONTENDERS), [5.0, 5.0]))
         values = {target.name: target.value(result) for target in TARGETS if target.name.startswith("W")}
         self.assertNotIn(None, values.values(), values)
+
+
+class Sink(unittest.TestCase):
+    def answers(self, *pieces):
+        here, there = socket.socketpair()
+        with here, there:
+            connection = sink.Connection(there)
+            for piece in pieces:
+                connection.take(piece)
+            there.shutdown(socket.SHUT_WR)
+            return re.findall(rb"HTTP/1.1 (\d+).*?x-bench-whole: (\d)", here.recv(65536), re.DOTALL)
+
+    def head(self, path, length):
+        return b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (path, length)
+
+    def test_an_upload_is_answered_when_it_is_complete(self):
+        self.assertEqual(self.answers(self.head(b"/bench", 6), b"abc"), [])
+        self.assertEqual(self.answers(self.head(b"/bench", 6)[:30], self.head(b"/bench", 6)[30:] + b"abc", b"def", self.head(b"/bench", 1) + b"a"),
+                         [(b"200", b"0")] * 2)
+
+    def test_what_is_checked(self):
+        changed = UPLOAD.replace(b"dog", b"cat", 1)
+        for body, right in ((UPLOAD, b"1"), (changed, b"0"), (UPLOAD[:-1], b"0")):
+            self.assertEqual(self.answers(self.head(b"/check", len(body)), body[:70000], body[70000:]), [(b"200", right)])
+
+    def test_no_length(self):
+        self.assertEqual(self.answers(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), [(b"411", b"0")])
 
 
 class Document(unittest.TestCase):

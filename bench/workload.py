@@ -10,13 +10,16 @@ LINE = b"The quick brown fox jumps over the lazy dog, and sleeps by noon\n"
 PAGE = LINE * 1024
 FIND, REPLACE = "lazy dog", "idle cat"
 UPSTREAM = "bench_upstream"
+# What takes uploads, and the 1 MiB of each.
+SINK = "bench_sink"
+UPLOAD = LINE * 16384
 
 FAULT = '{"body":"hello world","http_status":200}'
 
 
 @dataclass(frozen=True)
 class Workload:
-    """`behind`: what answers when no filter does: hello, page or nothing (404). `filters`: pairs of guest and
+    """`behind`: what answers when no filter does: hello, page, nothing (404), or sink, to which an upload goes unbuffered. `filters`: pairs of guest and
     configuration. `lua`: directives of a location; None where Lua has no such thing. `phases`: callbacks in which each filter must have been
     called. `seen`: the filter sets the request header x-bench-request."""
     name: str
@@ -26,6 +29,7 @@ class Workload:
     lua: str | None = None
     isolation: str = "worker"
     body: bytes = HELLO
+    upload: bytes = b""
     headers: dict = field(default_factory=dict)
     phases: tuple = ("request_headers", "response_headers")
     seen: bool = False
@@ -38,12 +42,13 @@ class Workload:
     @property
     def base(self):
         """The workload without a filter that it is compared with."""
-        return "page" if self.behind == "page" else "hello"
+        return {"page": "page", "sink": "upload"}.get(self.behind, "hello")
 
 
 NONE = (
     Workload("hello", "no filter, `hello world`", lua="", phases=()),
     Workload("page", "no filter, a file of 64 KiB", behind="page", body=PAGE, lua="", phases=()),
+    Workload("upload", "no filter, an upload of 1 MiB", behind="sink", upload=UPLOAD, phases=()),
 )
 
 LUA_NOOP = """\
@@ -65,6 +70,7 @@ NOOP, HEADER = ("bench_noop", ""), ("bench_headers", "")
 READ = {"x-bench-response": "all"}
 LOCAL = {"behind": "nothing", "phases": ("request_headers",)}
 BODY = ("request_headers", "response_headers", "response_body")
+BOTH = ("request_headers", "request_body", "response_headers", "response_body")
 
 FILTERED = (
     Workload("W0", "a filter that does nothing", (NOOP,), lua=LUA_NOOP),
@@ -80,5 +86,6 @@ FILTERED = (
              headers={"x-bench-call": "200"}),
     Workload("W7-go", "W1 in Go", (("fault_injection_go", FAULT),), **LOCAL),
     Workload("W7-as", "W1 in AssemblyScript", (("fault_injection_as", FAULT),), **LOCAL),
+    Workload("W8", "an upload of 1 MiB, unbuffered, unchanged", (NOOP,), "sink", upload=UPLOAD, phases=BOTH),
 )
 WORKLOADS = {workload.name: workload for workload in NONE + FILTERED}

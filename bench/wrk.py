@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 
 from failure import Failure
-from workload import HEADERS
+from workload import HEADERS, LINE
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lua", "wrk.lua")
 
@@ -20,12 +20,13 @@ class Load:
     p99: float
 
 
-def run(url, cpu, seconds, connections):
-    """One thread on processor `cpu`. Raises Failure where any request had no answer, or a wrong status."""
+def run(url, cpu, seconds, connections, upload=b""):
+    """One thread on processor `cpu`. `upload`: LINE so many times, which each request sends. Raises Failure where any request had no answer, or a wrong status."""
     command = ["taskset", "-c", str(cpu), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", SCRIPT]
     for name, value in HEADERS.items():
         command += ["-H", f"{name}: {value}"]
-    done = subprocess.run([*command, url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds + 60)
+    environment = {**os.environ, "BENCH_LINE": LINE.decode(), "BENCH_LINES": str(len(upload) // len(LINE))}
+    done = subprocess.run([*command, url], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds + 60)
     return parse(done.stdout, url)
 
 

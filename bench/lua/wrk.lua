@@ -1,4 +1,9 @@
--- A script for wrk that has no part in the requests: its results as JSON, times in µs.
+-- A script for wrk: uploads, where bench/wrk.py asks for them, and results as JSON, times in µs.
+local lines = tonumber(os.getenv("BENCH_LINES") or 0)
+if lines > 0 then
+    wrk.method, wrk.body = "POST", string.rep(os.getenv("BENCH_LINE"), lines)
+end
+
 function done(summary, latency)
     local errors = summary.errors
     io.write(string.format(
