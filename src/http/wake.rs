@@ -102,6 +102,12 @@ impl Wake {
         }
     }
 
+    /// Has there been anything to wake up for? If not, nothing was paused.
+    #[inline]
+    pub fn is_used(&self) -> bool {
+        self.0.get().is_some()
+    }
+
     /// Nothing is paused any more.
     pub fn unlimit(&self) {
         if let Some(events) = self.0.get() {

@@ -16,14 +16,16 @@ const KEPT: usize = 4 << 10;
 /// Lines whose end has not come yet.
 #[derive(Default)]
 pub(crate) struct Output {
+    waits: bool,
     info: Vec<u8>,
     error: Vec<u8>,
 }
 
 impl Output {
+    /// Is there a line whose end has not come?
     #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.info.is_empty() && self.error.is_empty()
+    pub fn waits(&self) -> bool {
+        self.waits
     }
 
     fn line(&mut self, level: LogLevel) -> &mut Vec<u8> {
@@ -66,6 +68,7 @@ impl<P: Proxy> State<P> {
             self.tell(level, &line);
             line.clear();
         }
+        self.output.waits |= !line.is_empty();
         if !line.is_empty() || line.capacity() <= KEPT {
             *self.output.line(level) = line;
         }
@@ -74,6 +77,7 @@ impl<P: Proxy> State<P> {
     /// Tells what has no end yet: the callback is over.
     #[cold]
     pub fn end_lines(&mut self) {
+        self.output.waits = false;
         for level in [LogLevel::Info, LogLevel::Error] {
             let line = std::mem::take(self.output.line(level));
             self.tell(level, &line);

@@ -192,9 +192,6 @@ impl<P: Proxy> State<P> {
     /// The stream of a context is about to go. Its calls go on as its root context's where the proxy says
     /// so; those of a root context are cancelled when that is removed.
     fn leave_calls(&mut self, id: ContextId) {
-        if self.calls.len() == 0 {
-            return;
-        }
         for call in self.calls.of_context(id) {
             match self.calls.get_mut(call) {
                 Some(entry) if entry.root == id => {}
@@ -240,8 +237,8 @@ impl<P: Proxy> State<P> {
     /// the proxy says so.
     pub fn remove_context(&mut self, id: ContextId) {
         self.forget(id);
-        self.leave_calls(id);
         if self.calls.len() > 0 {
+            self.leave_calls(id);
             for call in self.calls.of_context(id) {
                 self.cancel_call(call);
             }

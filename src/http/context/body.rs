@@ -4,11 +4,28 @@ use std::rc::Rc;
 
 use proxy_wasm_host::Action;
 
-use super::{Context, Direction, Filter, Stop};
+use super::{Context, Direction, Filter, Half, Stop};
 use crate::conf::LocConf;
 use crate::http::body::Body;
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
+
+/// What a filter held back when the next piece came to it.
+enum Before {
+    Nothing,
+    /// It sees that again, before the new piece.
+    Seen,
+    Unseen(Box<Body>),
+}
+
+/// What a filter has said of a piece.
+struct Answered {
+    index: usize,
+    action: Action,
+    before: Before,
+    /// The piece ends the body.
+    end: bool,
+}
 
 impl Context {
     /// Passes a piece of a body through the filters from `place` on, as far as they may see it.
@@ -28,25 +45,15 @@ impl Context {
                 Direction::Request => callbacks.request_body(),
                 Direction::Response => callbacks.response_body(),
             };
+            let half = self.filters()[index].half(direction);
             if !wanted {
-                self.body_goes_on(direction, index);
+                self.body_goes_on(half);
                 continue;
             }
-            let half = self.filters()[index].half(direction);
-            let mut unseen = None;
-            let mut again = false;
-            if half.held.take().is_some()
-                && let Some(mut held) = half.body.take()
-            {
-                again = !half.unseen.take();
-                match again {
-                    true => {
-                        held.append(piece).map_err(|_| self.io_failure())?;
-                        piece = held;
-                    }
-                    false => unseen = Some(held),
-                }
-            }
+            let before = match self.has_held.get() {
+                true => self.take_held(half, &mut piece)?,
+                false => Before::Nothing,
+            };
             let size = piece.len();
             half.body.replace(Some(piece));
             let call = || {
@@ -61,32 +68,77 @@ impl Context {
             };
             piece = half.body.take().unwrap_or_default();
             let action = action?;
-            // As in Envoy, what had been held before stays.
-            if action == Action::Drop && !again {
-                piece = Body::nothing();
-                if unseen.is_none() && !end {
-                    return Ok(None);
+            if action != Action::Continue || self.has_held.get() {
+                let answered = Answered {
+                    index,
+                    action,
+                    before,
+                    end,
+                };
+                match self.see_to_answer(direction, answered, piece)? {
+                    Some(goes_on) => piece = goes_on,
+                    None => return Ok(None),
                 }
             }
-            if let Some(mut held) = unseen {
-                held.append(piece).map_err(|_| self.io_failure())?;
-                piece = held;
-            }
-            if action != Action::Continue {
-                half.unseen.set(action != Action::Pause);
-                if action == Action::Drop {
-                    self.wake.limit(self);
-                }
-                self.hold(direction, index, piece, end)?;
+        }
+        Ok(Some(piece))
+    }
+
+    /// Puts what a filter holds back before the piece that it sees next, or keeps it apart.
+    #[cold]
+    fn take_held(&self, half: &Half, piece: &mut Body) -> Result<Before, Stop> {
+        let (Some(_), Some(mut held)) = (half.held.take(), half.body.take()) else {
+            return Ok(Before::Nothing);
+        };
+        if half.unseen.take() {
+            return Ok(Before::Unseen(Box::new(held)));
+        }
+        let new = std::mem::take(piece);
+        held.append(new).map_err(|_| self.io_failure())?;
+        *piece = held;
+        Ok(Before::Seen)
+    }
+
+    /// A filter holds a piece back, drops it, or has held something before. What goes on, if anything does.
+    #[cold]
+    fn see_to_answer(
+        self: &Rc<Self>,
+        direction: Direction,
+        answered: Answered,
+        mut piece: Body,
+    ) -> Result<Option<Body>, Stop> {
+        let Answered {
+            index,
+            action,
+            before,
+            end,
+        } = answered;
+        let half = self.filters()[index].half(direction);
+        // As in Envoy, what had been held before stays.
+        if action == Action::Drop && !matches!(before, Before::Seen) {
+            piece = Body::nothing();
+            if matches!(before, Before::Nothing) && !end {
                 return Ok(None);
             }
-            self.body_goes_on(direction, index);
-            // That goes first.
-            if self.has_held.get() && half.injected.borrow().is_some() {
-                self.hold(direction, index, piece, end)?;
-                half.resume.set(true);
-                return Ok(None);
+        }
+        if let Before::Unseen(mut held) = before {
+            held.append(piece).map_err(|_| self.io_failure())?;
+            piece = *held;
+        }
+        if action != Action::Continue {
+            half.unseen.set(action != Action::Pause);
+            if action == Action::Drop {
+                self.wake.limit(self);
             }
+            self.hold(direction, index, piece, end)?;
+            return Ok(None);
+        }
+        self.body_goes_on(half);
+        // That goes first.
+        if half.injected.borrow().is_some() {
+            self.hold(direction, index, piece, end)?;
+            half.resume.set(true);
+            return Ok(None);
         }
         Ok(Some(piece))
     }

@@ -3,7 +3,7 @@
 
 use proxy_wasm_host::Action;
 
-use super::{Context, Direction, RequestStage};
+use super::{Context, Direction, Half, RequestStage};
 use crate::conf::HeaderStop;
 use crate::http::response::Stage;
 
@@ -16,11 +16,17 @@ impl Context {
         action: Action,
         end: bool,
     ) -> bool {
+        if action == Action::Continue {
+            return false;
+        }
         let alone = self.chain.header_stop[index] == HeaderStop::Iteration;
         let iterates = action == Action::Pause && alone && !end;
         let half = self.filters()[index].half(direction);
         half.iterates.set(iterates);
-        action != Action::Continue
+        if iterates {
+            self.has_held.set(true);
+        }
+        true
     }
 
     /// The place of the filter that the header waits for.
@@ -66,8 +72,7 @@ impl Context {
     }
 
     /// A filter has let a piece of the body go, or the trailers, and its header with that.
-    pub fn body_goes_on(&self, direction: Direction, index: usize) {
-        let half = self.filters()[index].half(direction);
+    pub fn body_goes_on(&self, half: &Half) {
         if half.iterates.get() {
             half.resume.set(true);
         }

@@ -168,7 +168,7 @@ impl Context {
 
     /// Something may have gone on.
     pub fn check_pause(&self) {
-        if !self.request_is_paused() && !self.response_is_paused() {
+        if self.wake.is_used() && !self.request_is_paused() && !self.response_is_paused() {
             self.wake.unlimit();
         }
     }

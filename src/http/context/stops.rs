@@ -9,7 +9,7 @@ use crate::http::local::LocalReply;
 /// in which they count.
 #[derive(Default)]
 pub struct Stops {
-    /// One of them was set at some time, so that the usual case takes one look.
+    /// One of them may be set, so that the usual case takes one look.
     any: Cell<bool>,
     failed: Cell<bool>,
     over: Cell<Option<Direction>>,
@@ -44,6 +44,8 @@ impl Stops {
         } else if let Some(direction) = self.unsendable.get() {
             Stop::Unsendable(direction)
         } else {
+            // All has been seen to.
+            self.any.set(false);
             return Ok(());
         })
     }

@@ -64,7 +64,7 @@ pub(super) fn run_trailers(
         let piece = half.held.take().and_then(|_| half.body.take());
         half.unseen.set(false);
         // With its trailers, a filter lets its header go.
-        context.body_goes_on(direction, index);
+        context.body_goes_on(half);
         if let Some(rc) = let_header_go(context, request)
             && (rc == ERROR || rc > OK)
         {

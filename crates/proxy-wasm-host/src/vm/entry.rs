@@ -66,7 +66,7 @@ fn run<P: Proxy, R>(
     call: impl FnOnce(&mut Store<State<P>>) -> Result<R, Error>,
 ) -> Result<R, CallError> {
     let result = Guard::call(store, State::guard, call);
-    if !store.data().output.is_empty() {
+    if store.data().output.waits() {
         store.data_mut().end_lines();
     }
     result.map_err(|error| CallError::Trap {
