@@ -1,12 +1,13 @@
 # The commands and files of docs/first-filter.md, run as they stand there, for each language.
 #
 # What this changes: the first section (installing nginx) is replaced by the nginx and the module under test; the
-# port is the test's own; what toolchains download and compile is kept in target/first-filter.
+# port is the test's own; what toolchains download and compile is kept in target/first-filter and target/filters-build.
 
 use strict;
 use warnings;
 
-use File::Path 'make_path';
+use Fcntl ':flock';
+use File::Path qw(make_path remove_tree);
 use File::Temp ();
 use Test::More;
 
@@ -21,6 +22,12 @@ is_deeply([sort keys %sections], [sort @common, @languages], 'the sections of th
 
 my $home = File::Temp::tempdir('first-filter-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 chmod 0755, $home;
+# Zig compiles the C++ library anew for each path that it is installed in: this one is the same each time.
+my $cxx = "$cache/c++";
+make_path($cache);
+open my $lock, '>', "$cache/lock" or die "$cache/lock: $!\n";
+flock $lock, LOCK_EX or die "$cache/lock: $!\n";
+remove_tree($cxx);
 # The guests' own script finds the compilers, as in `make filters`.
 my $rust = qx($root/scripts/filters --rust-environment);
 is($?, 0, 'a compiler for Rust');
@@ -31,7 +38,7 @@ is(system("$root/scripts/layout", "$home/nginx", $ENV{TEST_NGINX_BINARY}, $ENV{T
 my $running;
 
 for my $language (@languages) {
-    my $work = "$home/" . ($language =~ s/\W/x/gr);
+    my $work = $language eq 'C++' ? $cxx : "$home/$language";
     make_path($work);
     my $folder = "$work/hello";
     run($work, $language, @{$sections{'A folder with nginx.conf'}});
@@ -48,7 +55,10 @@ for my $language (@languages) {
 
 done_testing();
 
-END { stop($running) if $running }
+END {
+    stop($running) if $running;
+    remove_tree($cxx) if defined $lock;
+}
 
 # Each section's blocks, as [kind, text, file's name or undef].
 sub sections {
