@@ -22,12 +22,12 @@ is_deeply([sort keys %sections], [sort @common, @languages], 'the sections of th
 
 my $home = File::Temp::tempdir('first-filter-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 chmod 0755, $home;
-# Zig compiles the C++ library anew for each path that it is installed in: this one is the same each time.
+# Zig compiles the C++ library anew for each place and each installation: both stay.
 my $cxx = "$cache/c++";
 make_path($cache);
 open my $lock, '>', "$cache/lock" or die "$cache/lock: $!\n";
 flock $lock, LOCK_EX or die "$cache/lock: $!\n";
-remove_tree($cxx);
+put_away();
 # The guests' own script finds the compilers, as in `make filters`.
 my $rust = qx($root/scripts/filters --rust-environment);
 is($?, 0, 'a compiler for Rust');
@@ -42,6 +42,9 @@ for my $language (@languages) {
     make_path($work);
     my $folder = "$work/hello";
     run($work, $language, @{$sections{'A folder with nginx.conf'}});
+    if ($language eq 'C++' && -d "$cache/zig") {
+        rename "$cache/zig", "$folder/zig" or die "$folder/zig: $!\n";
+    }
     # What cargo compiles is kept for the next time.
     if ($language eq 'Rust') {
         make_path("$cache/rust");
@@ -57,7 +60,16 @@ done_testing();
 
 END {
     stop($running) if $running;
-    remove_tree($cxx) if defined $lock;
+    put_away() if defined $lock;
+}
+
+# Removes the folder for C++, and keeps the compiler in it.
+sub put_away {
+    if (-x "$cxx/hello/zig/bin/pip") {
+        remove_tree("$cache/zig");
+        rename "$cxx/hello/zig", "$cache/zig" or die "$cache/zig: $!\n";
+    }
+    remove_tree($cxx);
 }
 
 # Each section's blocks, as [kind, text, file's name or undef].
