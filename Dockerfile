@@ -1,7 +1,13 @@
 # nginx with the module, as `make install` lays it out.
 #
 #   docker build -t nginx-wasm .
-#   docker run --rm -p 8080:8080 -v "$PWD/conf:/opt/nginx-wasm/conf:ro" nginx-wasm
+#   docker run --rm -p 8080:8080 nginx-wasm
+#
+# With a configuration and filters of your own, each mounted by itself: a mount over conf/ as a whole would hide mime.types
+# and the samples.
+#
+#   docker run --rm -p 8080:8080 -v "$PWD/nginx.conf:/opt/nginx-wasm/conf/nginx.conf:ro" \
+#       -v "$PWD/filters:/opt/nginx-wasm/conf/filters:ro" nginx-wasm
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src

@@ -15,7 +15,7 @@
 #   make bench-instructions [RECORD=yes]
 #                            instructions of a filter per request, which must not grow by more than 5 %; or records them
 #   make install PREFIX=dir  a tree that runs on its own
-#   make lint                formatting and clippy
+#   make lint                formatting, clippy, and what docs/ says against the source
 #   make audit               licences, sources and yanked releases of all Rust packages; their advisories
 #                            where ADVISORIES=dir is a checkout of RustSec's advisory-db
 #   make fuzz [TIME=60] [FUZZ=map]
@@ -165,6 +165,7 @@ lint: nginx
 	@ls "$$(rustc --print target-libdir --target wasm32-wasip1)"/libstd-* >/dev/null 2>&1 || \
 		rustup target add wasm32-wasip1
 	scripts/check-abi
+	scripts/check-docs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo fmt --manifest-path filters/Cargo.toml --all --check

@@ -7,7 +7,7 @@ LOCAL = ["local_response", 418, [["x-local", "1"]], "local"]
 
 
 def hostcalls(trace=True, vm=None, vm_config=None, **callbacks):
-    """A filter that runs operations in callbacks: see filters/README.md."""
+    """A filter that runs operations in callbacks: see filters/hostcalls/README.md."""
     return Filter("hostcalls", {"trace": trace, **callbacks}, vm=vm, vm_config=vm_config)
 
 

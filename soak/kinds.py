@@ -1,5 +1,5 @@
 """The kinds of requests: the location that each asks, with its filters, and which answers to it are
-right. Guests are hostcalls (filters/README.md) where nothing else is said.
+right. Guests are hostcalls (filters/hostcalls/README.md) where nothing else is said.
 
     python3 soak/kinds.py ENVIRONMENT     prints {"http": ..., "server": ...}, directives for nginx.conf
 """
