@@ -148,7 +148,7 @@ sub {
     my @answers = map { ::get($_) } qw(/x /local);
     wait_for(sub { @{[::errors()]} == 1 });
     push @answers, ::held_is('goes-on', 'waiting=1 left=1 released=0'), ::release('goes-on');
-    ::awaited(qr/^on_http_call_response id=1/, 2);
+    ::awaited(qr/^on_http_call_response id=1/, 1);
     return rows(@answers, ::told(qr/^(?:on_http|told)/), map { s/:\d+/:PORT/gr } ::errors());
 }
 --- client_out

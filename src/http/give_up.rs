@@ -15,11 +15,15 @@ use crate::nginx::request::Request;
 /// The request's callbacks are over before their time: a filter ends the request, or nginx answers it, as where
 /// it cannot read the body. Whoever gets the request now, as an error page's upstream may, gets all of its
 /// body or nothing of it.
+#[inline]
 pub fn give_up(context: &Context, request: Request) {
     let stage = context.stage.replace(RequestStage::Done);
-    if stage == RequestStage::Done {
-        return;
+    if stage != RequestStage::Done {
+        give_up_at(context, request, stage);
     }
+}
+
+fn give_up_at(context: &Context, request: Request, stage: RequestStage) {
     context.wake.unlimit();
     context.drop_body(Direction::Request);
     let streams = stage == RequestStage::Streaming && request.body_is_read();

@@ -42,7 +42,7 @@ pub use resolve::addresses;
 pub use slots::{ModuleSlots, Slots};
 pub use target::{is_host_name, is_target, is_upstream_block};
 pub use timer::{cancelable, spawn_call};
-pub use turn::{Turn, hurry};
+pub use turn::{Turn, hurry, is_pressed};
 
 /// The process exits: all tasks end, and idle connections are closed.
 pub fn shutdown() {

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -27,6 +28,11 @@ const WOKEN: usize = 64;
 
 /// Milliseconds. The timer never ends: it is taken away when nobody waits any more.
 const KEPT: ngx_msec_t = 24 * 3600 * 1000;
+
+/// Some module may be over its time, or have something waiting. (One thread writes it.)
+static PRESSED: AtomicBool = AtomicBool::new(false);
+/// The turn in which no module is over its time any more, as things stand.
+static FREE_FROM: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// The number of the turn, and nginx's clock when it began.
@@ -131,7 +137,13 @@ impl Turn {
         let number = number();
         let before = self.used_up(number);
         self.number.set(number);
-        self.used.set(before.saturating_add(took));
+        let used = before.saturating_add(took);
+        self.used.set(used);
+        if used >= self.most {
+            let free = number.saturating_add(used / self.most);
+            FREE_FROM.fetch_max(free, Ordering::Relaxed);
+            PRESSED.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The future's result. The time that it takes is the module's.
@@ -154,6 +166,7 @@ impl Turn {
                 return Poll::Ready(());
             }
             woken = true;
+            PRESSED.store(true, Ordering::Relaxed);
             self.waiting.borrow_mut().push_back(context.waker().clone());
             LATER.with(|later| later.add(self));
             Poll::Pending
@@ -175,6 +188,20 @@ impl Turn {
         }
         !self.waiting.borrow().is_empty()
     }
+}
+
+/// May some module be over its time, or have something waiting? The usual answer is no, at next to no cost.
+#[inline]
+pub fn is_pressed() -> bool {
+    PRESSED.load(Ordering::Relaxed) && still_pressed()
+}
+
+#[cold]
+fn still_pressed() -> bool {
+    let waits = LATER.with(|later| !later.modules.borrow().is_empty());
+    let pressed = waits || number() < FREE_FROM.load(Ordering::Relaxed);
+    PRESSED.store(pressed, Ordering::Relaxed);
+    pressed
 }
 
 /// Has the next turn begin without a pause.

@@ -16,18 +16,11 @@ const KEPT: usize = 4 << 10;
 /// Lines whose end has not come yet.
 #[derive(Default)]
 pub(crate) struct Output {
-    waits: bool,
     info: Vec<u8>,
     error: Vec<u8>,
 }
 
 impl Output {
-    /// Is there a line whose end has not come?
-    #[inline]
-    pub fn waits(&self) -> bool {
-        self.waits
-    }
-
     fn line(&mut self, level: LogLevel) -> &mut Vec<u8> {
         match level {
             LogLevel::Error => &mut self.error,
@@ -68,16 +61,18 @@ impl<P: Proxy> State<P> {
             self.tell(level, &line);
             line.clear();
         }
-        self.output.waits |= !line.is_empty();
+        if !line.is_empty() {
+            self.guard.note_end();
+        }
         if !line.is_empty() || line.capacity() <= KEPT {
             *self.output.line(level) = line;
         }
     }
 
-    /// Tells what has no end yet: the callback is over.
+    /// A call has ended that left something to do: what has no end yet is told.
     #[cold]
-    pub fn end_lines(&mut self) {
-        self.output.waits = false;
+    pub fn end_call(&mut self) {
+        self.guard.ended();
         for level in [LogLevel::Info, LogLevel::Error] {
             let line = std::mem::take(self.output.line(level));
             self.tell(level, &line);

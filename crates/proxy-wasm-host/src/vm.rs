@@ -89,6 +89,7 @@ impl<P: Proxy> Vm<P> {
             }
             Ok(instance)
         });
+        store.data_mut().end_call();
         let instance =
             instance.map_err(|error| StartError::Instantiate(reason(store.data(), &error)))?;
         entry::start(&instance, &mut store)?;

@@ -21,6 +21,8 @@ pub struct Guard {
     starting: Option<Duration>,
     /// The same when there are none.
     started: Duration,
+    /// The end of the call that is running is to be looked at.
+    notes_end: bool,
     /// Elements of all tables.
     table: usize,
     /// What the call that is running asked for beyond a limit.
@@ -61,6 +63,7 @@ impl Guard {
             since: None,
             starting: None,
             started: Duration::ZERO,
+            notes_end: false,
             table: 0,
             refused: None,
         }
@@ -88,12 +91,19 @@ impl Guard {
         this.refused = None;
         let outer = this.clock.enter();
         let result = call(store);
-        let this = guard(store.data_mut());
-        this.clock.leave(outer);
-        if this.starting.is_some() {
-            this.count();
-        }
+        guard(store.data_mut()).clock.leave(outer);
         result
+    }
+
+    /// Has a call that has ended to be followed by [`Guard::ended`]?
+    #[inline]
+    pub fn notes_end(&self) -> bool {
+        self.notes_end
+    }
+
+    /// The call that is running is to be followed by [`Guard::ended`], for the caller's own sake.
+    pub fn note_end(&mut self) {
+        self.notes_end = true;
     }
 
     /// The calls from now on are of the instance's start, or are not.
@@ -102,11 +112,13 @@ impl Guard {
             self.started = used;
         }
         self.starting = starting.then_some(self.started);
+        self.notes_end = starting;
     }
 
-    /// A call of the start has ended. One that no tick has seen took next to no time.
+    /// A call has ended. One of the start that no tick has seen took next to no time.
     #[cold]
-    fn count(&mut self) {
+    pub fn ended(&mut self) {
+        self.notes_end = self.starting.is_some();
         if let (Some(used), Some(since)) = (&mut self.starting, self.since) {
             *used += cpu_time().saturating_sub(since);
         }

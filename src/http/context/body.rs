@@ -135,7 +135,7 @@ impl Context {
         }
         self.body_goes_on(half);
         // That goes first.
-        if half.injected.borrow().is_some() {
+        if self.filters()[index].has_injected(direction) {
             self.hold(direction, index, piece, end)?;
             half.resume.set(true);
             return Ok(None);
@@ -202,7 +202,7 @@ impl Context {
             let filter = &self.filters()[self.index(direction, place)];
             let half = filter.half(direction);
             if place < header
-                && let Some((body, end)) = half.injected.take().map(|piece| *piece)
+                && let Some((body, end)) = filter.take_injected(direction)
             {
                 if end {
                     self.cut_off_before(place);
@@ -234,7 +234,7 @@ impl Context {
             half.unseen.set(false);
             half.body.take();
             half.waiting.take();
-            half.injected.take();
+            filter.take_injected(direction);
         }
     }
 

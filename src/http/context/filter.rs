@@ -20,6 +20,9 @@ pub struct Filter {
     skipped: Cell<bool>,
     pub request: Half,
     pub response: Half,
+    /// What it has put into the response's body for the filters behind it; the value says whether that ends the
+    /// body.
+    pub injected: RefCell<Option<Box<(Body, bool)>>>,
 }
 
 /// A filter's state in one direction.
@@ -36,9 +39,6 @@ pub struct Half {
     /// What has passed the filters before this one while its header callback, or one behind it,
     /// is still to be made; the value says whether it ends the body.
     pub waiting: RefCell<Option<Box<(Body, bool)>>>,
-    /// What it has put into the body for the filters behind it; the value says whether that ends the
-    /// body. Of responses.
-    pub injected: RefCell<Option<Box<(Body, bool)>>>,
     /// `continue_stream` was called.
     pub resume: Cell<bool>,
     /// Where a large piece is held.
@@ -52,6 +52,7 @@ impl Filter {
             instance,
             request: Half::default(),
             response: Half::default(),
+            injected: RefCell::default(),
         }
     }
 
@@ -59,6 +60,19 @@ impl Filter {
         match direction {
             Direction::Request => &self.request,
             Direction::Response => &self.response,
+        }
+    }
+
+    /// Has it put something into this body that has not gone on?
+    pub fn has_injected(&self, direction: Direction) -> bool {
+        direction == Direction::Response && self.injected.borrow().is_some()
+    }
+
+    /// What it has put into this body, and whether that ends it.
+    pub fn take_injected(&self, direction: Direction) -> Option<(Body, bool)> {
+        match direction {
+            Direction::Request => None,
+            Direction::Response => self.injected.take().map(|piece| *piece),
         }
     }
 

@@ -51,7 +51,7 @@ impl Context {
     pub fn header_let_go(&self, direction: Direction) -> Option<usize> {
         let place = self.paused_header(direction)?;
         let filter = &self.filters()[self.index(direction, place)];
-        let injected = filter.half(direction).injected.borrow().is_some();
+        let injected = filter.has_injected(direction);
         (injected || filter.may_go_on(direction)).then_some(place)
     }
 

@@ -14,8 +14,7 @@ impl Context {
         if !takes || index >= self.count(Direction::Response) {
             return Err(Status::BadArgument);
         }
-        let half = &self.filters()[index].response;
-        let mut injected = half.injected.borrow_mut();
+        let mut injected = self.filters()[index].injected.borrow_mut();
         let before = injected.as_ref().map_or(0, |piece| piece.0.len());
         if injected.as_ref().is_some_and(|piece| piece.1) {
             return Err(Status::BadArgument);
@@ -36,20 +35,21 @@ impl Context {
 
     /// Is there such a piece that has not gone on?
     pub fn has_injected(&self) -> bool {
-        let mut halves = self.filters().iter().map(|filter| &filter.response);
-        self.has_held.get() && halves.any(|half| half.injected.borrow().is_some())
+        let mut filters = self.filters().iter();
+        self.has_held.get() && filters.any(|filter| filter.has_injected(Direction::Response))
     }
 
     /// The filter at this place has ended the body: what has come as far as to it is not used any more.
     pub(super) fn cut_off_before(&self, place: usize) {
         for place in 0..=place {
-            let half = &self.filters()[self.index(Direction::Response, place)].response;
+            let filter = &self.filters()[self.index(Direction::Response, place)];
+            let half = &filter.response;
             half.held.set(None);
             half.unseen.set(false);
             half.resume.set(false);
             half.body.take();
             half.waiting.take();
-            half.injected.take();
+            filter.take_injected(Direction::Response);
         }
         self.response.cut_off();
     }

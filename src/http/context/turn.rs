@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proxy_wasm_host::Callbacks;
 
 use super::{Context, Direction};
-use crate::net::{Task, Turn, spawn};
+use crate::net::{Task, Turn, is_pressed, spawn};
 
 /// What waits until the modules have time again.
 #[derive(Default)]
@@ -40,20 +40,29 @@ impl Later {
 impl Context {
     /// May a piece of a body pass the filters in this turn of the event loop? If not, the request goes on
     /// by itself in a later one; what there is of the body stays where it is.
+    #[inline]
     pub fn has_time(self: &Rc<Self>, direction: Direction) -> bool {
         let waited = self.later.has_waited.replace(false);
         self.later.waited.set(waited);
+        !is_pressed() || self.is_in_time(direction, waited)
+    }
+
+    /// `waited`: it has waited for its turn.
+    #[cold]
+    fn is_in_time(self: &Rc<Self>, direction: Direction, waited: bool) -> bool {
         let wanted = |callbacks: &Callbacks| match direction {
             Direction::Request => callbacks.request_body(),
             Direction::Response => callbacks.response_body(),
         };
         for (filter, callbacks) in self.filters().iter().zip(&self.chain.callbacks) {
-            let Some(vm) = filter.vm() else { continue };
+            let Some((vm, _)) = filter.instance().filter(|_| wanted(callbacks)) else {
+                continue;
+            };
             let free = match waited {
                 true => !vm.turn().is_over(),
                 false => vm.turn().is_free(),
             };
-            if !free && wanted(callbacks) && filter.instance().is_some() {
+            if !free {
                 self.wait_for(vm.turn());
                 return false;
             }

@@ -215,15 +215,25 @@ pub(super) unsafe fn finish_buffer(part: *mut ngx_buf_t, request: Request, end: 
 
 /// Sends the header if it is still held. `changed` is there when the body is not what the
 /// upstream sent, with the new length if that is all of it.
+#[inline]
 pub(super) fn hold_off_headers(
     context: &Rc<Context>,
     request: Request,
     changed: Option<Option<usize>>,
     end: bool,
 ) -> ngx_int_t {
-    if context.response.stage.get() != Stage::HeadersHeld {
-        return OK;
+    match context.response.stage.get() {
+        Stage::HeadersHeld => send_held_headers(context, request, changed, end),
+        _ => OK,
     }
+}
+
+fn send_held_headers(
+    context: &Rc<Context>,
+    request: Request,
+    changed: Option<Option<usize>>,
+    end: bool,
+) -> ngx_int_t {
     // What a slice's header says is of all slices, and of no interest to the client.
     if let Some(length) = changed
         && !request.is_clone()
@@ -265,6 +275,7 @@ pub(super) fn refused(context: &Context, request: Request, status: ngx_int_t) ->
 
 /// Counts bytes against the Content-Length that was sent; one that a changed body does not keep
 /// would let the client take the next response for this one's rest, or wait for it.
+#[inline]
 pub(super) fn keep_promise(
     context: &Context,
     request: Request,
@@ -277,9 +288,20 @@ pub(super) fn keep_promise(
     };
     let rest = left.checked_sub(len as u64);
     response.promised.set(Some(rest.unwrap_or(0)));
-    if !response.changed.get() {
-        return Ok(());
+    match response.changed.get() {
+        true => check_promise(context, request, rest, end),
+        false => Ok(()),
     }
+}
+
+/// `rest`: bytes that are left of what was promised; `None` when there are more than that.
+fn check_promise(
+    context: &Context,
+    request: Request,
+    rest: Option<u64>,
+    end: bool,
+) -> Result<(), Stop> {
+    let response = &context.response;
     let kept = match request.is_sliced() {
         true => keeps_slice(response, end),
         false => rest == Some(0) || (rest.is_some() && !end),

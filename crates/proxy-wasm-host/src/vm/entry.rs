@@ -66,8 +66,8 @@ fn run<P: Proxy, R>(
     call: impl FnOnce(&mut Store<State<P>>) -> Result<R, Error>,
 ) -> Result<R, CallError> {
     let result = Guard::call(store, State::guard, call);
-    if store.data().output.waits() {
-        store.data_mut().end_lines();
+    if store.data().guard.notes_end() {
+        store.data_mut().end_call();
     }
     result.map_err(|error| CallError::Trap {
         callback,
