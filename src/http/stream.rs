@@ -130,6 +130,7 @@ impl Stream {
     }
 
     /// Sees to what cannot be sent.
+    #[inline]
     fn refuse(
         &self,
         result: Result<(), Status>,
@@ -137,6 +138,7 @@ impl Stream {
         name: &[u8],
     ) -> Result<(), Status> {
         match result {
+            Ok(()) => Ok(()),
             Err(Status::BadArgument) => {
                 self.context.refuse(self.index, what, name);
                 Ok(())

@@ -172,7 +172,7 @@ impl Context {
     fn nothing_is_spooled(&self, direction: Direction) -> bool {
         let holds_none = |filter: &Filter| {
             let half = filter.half(direction);
-            half.held.get().is_none() && half.waiting.borrow().is_none()
+            half.held.get().is_none() && !filter.is_waited_for(direction)
         };
         let sent = match direction {
             // What was rewritten of a body that had been read is a copy.
@@ -218,7 +218,7 @@ impl Context {
                 return Some((place + 1, half.body.take().unwrap_or_default(), end));
             }
             if place < limit
-                && let Some((body, end)) = half.waiting.take().map(|piece| *piece)
+                && let Some((body, end)) = filter.take_waiting(direction)
             {
                 return Some((place, body, end));
             }
@@ -233,7 +233,7 @@ impl Context {
             half.held.set(None);
             half.unseen.set(false);
             half.body.take();
-            half.waiting.take();
+            filter.take_waiting(direction);
             filter.take_injected(direction);
         }
     }

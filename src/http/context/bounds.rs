@@ -155,15 +155,12 @@ impl Context {
 
     /// Bytes that filters hold back, or that wait for header callbacks.
     fn held(&self, direction: Direction) -> usize {
-        let halves = self.filters().iter().map(|filter| filter.half(direction));
-        halves
-            .map(|half| {
-                let waiting = half
-                    .waiting
-                    .borrow()
-                    .as_ref()
-                    .map_or(0, |piece| piece.0.len());
-                waiting + half.body.borrow().as_ref().map_or(0, |b| b.len())
+        let filters = self.filters().iter();
+        filters
+            .map(|filter| {
+                let half = filter.half(direction);
+                let waiting = filter.look_at_waiting(direction, |body, _| body.len());
+                waiting.unwrap_or(0) + half.body.borrow().as_ref().map_or(0, |b| b.len())
             })
             .sum()
     }

@@ -1,8 +1,8 @@
 //! A filter of the chain in one request, and what becomes of the request when it fails.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 
-use proxy_wasm_host::{CallError, ContextId};
+use proxy_wasm_host::{CallError, ContextId, Status};
 
 use super::{Context, Direction};
 use crate::conf::{MainConf, OnFailure};
@@ -20,9 +20,22 @@ pub struct Filter {
     skipped: Cell<bool>,
     pub request: Half,
     pub response: Half,
-    /// What it has put into the response's body for the filters behind it; the value says whether that ends the
-    /// body.
-    pub injected: RefCell<Option<Box<(Body, bool)>>>,
+    /// Made when it is first needed: most requests need none of it.
+    aside: OnceCell<Box<Aside>>,
+}
+
+/// A piece of a body, and whether that ends the body.
+pub(super) type Slot = RefCell<Option<(Body, bool)>>;
+
+/// Pieces that are on no filter's hands.
+#[derive(Default)]
+struct Aside {
+    /// What has passed the filters before this one while its header callback, or one behind it,
+    /// is still to be made.
+    request: Slot,
+    response: Slot,
+    /// What it has put into the response's body for the filters behind it.
+    injected: Slot,
 }
 
 /// A filter's state in one direction.
@@ -36,13 +49,19 @@ pub struct Half {
     pub unseen: Cell<bool>,
     /// Its header waits, and its body callbacks go on meanwhile.
     pub iterates: Cell<bool>,
-    /// What has passed the filters before this one while its header callback, or one behind it,
-    /// is still to be made; the value says whether it ends the body.
-    pub waiting: RefCell<Option<Box<(Body, bool)>>>,
     /// `continue_stream` was called.
     pub resume: Cell<bool>,
     /// Where a large piece is held.
     pub spool: Spool,
+}
+
+impl Aside {
+    fn waiting(&self, direction: Direction) -> &Slot {
+        match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        }
+    }
 }
 
 impl Filter {
@@ -52,7 +71,7 @@ impl Filter {
             instance,
             request: Half::default(),
             response: Half::default(),
-            injected: RefCell::default(),
+            aside: OnceCell::new(),
         }
     }
 
@@ -63,17 +82,58 @@ impl Filter {
         }
     }
 
+    /// The piece that waits for header callbacks, before this filter: what `look` says of it.
+    pub fn look_at_waiting<R>(
+        &self,
+        direction: Direction,
+        look: impl FnOnce(&Body, bool) -> R,
+    ) -> Option<R> {
+        let aside = self.aside.get()?;
+        let slot = aside.waiting(direction).borrow();
+        slot.as_ref().map(|(body, end)| look(body, *end))
+    }
+
+    pub fn is_waited_for(&self, direction: Direction) -> bool {
+        self.look_at_waiting(direction, |_, _| ()).is_some()
+    }
+
+    pub fn take_waiting(&self, direction: Direction) -> Option<(Body, bool)> {
+        self.aside.get()?.waiting(direction).take()
+    }
+
+    /// Adds a piece to it; `end`: it ends the body.
+    pub fn wait(&self, direction: Direction, mut piece: Body, end: bool) -> Result<(), Status> {
+        let mut slot = self.aside().waiting(direction).borrow_mut();
+        match slot.as_mut() {
+            Some(kept) => {
+                kept.1 = end;
+                kept.0.append(piece)
+            }
+            None => piece.own().map(|()| *slot = Some((piece, end))),
+        }
+    }
+
     /// Has it put something into this body that has not gone on?
     pub fn has_injected(&self, direction: Direction) -> bool {
-        direction == Direction::Response && self.injected.borrow().is_some()
+        let injected = self.aside.get().map(|aside| &aside.injected);
+        direction == Direction::Response && injected.is_some_and(|slot| slot.borrow().is_some())
     }
 
     /// What it has put into this body, and whether that ends it.
     pub fn take_injected(&self, direction: Direction) -> Option<(Body, bool)> {
         match direction {
             Direction::Request => None,
-            Direction::Response => self.injected.take().map(|piece| *piece),
+            Direction::Response => self.aside.get()?.injected.take(),
         }
+    }
+
+    /// Where it puts something into the response's body.
+    pub(super) fn injected(&self) -> &Slot {
+        &self.aside().injected
+    }
+
+    fn aside(&self) -> &Aside {
+        self.aside.get_or_init(Box::default)
     }
 
     /// Where its callbacks are made; `None`: it is skipped.

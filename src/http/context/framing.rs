@@ -23,20 +23,24 @@ impl Context {
     fn keep_length(&self, request: Request) {
         // SAFETY: the request is live.
         let length = unsafe { (*request.as_ptr()).headers_in.content_length_n };
+        if length < 0 {
+            if headers::get(request, b"content-length", &mut |_| ()) {
+                let _ = headers::remove(request, &self.lines, b"content-length");
+            }
+            return;
+        }
         let mut line = None;
         headers::get(request, b"content-length", &mut |value| {
             line = Some(value.to_vec())
         });
         let text = length.to_string().into_bytes();
-        if length >= 0 && request.is_main() && line.as_ref() != Some(&text) {
+        if request.is_main() && line.as_ref() != Some(&text) {
             let had_line = line.is_some() || length > 0;
             // A line that cannot be kept is left as the filter set it.
             let _ = match had_line {
                 true => headers::replace(request, &self.lines, b"content-length", &text),
                 false => Ok(()),
             };
-        } else if length < 0 && line.is_some() {
-            let _ = headers::remove(request, &self.lines, b"content-length");
         }
     }
 

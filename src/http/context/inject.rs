@@ -14,14 +14,14 @@ impl Context {
         if !takes || index >= self.count(Direction::Response) {
             return Err(Status::BadArgument);
         }
-        let mut injected = self.filters()[index].injected.borrow_mut();
+        let mut injected = self.filters()[index].injected().borrow_mut();
         let before = injected.as_ref().map_or(0, |piece| piece.0.len());
         if injected.as_ref().is_some_and(|piece| piece.1) {
             return Err(Status::BadArgument);
         }
         let all = before.saturating_add(bytes.len());
         self.check_made(index, Direction::Response, 0, all)?;
-        let piece = injected.get_or_insert_with(|| Box::new((Body::nothing(), false)));
+        let piece = injected.get_or_insert_with(|| (Body::nothing(), false));
         // Of a response that has no body, it is the end alone.
         if !response.is_bodiless(request) {
             piece.0.replace(usize::MAX, 0, bytes)?;
@@ -48,7 +48,7 @@ impl Context {
             half.unseen.set(false);
             half.resume.set(false);
             half.body.take();
-            half.waiting.take();
+            filter.take_waiting(Direction::Response);
             filter.take_injected(Direction::Response);
         }
         self.response.cut_off();

@@ -23,28 +23,13 @@ impl Context {
     }
 
     /// Keeps a piece that has come to the filter that paused in its header callback.
-    pub fn wait_at_limit(
-        &self,
-        direction: Direction,
-        mut piece: Body,
-        end: bool,
-    ) -> Result<(), Stop> {
+    pub fn wait_at_limit(&self, direction: Direction, piece: Body, end: bool) -> Result<(), Stop> {
         let index = self.index(direction, self.limit(direction));
         let Some(filter) = self.filters().get(index) else {
             return Ok(());
         };
         self.has_held.set(true);
-        let mut waiting = filter.half(direction).waiting.borrow_mut();
-        let kept = match waiting.as_mut() {
-            Some(kept) => {
-                kept.1 = end;
-                kept.0.append(piece)
-            }
-            None => piece
-                .own()
-                .map(|()| *waiting = Some(Box::new((piece, end)))),
-        };
-        drop(waiting);
+        let kept = filter.wait(direction, piece, end);
         kept.map_err(|_| self.io_failure())?;
         self.check_held(direction, index, 0)
     }
@@ -54,11 +39,8 @@ impl Context {
         let limit = self.limit(direction);
         limit < self.count(direction)
             && self.filters()[self.index(direction, limit)]
-                .half(direction)
-                .waiting
-                .borrow()
-                .as_ref()
-                .is_some_and(|piece| piece.1 || piece.0.len() >= WINDOW)
+                .look_at_waiting(direction, |body, end| end || body.len() >= WINDOW)
+                .unwrap_or(false)
     }
 
     /// Has a filter held back some of a body, or some waited for one's header callback?
@@ -68,17 +50,16 @@ impl Context {
 
     /// Is there a piece of the response's body that waits for header callbacks?
     pub fn response_waits(&self) -> bool {
-        let mut halves = self.filters().iter().map(|filter| &filter.response);
-        self.has_held.get() && halves.any(|half| half.waiting.borrow().is_some())
+        let mut filters = self.filters().iter();
+        self.has_held.get() && filters.any(|filter| filter.is_waited_for(Direction::Response))
     }
 
     /// Has the end of the response's body come as far as to a filter that holds it?
     pub fn has_response_end(&self) -> bool {
         self.response.trailers_are_paused()
             || self.filters().iter().any(|filter| {
-                let waiting = filter.response.waiting.borrow();
-                filter.response.held.get() == Some(true)
-                    || waiting.as_ref().is_some_and(|piece| piece.1)
+                let waiting = filter.look_at_waiting(Direction::Response, |_, end| end);
+                filter.response.held.get() == Some(true) || waiting == Some(true)
             })
     }
 

@@ -79,10 +79,12 @@ impl Stops {
     }
 
     /// A filter answers. As in Envoy, the first response is the one that counts.
+    #[inline]
     pub fn answer(&self, reply: impl FnOnce() -> LocalReply) {
-        if self.reply.borrow().is_none() {
+        let mut slot = self.reply.borrow_mut();
+        if slot.is_none() {
             self.any.set(true);
-            self.reply.replace(Some(reply()));
+            *slot = Some(reply());
         }
     }
 

@@ -40,7 +40,7 @@ impl Later {
 impl Context {
     /// May a piece of a body pass the filters in this turn of the event loop? If not, the request goes on
     /// by itself in a later one; what there is of the body stays where it is.
-    #[inline]
+    #[inline(always)]
     pub fn has_time(self: &Rc<Self>, direction: Direction) -> bool {
         let waited = self.later.has_waited.replace(false);
         self.later.waited.set(waited);

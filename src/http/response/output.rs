@@ -228,6 +228,7 @@ pub(super) fn hold_off_headers(
     }
 }
 
+#[inline]
 fn send_held_headers(
     context: &Rc<Context>,
     request: Request,
