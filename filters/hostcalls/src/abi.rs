@@ -61,11 +61,6 @@ pub mod raw {
         pub fn proxy_remove_header_map_value(map: u32, key: *const u8, key_len: usize) -> Status;
         pub fn proxy_continue_stream(stream: u32) -> Status;
         pub fn proxy_close_stream(stream: u32) -> Status;
-        pub fn proxy_inject_encoded_data_to_filter_chain(
-            body: *const u8,
-            body_len: usize,
-            end: u32,
-        ) -> Status;
         pub fn proxy_send_local_response(
             code: u32,
             details: *const u8,
@@ -204,8 +199,22 @@ pub fn close_stream(stream: u32) -> Status {
 }
 
 /// Puts bytes into the response's body, and with `end` ends it.
+/// By the foreign function: Envoy loads no module that imports Higress' host call.
 pub fn inject(body: &[u8], end: u32) -> Status {
-    unsafe { raw::proxy_inject_encoded_data_to_filter_chain(body.as_ptr(), body.len(), end) }
+    // A message of protobuf: 1 body, 2 end.
+    let mut message = vec![0x0a];
+    let mut length = body.len();
+    while length >= 0x80 {
+        message.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    message.push(length as u8);
+    message.extend_from_slice(body);
+    message.extend_from_slice(&[0x10, end as u8]);
+    let name = b"inject_encoded_data_to_filter_chain";
+    shared::call_foreign_function(name, &message)
+        .err()
+        .unwrap_or(OK)
 }
 
 /// `headers` is a serialized map; `grpc_status` -1 is none.
