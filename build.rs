@@ -5,6 +5,8 @@
 const VERSION_CHECKS: &[(u64, &str)] = &[
     // ngx_table_elt_t.next: repeated known headers became linked lists instead of arrays.
     (1_023_000, "nginx1_23_0"),
+    // `resolve` of servers in upstream blocks: their lists change while nginx runs.
+    (1_027_003, "nginx1_27_3"),
 ];
 
 fn main() {

@@ -184,9 +184,12 @@ impl List {
         #[cfg(ngx_feature = "http_upstream_zone")]
         {
             list.rwlock = 0;
+            list.zone_next = std::ptr::null_mut();
+        }
+        #[cfg(all(ngx_feature = "http_upstream_zone", nginx1_27_3))]
+        {
             list.config = std::ptr::null_mut();
             list.resolve = std::ptr::null_mut();
-            list.zone_next = std::ptr::null_mut();
         }
         list.number = 1;
         list.tries = 1;
