@@ -312,7 +312,7 @@ wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): imports env.prox
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): not a Proxy-Wasm module: exports none of proxy_abi_version_0_1_0, proxy_abi_version_0_2_0 and proxy_abi_version_0_2_1 in http.conf:1
+wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): not a Proxy-Wasm module: exports none of proxy_abi_version_0_1_0, proxy_abi_version_0_2_0, proxy_abi_version_0_2_1 and proxy_abi_version_0_2_100 in http.conf:1
 
 
 === TEST 31: an ABI version of another time
@@ -322,7 +322,7 @@ wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): not a Proxy-Wasm
 --- http_conf
 wasm_module m ../html/m.wat;
 --- mistake
-wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): exports proxy_abi_version_9_0_0, but this host supports the Proxy-Wasm ABI 0.1.0, 0.2.0 and 0.2.1 in http.conf:1
+wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): exports proxy_abi_version_9_0_0, but this host supports the Proxy-Wasm ABI 0.1.0, 0.2.0, 0.2.1 and 0.2.100 in http.conf:1
 
 
 === TEST 32: a module without a memory

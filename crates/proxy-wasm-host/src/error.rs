@@ -22,12 +22,12 @@ pub enum LoadError {
     },
     /// No `proxy_abi_version_*` export.
     #[error(
-        "not a Proxy-Wasm module: exports none of proxy_abi_version_0_1_0, proxy_abi_version_0_2_0 and \
-         proxy_abi_version_0_2_1"
+        "not a Proxy-Wasm module: exports none of proxy_abi_version_0_1_0, proxy_abi_version_0_2_0, \
+         proxy_abi_version_0_2_1 and proxy_abi_version_0_2_100"
     )]
     NoAbi,
     /// Only a marker of a version that is unknown here.
-    #[error("exports {}, but this host supports the Proxy-Wasm ABI 0.1.0, 0.2.0 and 0.2.1", Name(.0))]
+    #[error("exports {}, but this host supports the Proxy-Wasm ABI 0.1.0, 0.2.0, 0.2.1 and 0.2.100", Name(.0))]
     UnsupportedAbi(String),
     /// No memory is exported as `memory`.
     #[error("exports no memory of the name \"memory\"")]

@@ -47,12 +47,12 @@ fn no_version_or_an_unknown_one() {
     assert_eq!(
         error(r#"(module (memory (export "memory") 1))"#),
         "not a Proxy-Wasm module: exports none of proxy_abi_version_0_1_0, \
-         proxy_abi_version_0_2_0 and proxy_abi_version_0_2_1"
+         proxy_abi_version_0_2_0, proxy_abi_version_0_2_1 and proxy_abi_version_0_2_100"
     );
     assert_eq!(
         error(&module("0_3_0", "")),
         "exports proxy_abi_version_0_3_0, but this host supports the Proxy-Wasm ABI \
-         0.1.0, 0.2.0 and 0.2.1"
+         0.1.0, 0.2.0, 0.2.1 and 0.2.100"
     );
 }
 
