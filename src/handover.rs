@@ -99,7 +99,7 @@ pub unsafe fn taken(cycle: *const ngx_cycle_t, start: Duration) {
     let Some(shared) = Shared::get_or_map() else {
         return;
     };
-    // SAFETY: by the contract; every cycle has a configuration of the core module.
+    // SAFETY: nginx has just read the configuration of this cycle, and every cycle has one of the core module.
     let workers = unsafe {
         let core: *const ngx_core_conf_t = (*(*cycle).conf_ctx.add(ngx_core_module.index)).cast();
         (*core).worker_processes
@@ -126,7 +126,7 @@ pub unsafe fn process_starts(log: Log) {
     if unsafe { ngx_process } as u32 != NGX_PROCESS_WORKER || Shared::get().is_none() {
         return;
     }
-    // SAFETY: by the contract; the event stays where it is for as long as the process lives. Its timer does
+    // SAFETY: nginx sets its timers up before it calls a module for the process; the event stays where it is for as long as the process lives. Its timer does
     // not keep a worker that exits.
     unsafe {
         let event: *mut ngx_event_t = Box::leak(Box::new(std::mem::zeroed()));
@@ -163,7 +163,7 @@ unsafe extern "C" fn on_first_turn(event: *mut ngx_event_t) {
 /// # Safety
 /// This is a worker whose event loop runs.
 unsafe fn watch_channel() {
-    // SAFETY: by the contract: the connections are there, and nginx adds that of the channel before its first turn.
+    // SAFETY: a worker has its connections for as long as its event loop runs, and nginx adds that of the channel before its first turn.
     unsafe {
         let cycle = &*ngx_cycle.cast_const();
         for index in 0..cycle.connection_n {
@@ -202,7 +202,7 @@ fn quits() -> bool {
 }
 
 fn set_quit(quit: bool) {
-    // SAFETY: as above; nginx looks at it at the end of this turn.
+    // SAFETY: a number of nginx's own, which a signal handler may write too; nginx looks at it at the end of this turn.
     unsafe { (&raw mut ngx_quit).write_volatile(quit.into()) };
 }
 

@@ -6,21 +6,12 @@ use Wire;
 use Pause;
 use Upload;
 use H3;
+use HeaderStop;
 
 log_level('info');
 no_long_string();
 no_root_location();
 
-our $bad = qr/\[(?:error|alert|crit|emerg)\]|panicked/;
-our $worse = qr/\[(?:alert|crit|emerg)\]|panicked/;
-our $modules = module_lines('b', 'c') . <<'_EOC_';
-wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm log_rate=off header_stop=iteration;
-upstream up { server 127.0.0.1:$TEST_NGINX_PORT_9; }
-proxy_http_version 1.1;
-_EOC_
-# It takes long to compile.
-our $router = 'wasm_module router $TEST_NGINX_FILTERS/model_router_go.wasm;' . "\n";
-our $pause = '["action","pause"]';
 our $until_end = qq~"request_headers":[$pause],"request_body":[$pause,["if_end_of_stream",[["action","continue"],["set_header","request","x-seen","yes"]]]]~;
 
 # The same filters at /buffered and at /streamed.

@@ -5,67 +5,13 @@ use Test::Nginx::Socket 'no_plan';
 use Wire;
 use Pause;
 use Upload;
+use HeaderStop qw(:DEFAULT response_locations replies responses $length $chunked);
 
 log_level('info');
 no_long_string();
 no_root_location();
 
-our $bad = qr/\[(?:error|alert|crit|emerg)\]|panicked/;
-our $worse = qr/\[(?:alert|crit|emerg)\]|panicked/;
-our $modules = module_lines('b', 'c') . <<'_EOC_';
-wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm log_rate=off header_stop=iteration;
-upstream up { server 127.0.0.1:$TEST_NGINX_PORT_9; }
-proxy_http_version 1.1;
-_EOC_
-# It takes long to compile.
-our $router = 'wasm_module router $TEST_NGINX_FILTERS/model_router_go.wasm;' . "\n";
-our $pause = '["action","pause"]';
 our $until_end = qq~"response_headers":[$pause],"response_body":[$pause,["if_end_of_stream",[["action","continue"],["set_header","response","x-seen","yes"]]]]~;
-
-# The same filters at /buffered and at /unbuffered.
-sub both {
-    my $filters = shift;
-    return CORE::join '', map { "location /$_ { " . ($_ eq 'unbuffered' ? 'proxy_buffering off; ' : '') . "$filters proxy_pass http://up; }\n" } qw(buffered unbuffered);
-}
-
-# An upstream that answers with these parts; a reference to a number is a wait of so many seconds.
-sub replies {
-    my @parts = @_;
-    return sub {
-        my $connection = shift;
-        while (my ($head) = $connection->message) {
-            last if $head eq '';
-            ref $_ ? select(undef, undef, undef, $$_) : $connection->write($_) for @parts;
-        }
-    };
-}
-
-our $length = "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nContent-Length: 9\r\n\r\n";
-our $chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-
-# What a client gets of both: status, body and these headers.
-sub of_both {
-    my @names = @_;
-    my @rows;
-    for my $path (qw(buffered unbuffered)) {
-        my $text = ask("GET /$path HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        my ($head, $body) = split /\r\n\r\n/, $text, 2;
-        my ($status) = $head =~ m{^HTTP/1\.1 (\d+)};
-        $body = dechunked($body) if $head =~ /chunked/;
-        push @rows, CORE::join ' ', "$path:", $status, $body, map { my ($v) = $head =~ /^$_: *(.*?)\r?$/mi; $v // 'none' } @names;
-    }
-    return rows(@rows);
-}
-
-sub dechunked {
-    my ($text, $body) = (shift, '');
-    while ($text =~ s/\A([0-9a-f]+)\r\n//i) {
-        last if !hex $1;
-        $body .= substr $text, 0, hex $1, '';
-        substr $text, 0, 2, '';
-    }
-    return $body;
-}
 
 run_tests();
 
@@ -73,9 +19,9 @@ __DATA__
 
 === TEST 1: a filter sees the whole body, then sets a header, and both go on
 --- http_config eval: $::modules
---- config eval: main::both("wasm_filter a '{$main::until_end}';")
+--- config eval: main::response_locations("wasm_filter a '{$main::until_end}';")
 --- upstream eval: main::replies($main::length, 'first', \0.2, 'last')
---- client eval: sub { main::of_both('x-seen', 'content-length') }
+--- client eval: sub { main::responses('x-seen', 'content-length') }
 --- client_out
 buffered: 200 firstlast yes 9
 unbuffered: 200 firstlast yes 9
@@ -85,9 +31,9 @@ unbuffered: 200 firstlast yes 9
 
 === TEST 2: the same of a body in chunks
 --- http_config eval: $::modules
---- config eval: main::both("wasm_filter a '{$main::until_end}';")
+--- config eval: main::response_locations("wasm_filter a '{$main::until_end}';")
 --- upstream eval: main::replies($main::chunked, "5\r\nfirst\r\n", \0.2, "4\r\nlast\r\n0\r\n\r\n")
---- client eval: sub { main::of_both('x-seen', 'transfer-encoding') }
+--- client eval: sub { main::responses('x-seen', 'transfer-encoding') }
 --- client_out
 buffered: 200 firstlast yes chunked
 unbuffered: 200 firstlast yes chunked
@@ -97,9 +43,9 @@ unbuffered: 200 firstlast yes chunked
 
 === TEST 3: a filter built with Higress' SDK
 --- http_config eval: $::modules . $::router
---- config eval: main::both('wasm_filter router;')
+--- config eval: main::response_locations('wasm_filter router;')
 --- upstream eval: main::replies($main::length, 'first', \0.2, 'last')
---- client eval: sub { main::of_both('x-bytes', 'content-length') }
+--- client eval: sub { main::responses('x-bytes', 'content-length') }
 --- client_out
 buffered: 200 firstlast 9 9
 unbuffered: 200 firstlast 9 9
@@ -110,11 +56,11 @@ unbuffered: 200 firstlast 9 9
 === TEST 4: the body is replaced while the header waits; what comes when at the other filters
 --- http_config eval: $::modules
 --- config eval
-main::both(qq~wasm_filter c '{"trace":true,"response_headers":[["set_header","response","x-c","1"]],"response_body":[["set_body","response",0,0,"c "]]}';
+main::response_locations(qq~wasm_filter c '{"trace":true,"response_headers":[["set_header","response","x-c","1"]],"response_body":[["set_body","response",0,0,"c "]]}';
     wasm_filter a '{"trace":true,"response_headers":[$main::pause],"response_body":[$main::pause,["if_end_of_stream",[["action","continue"],["set_body","response",0,100,"new"]]]]}';
     wasm_filter b '{"trace":true}';~)
 --- upstream eval: main::replies($main::length, 'firstlast')
---- client eval: sub { main::of_both('x-c', 'content-length', 'etag') }
+--- client eval: sub { main::responses('x-c', 'content-length', 'etag') }
 --- client_out
 buffered: 200 c new 1 5 W/"e"
 unbuffered: 200 c new 1 5 W/"e"
@@ -126,9 +72,9 @@ unbuffered: 200 c new 1 5 W/"e"
 
 === TEST 5: the first piece that is let go takes the header with it
 --- http_config eval: $::modules
---- config eval: main::both(qq~wasm_filter a '{"response_headers":[$main::pause],"response_body":[["set_header","response","x-seen","first"]]}';~)
+--- config eval: main::response_locations(qq~wasm_filter a '{"response_headers":[$main::pause],"response_body":[["set_header","response","x-seen","first"]]}';~)
 --- upstream eval: main::replies($main::chunked, "5\r\nfirst\r\n", \0.2, "4\r\nlast\r\n0\r\n\r\n")
---- client eval: sub { main::of_both('x-seen') }
+--- client eval: sub { main::responses('x-seen') }
 --- client_out
 buffered: 200 firstlast first
 unbuffered: 200 firstlast first
@@ -140,9 +86,9 @@ unbuffered: 200 firstlast first
 --- http_config eval: $::modules
 --- config eval
 my $filter = sub { qq~wasm_filter a '{"response_headers":[$main::pause],"response_body":[$main::pause,["if_end_of_stream",[["action","continue"],["add_header","response","x-seen","$_[0]"],["set_body","response",0,0,"$_[0]"]]]]}';~ };
-main::both(CORE::join '', map { $filter->($_) } 1 .. 3)
+main::response_locations(CORE::join '', map { $filter->($_) } 1 .. 3)
 --- upstream eval: main::replies($main::length, 'first', \0.1, 'last')
---- client eval: sub { main::of_both('x-seen', 'content-length') }
+--- client eval: sub { main::responses('x-seen', 'content-length') }
 --- client_out
 buffered: 200 123firstlast 3 12
 unbuffered: 200 123firstlast 3 12
@@ -153,7 +99,7 @@ unbuffered: 200 123firstlast 3 12
 === TEST 7: without a body, or when it is asked to, the header goes on by proxy_continue_stream
 --- http_config eval: $::modules
 --- config eval
-main::both(qq~wasm_filter a '{"trace":true,"response_headers":[$main::pause],"response_body":[$main::pause]}';~)
+main::response_locations(qq~wasm_filter a '{"trace":true,"response_headers":[$main::pause],"response_body":[$main::pause]}';~)
     . qq~location /none { wasm_filter a '{"trace":true,"response_headers":[$main::pause],"response_body":[["log","info","seen"]]}'; return 200 ""; }\n~ . go_locations(['a'])
 --- upstream eval: main::replies($main::length, 'firstlast')
 --- client eval
@@ -184,13 +130,13 @@ sub {
 === TEST 8: a local response of the body callback, while the header waits; one that holds too much
 --- http_config eval: $::modules
 --- config eval
-main::both(qq~wasm_filter a '{"response_headers":[$main::pause],"response_body":[$main::pause,["if_end_of_stream",[["local_response",403,[],"refused"]]]]}';~)
+main::response_locations(qq~wasm_filter a '{"response_headers":[$main::pause],"response_body":[$main::pause,["if_end_of_stream",[["local_response",403,[],"refused"]]]]}';~)
     . "location /big { wasm_buffer_size 4; proxy_buffering off; wasm_filter a '{$main::until_end}'; proxy_pass http://up; }"
 --- upstream eval: main::replies($main::length, 'first', \0.1, 'last')
 --- client eval
 sub {
     my ($status) = ask("GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") =~ m{^HTTP/1.1 (\d+)};
-    main::of_both() . "$status\n";
+    main::responses() . "$status\n";
 }
 --- client_out
 buffered: 403 refused
@@ -203,9 +149,9 @@ unbuffered: 403 refused
 
 === TEST 9: 3 drops a piece, of any guest
 --- http_config eval: $::modules
---- config eval: main::both(qq~wasm_filter b '{"response_body":[["action","3"],["if_end_of_stream",[["action","continue"],["set_body","response",0,100,"end"]]]]}';~)
+--- config eval: main::response_locations(qq~wasm_filter b '{"response_body":[["action","3"],["if_end_of_stream",[["action","continue"],["set_body","response",0,100,"end"]]]]}';~)
 --- upstream eval: main::replies($main::chunked, "5\r\nfirst\r\n", \0.2, "4\r\nlast\r\n0\r\n\r\n")
---- client eval: sub { main::of_both() }
+--- client eval: sub { main::responses() }
 --- client_out
 buffered: 200 end
 unbuffered: 200 end
@@ -215,7 +161,7 @@ unbuffered: 200 end
 
 === TEST 10: 3 with the end holds the end alone, until it goes on
 --- http_config eval: $::modules
---- config eval: main::both(qq~wasm_filter b '{"trace":true,"response_body":[["if_end_of_stream",[["action","3"]]]]}';~) . go_locations(['b'])
+--- config eval: main::response_locations(qq~wasm_filter b '{"trace":true,"response_body":[["if_end_of_stream",[["action","3"]]]]}';~) . go_locations(['b'])
 --- upstream eval: main::replies($main::length, 'firstlast')
 --- client eval
 sub {
@@ -240,9 +186,9 @@ no piece
 
 === TEST 11: 2 holds a piece that is not seen again, and that goes on before the next
 --- http_config eval: $::modules
---- config eval: main::both(qq~wasm_filter b '{"trace":true,"response_headers":[["remove_header","response","content-length"]],"response_body":[["action","2"],["if_end_of_stream",[["action","continue"]]]]}';~)
+--- config eval: main::response_locations(qq~wasm_filter b '{"trace":true,"response_headers":[["remove_header","response","content-length"]],"response_body":[["action","2"],["if_end_of_stream",[["action","continue"]]]]}';~)
 --- upstream eval: main::replies($main::chunked, "5\r\nfirst\r\n", \0.2, "4\r\nlast\r\n0\r\n\r\n")
---- client eval: sub { main::of_both() }
+--- client eval: sub { main::responses() }
 --- client_out
 buffered: 200 firstlast
 unbuffered: 200 firstlast

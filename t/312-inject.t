@@ -4,68 +4,14 @@ use Test::Nginx::Socket 'no_plan';
 use Wire;
 use Pause;
 use Upload;
+use HeaderStop qw(:DEFAULT response_locations replies responses dechunked $length $chunked);
 
 log_level('info');
 no_long_string();
 no_root_location();
 
-our $bad = qr/\[(?:error|alert|crit|emerg)\]|panicked/;
-our $worse = qr/\[(?:alert|crit|emerg)\]|panicked/;
-our $modules = module_lines('b', 'c') . <<'_EOC_';
-wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm log_rate=off header_stop=iteration;
-upstream up { server 127.0.0.1:$TEST_NGINX_PORT_9; }
-proxy_http_version 1.1;
-_EOC_
-# It takes long to compile.
-our $router = 'wasm_module router $TEST_NGINX_FILTERS/model_router_go.wasm;' . "\n";
-our $pause = '["action","pause"]';
-
-# The same filters at /buffered and at /unbuffered.
-sub both {
-    my $filters = shift;
-    return CORE::join '', map { "location /$_ { " . ($_ eq 'unbuffered' ? 'proxy_buffering off; ' : '') . "$filters proxy_pass http://up; }\n" } qw(buffered unbuffered);
-}
-
-# An upstream that answers with these parts; a reference to a number is a wait of so many seconds.
-sub replies {
-    my @parts = @_;
-    return sub {
-        my $connection = shift;
-        while (my ($head) = $connection->message) {
-            last if $head eq '';
-            ref $_ ? select(undef, undef, undef, $$_) : $connection->write($_) for @parts;
-        }
-    };
-}
-
-our $length = "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nContent-Length: 9\r\n\r\n";
 our $empty = "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
 our $failed = "HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\n";
-our $chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-
-# What a client gets of both: status, body and these headers.
-sub of_both {
-    my @names = @_;
-    my @rows;
-    for my $path (qw(buffered unbuffered)) {
-        my $text = ask("GET /$path HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        my ($head, $body) = split /\r\n\r\n/, $text, 2;
-        my ($status) = $head =~ m{^HTTP/1\.1 (\d+)};
-        $body = dechunked($body) if $head =~ /chunked/;
-        push @rows, CORE::join ' ', "$path:", $status, $body, map { my ($v) = $head =~ /^$_: *(.*?)\r?$/mi; $v // 'none' } @names;
-    }
-    return rows(@rows);
-}
-
-sub dechunked {
-    my ($text, $body) = (shift, '');
-    while ($text =~ s/\A([0-9a-f]+)\r\n//i) {
-        last if !hex $1;
-        $body .= substr $text, 0, hex $1, '';
-        substr $text, 0, 2, '';
-    }
-    return $body;
-}
 
 run_tests();
 
@@ -73,9 +19,9 @@ __DATA__
 
 === TEST 1: a filter that holds the header answers instead of the upstream: what that sends is dropped
 --- http_config eval: $::modules
---- config eval: main::both(qq~wasm_filter a '{"trace":true,"response_headers":[["remove_header","response","content-length"],$main::pause,["inject","made ",0],["inject","up",1]],"response_body":[["set_body","response",0,0,"never"]]}';~)
+--- config eval: main::response_locations(qq~wasm_filter a '{"trace":true,"response_headers":[["remove_header","response","content-length"],$main::pause,["inject","made ",0],["inject","up",1]],"response_body":[["set_body","response",0,0,"never"]]}';~)
 --- upstream eval: main::replies($main::length, 'first', \0.2, 'last')
---- client eval: sub { main::of_both('content-length') }
+--- client eval: sub { main::responses('content-length') }
 --- client_out
 buffered: 200 made up none
 unbuffered: 200 made up none
@@ -88,11 +34,11 @@ unbuffered: 200 made up none
 === TEST 2: a filter built with Higress' SDK answers for an upstream that fails, with a body and without
 --- http_config eval: $::modules . $::router
 --- config eval
-main::both('wasm_filter router;') . 'location /empty { wasm_filter router; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/; }'
+main::response_locations('wasm_filter router;') . 'location /empty { wasm_filter router; proxy_pass http://127.0.0.1:$TEST_NGINX_PORT_1/; }'
 --- upstream eval: main::replies($main::failed, 'first', \0.2, 'last')
 --- client eval
 sub {
-    local $_ = main::of_both('content-type');
+    local $_ = main::responses('content-type');
     s/}\n/}/g;
     my $upstream = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1', LocalPort => $ENV{TEST_NGINX_PORT_1}, ReuseAddr => 1) or die "$!";
     my $c = connection();
@@ -113,7 +59,7 @@ unbuffered: 503 {"error":"no model is there"} application/json
 === TEST 3: piece by piece, from other callbacks, before what the filter holds; the filters behind see it
 --- http_config eval: $::modules
 --- config eval
-main::both(qq~wasm_filter c '{"response_body":[["set_body","response",0,0,"+"]]}';
+main::response_locations(qq~wasm_filter c '{"response_body":[["set_body","response",0,0,"+"]]}';
     wasm_filter a '{"trace":true,"response_headers":[["remove_header","response","content-length"],["action","3"]],"response_body":[$main::pause]}';~)
     . go_locations(['a'], one => '["inject","one ",0]', two => '["inject","two ",0]', end => '["inject","end",1]')
 --- upstream eval: main::replies($main::length, 'firstlast')
@@ -156,9 +102,9 @@ silent
 
 === TEST 4: within a body callback: before the piece that goes on
 --- http_config eval: $::modules
---- config eval: main::both(qq~wasm_filter b '{"response_headers":[["remove_header","response","content-length"]],"response_body":[["if_end_of_stream",[["inject","before ",0]]]]}';~)
+--- config eval: main::response_locations(qq~wasm_filter b '{"response_headers":[["remove_header","response","content-length"]],"response_body":[["if_end_of_stream",[["inject","before ",0]]]]}';~)
 --- upstream eval: main::replies($main::length, 'firstlast')
---- client eval: sub { CORE::join '', map { s/firstlastbefore (?=\n)|before firstlast/both/gr } main::of_both() }
+--- client eval: sub { CORE::join '', map { s/firstlastbefore (?=\n)|before firstlast/both/gr } main::responses() }
 --- client_out
 buffered: 200 both
 unbuffered: 200 both

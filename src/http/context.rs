@@ -16,7 +16,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use ngx::ffi::{NGX_HTTP_BAD_GATEWAY, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, ngx_str_t};
-use proxy_wasm_host::{Action, CallError, ContextId};
+use proxy_wasm_host::{Action, CallError, Callbacks, ContextId};
 
 use super::chain::Chain;
 use super::ended;
@@ -49,6 +49,15 @@ impl Direction {
         match self {
             Direction::Request => "request",
             Direction::Response => "response",
+        }
+    }
+
+    /// Is there a callback for its body?
+    #[inline]
+    pub fn body_callback(self, callbacks: Callbacks) -> bool {
+        match self {
+            Direction::Request => callbacks.request_body(),
+            Direction::Response => callbacks.response_body(),
         }
     }
 

@@ -25,9 +25,7 @@ pub fn give_up(context: &Context, request: Request) {
 
 fn give_up_at(context: &Context, request: Request, stage: RequestStage) {
     context.wake.unlimit();
-    if context.has_held() {
-        context.drop_body(Direction::Request);
-    }
+    context.drop_body(Direction::Request);
     let streams = stage == RequestStage::Streaming && request.body_is_read();
     if streams || context.body_read.get() == Some(false) {
         context.body_read.set(None);

@@ -74,7 +74,7 @@ pub struct List(*mut ngx_http_upstream_rr_peers_t);
 /// # Safety
 /// [`are_nginxs`] holds for the block, which outlives the result.
 pub unsafe fn lists(block: *const ngx_http_upstream_srv_conf_t) -> impl Iterator<Item = List> {
-    // SAFETY: by the contract; lists stay as long as their configuration.
+    // SAFETY: a block of nginx's balancers has a first list, and lists stay as long as their configuration.
     unsafe {
         let first: *mut ngx_http_upstream_rr_peers_t = (*block).peer.data.cast();
         let lists = [first, (*first).next];
@@ -88,7 +88,7 @@ impl List {
     /// # Safety
     /// The list is still there, and the first one of its upstream.
     pub unsafe fn is_single(self) -> bool {
-        // SAFETY: by the contract.
+        // SAFETY: the list stays as long as its configuration, which the caller's request has.
         unsafe { (*self.0).single() != 0 && (*self.0).next.is_null() }
     }
 
@@ -97,7 +97,7 @@ impl List {
     /// # Safety
     /// The list is still there, and not locked by this process. No server is used afterwards.
     pub unsafe fn visit(self, backup: bool, mut visit: impl FnMut(Server<'_>)) {
-        // SAFETY: by the contract; each server leads to the next.
+        // SAFETY: the list stays as long as its configuration; while it is locked, each server leads to the next.
         unsafe {
             self.lock(false);
             let single = (*self.0).single() != 0;
@@ -147,7 +147,7 @@ impl List {
     /// The list is still there, and not locked by this process.
     pub unsafe fn lock(self, to_write: bool) {
         #[cfg(ngx_feature = "http_upstream_zone")]
-        // SAFETY: by the contract.
+        // SAFETY: the list stays as long as its configuration; with a pool, its lock is in the zone that workers share.
         unsafe {
             if !(*self.0).shpool.is_null() {
                 let lock = &raw mut (*self.0).rwlock;
@@ -165,7 +165,7 @@ impl List {
     /// This process has locked the list.
     pub unsafe fn unlock(self) {
         #[cfg(ngx_feature = "http_upstream_zone")]
-        // SAFETY: by the contract.
+        // SAFETY: the lock is the one that this process has taken in `lock`.
         unsafe {
             if !(*self.0).shpool.is_null() {
                 ngx::ffi::ngx_rwlock_unlock(&raw mut (*self.0).rwlock);
@@ -179,7 +179,7 @@ impl List {
     /// # Safety
     /// The list is still there.
     pub unsafe fn of_one(self) -> ngx_http_upstream_rr_peers_t {
-        // SAFETY: by the contract; what is copied stays as it is, but for what is set anew here.
+        // SAFETY: the list stays as long as its configuration; what is copied stays as it is, but for what is set anew here.
         let mut list = unsafe { *self.0 };
         #[cfg(ngx_feature = "http_upstream_zone")]
         {
@@ -221,7 +221,7 @@ pub unsafe fn upstreams<'a>(cf: *mut ngx_conf_t) -> &'a [*mut ngx_http_upstream_
 /// # Safety
 /// As for [`upstreams`], one of which it is.
 pub unsafe fn are_nginxs(block: *const ngx_http_upstream_srv_conf_t) -> bool {
-    // SAFETY: by the contract; what other modules have there is as large as this at least, or the pool's block is.
+    // SAFETY: the block is one of the configuration; what other modules have there is as large as this at least, or the pool's block is.
     unsafe {
         let list: *const ngx_http_upstream_rr_peers_t = (*block).peer.data.cast();
         !list.is_null() && list.is_aligned() && std::ptr::eq((*list).name, &raw const (*block).host)

@@ -41,12 +41,8 @@ impl Context {
             let index = self.index(direction, place);
             place += 1;
             let callbacks = self.chain.callbacks[index];
-            let wanted = match direction {
-                Direction::Request => callbacks.request_body(),
-                Direction::Response => callbacks.response_body(),
-            };
             let half = self.filters()[index].half(direction);
-            if !wanted {
+            if !direction.body_callback(callbacks) {
                 self.body_goes_on(half);
                 continue;
             }
@@ -228,6 +224,9 @@ impl Context {
 
     /// Forgets what filters hold of a body.
     pub fn drop_body(&self, direction: Direction) {
+        if !self.has_held.get() {
+            return;
+        }
         for filter in self.filters() {
             let half = filter.half(direction);
             half.held.set(None);

@@ -3,8 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use proxy_wasm_host::Callbacks;
-
 use super::{Context, Direction};
 use crate::net::{Task, Turn, is_pressed, spawn};
 
@@ -50,12 +48,9 @@ impl Context {
     /// `waited`: it has waited for its turn.
     #[cold]
     fn is_in_time(self: &Rc<Self>, direction: Direction, waited: bool) -> bool {
-        let wanted = |callbacks: &Callbacks| match direction {
-            Direction::Request => callbacks.request_body(),
-            Direction::Response => callbacks.response_body(),
-        };
         for (filter, callbacks) in self.filters().iter().zip(&self.chain.callbacks) {
-            let Some((vm, _)) = filter.instance().filter(|_| wanted(callbacks)) else {
+            let wanted = direction.body_callback(*callbacks);
+            let Some((vm, _)) = filter.instance().filter(|_| wanted) else {
                 continue;
             };
             let free = match waited {

@@ -35,7 +35,7 @@ impl Balancers {
     /// # Safety
     /// `cf` is the configuration in the postconfiguration step.
     pub unsafe fn install(cf: *mut ngx_conf_t) -> Balancers {
-        // SAFETY: by the contract.
+        // SAFETY: in this step all upstreams are there, with the balancers that they have chosen.
         unsafe {
             let blocks = peers::upstreams(cf).iter().copied();
             let known = blocks.filter(|&block| !block.is_null() && peers::are_nginxs(block));
@@ -117,7 +117,7 @@ impl Begun {
     /// The balancer has set all of `peer`, and the request is still there.
     unsafe fn get(&self, peer: *mut ngx_peer_connection_t) -> ngx_int_t {
         match self.get {
-            // SAFETY: by the contract.
+            // SAFETY: the function and its data are those that the balancer has set for this request.
             Some(get) => unsafe { get(peer, self.data) },
             None => ERROR,
         }
@@ -127,7 +127,7 @@ impl Begun {
     /// As for `get`, which has given a server.
     unsafe fn free(&self, peer: *mut ngx_peer_connection_t, state: ngx_uint_t) {
         if let Some(free) = self.free {
-            // SAFETY: by the contract.
+            // SAFETY: the function and its data are those that the balancer has set for this request.
             unsafe { free(peer, self.data, state) };
         }
     }
@@ -180,7 +180,7 @@ unsafe fn choose(
     ) -> ngx_int_t,
     address: &[u8],
 ) -> ngx_int_t {
-    // SAFETY: by the contract; the choice is in the request's pool, with all that it has.
+    // SAFETY: nginx has begun the request's upstream; the choice is in the request's pool, with all that it has.
     unsafe {
         let Some(first) = peers::lists(block).next() else {
             return OK;
@@ -292,7 +292,7 @@ unsafe extern "C" fn free(peer: *mut ngx_peer_connection_t, data: *mut c_void, s
 /// # Safety
 /// As for [`get`].
 unsafe fn get_chosen(choice: *mut Choice, peer: *mut ngx_peer_connection_t) -> Option<ngx_int_t> {
-    // SAFETY: by the contract; the lists are locked one at a time. nginx reads the copy of the list by its
+    // SAFETY: the request is there, and with it the choice in its pool; the lists are locked one at a time. nginx reads the copy of the list by its
     // own pointer, so nothing here holds a reference to the choice meanwhile.
     unsafe {
         let address = (*choice).address;
@@ -351,7 +351,7 @@ unsafe fn is_chosen(
     result: ngx_int_t,
     peer: *mut ngx_peer_connection_t,
 ) -> bool {
-    // SAFETY: by the contract: the name is that of a server in use.
+    // SAFETY: the choice is in the live request's pool; where a server was given, the name is that server's.
     unsafe {
         let address = (*choice).address;
         (result == OK || result == DONE)
@@ -367,7 +367,7 @@ unsafe fn is_chosen(
 /// # Safety
 /// As for [`get`]; the balancer has just given a server.
 unsafe fn pass_over(choice: *mut Choice, peer: *mut ngx_peer_connection_t) {
-    // SAFETY: by the contract; a kept connection that nobody takes is closed.
+    // SAFETY: the choice is in the live request's pool; a kept connection that nobody takes is closed.
     unsafe {
         let connection = ptr::replace(&raw mut (*peer).connection, ptr::null_mut());
         if !connection.is_null() {
