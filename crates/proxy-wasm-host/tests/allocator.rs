@@ -137,6 +137,19 @@ fn one_that_switches_the_context() {
 }
 
 #[test]
+fn one_that_shortens_the_buffer_that_is_read() {
+    let body = "(drop (call $proxy_set_buffer_bytes #0 #0 #9 {b})) #40000";
+    let guest = Guest::new()
+        .allocator(
+            &("(global $heap (mut i32) (i32.const 0))".to_owned() + &function("malloc", body)),
+        )
+        .request_headers("(call $note (call $proxy_get_buffer_bytes #0 #0 #9 @)) (call $say)");
+    let (statuses, said) = run_guest(guest, &stream());
+    assert_eq!(statuses, [OK]);
+    assert_eq!(said, ["b"]);
+}
+
+#[test]
 fn results_at_the_very_end_of_memory() {
     let guest = Guest::new().request_headers(
         "(call $note (call $proxy_get_property {a} #65528 #65532))

@@ -115,6 +115,12 @@ impl MockStream {
     }
 }
 
+/// [start, start + len), cut to the buffer's end: an allocator may have changed it since the host asked.
+fn within(buffer: &[u8], start: usize, len: usize) -> std::ops::Range<usize> {
+    let start = start.min(buffer.len());
+    start..start + len.min(buffer.len() - start)
+}
+
 impl HttpStream for MockStream {
     fn map_visit(&self, map: MapType, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), Status> {
         let maps = self.inner.maps.borrow();
@@ -184,7 +190,7 @@ impl HttpStream for MockStream {
         let buffer = buffers[buffer as usize].as_ref().ok_or(Status::NotFound)?;
         // Small pieces, and an empty one.
         found(&[]);
-        for piece in buffer[start..start + len].chunks(3) {
+        for piece in buffer[within(buffer, start, len)].chunks(3) {
             found(piece);
         }
         Ok(())
@@ -199,7 +205,8 @@ impl HttpStream for MockStream {
     ) -> Result<(), Status> {
         let mut buffers = self.inner.buffers.borrow_mut();
         let buffer = buffers[buffer as usize].as_mut().ok_or(Status::NotFound)?;
-        buffer.splice(start..start + len, data.iter().copied());
+        let range = within(buffer, start, len);
+        buffer.splice(range, data.iter().copied());
         Ok(())
     }
 
