@@ -141,7 +141,7 @@ pub unsafe fn process_starts(log: Log) {
 
 /// The first turn of the event loop: from here on, this worker takes requests.
 unsafe extern "C" fn on_first_turn(event: *mut ngx_event_t) {
-    crate::guard((), || {
+    crate::nginx::guard::guard((), || {
         let Some(shared) = Shared::get() else { return };
         // SAFETY: nginx's own, of this thread; the event is the one of `process_starts`.
         unsafe {
@@ -180,7 +180,7 @@ unsafe fn watch_channel() {
 }
 
 unsafe extern "C" fn on_channel(event: *mut ngx_event_t) {
-    crate::guard((), || {
+    crate::nginx::guard::guard((), || {
         let before = quits();
         if let Some(handler) = NGINX.get() {
             // SAFETY: nginx calls this for the event whose handler that was.
@@ -232,7 +232,7 @@ fn put_aside(shared: &Shared) {
 
 /// Looks whether the new workers are ready.
 unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
-    crate::guard((), || {
+    crate::nginx::guard::guard((), || {
         let waits = Shared::get().is_some_and(Shared::must_wait);
         let late = DEADLINE.get().is_none_or(|at| Instant::now() >= at);
         // SAFETY: the event is that of `process_starts`, and its timer has expired.

@@ -4,9 +4,12 @@
 //! `worker` owns the instances, `handover` has old workers serve until new ones do, and `nginx` wraps
 //! nginx's structures.
 
+mod client;
+mod commands;
 mod conf;
+mod filter;
 mod handover;
-mod http;
+mod message;
 mod metrics;
 mod net;
 mod nginx;
@@ -23,20 +26,20 @@ use ngx::ffi::{
 };
 use ngx::http::HttpModuleConfExt;
 
-use conf::MainConf;
-use nginx::log::Log;
-use nginx::{ERROR, OK};
-use worker::Worker;
+use crate::conf::MainConf;
+use crate::nginx::log::Log;
+use crate::nginx::{ERROR, OK};
+use crate::worker::Worker;
 
 static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(preconfiguration),
     postconfiguration: Some(postconfiguration),
-    create_main_conf: Some(conf::create_main_conf),
+    create_main_conf: Some(conf::merge::create_main_conf),
     init_main_conf: None,
     create_srv_conf: None,
     merge_srv_conf: None,
-    create_loc_conf: Some(conf::create_loc_conf),
-    merge_loc_conf: Some(conf::merge_loc_conf),
+    create_loc_conf: Some(conf::merge::create_loc_conf),
+    merge_loc_conf: Some(conf::merge::merge_loc_conf),
 };
 
 /// The module's entry in nginx's table of modules.
@@ -44,7 +47,7 @@ static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
 #[unsafe(no_mangle)]
 pub static mut ngx_http_wasm_module: ngx_module_t = ngx_module_t {
     ctx: &raw const MODULE_CTX as *mut c_void,
-    commands: &raw mut conf::COMMANDS as *mut ngx_command_t,
+    commands: &raw mut commands::COMMANDS as *mut ngx_command_t,
     type_: NGX_HTTP_MODULE as usize,
     init_module: Some(init_module),
     init_process: Some(init_process),
@@ -68,7 +71,7 @@ fn guard<R>(failed: R, call: impl FnOnce() -> R) -> R {
 unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
     guard(ERROR, || {
         // SAFETY: nginx passes the configuration.
-        match unsafe { http::add_variables(cf) } {
+        match unsafe { filter::chain::entry::add_variables(cf) } {
             Some(()) => OK,
             None => ERROR,
         }
@@ -82,15 +85,15 @@ unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
             let Some(mut main) = (*cf).http_main_conf_unchecked::<MainConf>(module()) else {
                 return ERROR;
             };
-            if !conf::resolve_top(cf)
-                || !conf::add_defaults(cf, main.as_mut())
-                || !conf::check(cf, main.as_mut())
+            if !conf::merge::resolve_top(cf)
+                || !conf::zones::add_defaults(cf, main.as_mut())
+                || !worker::check::check(cf, main.as_mut())
             {
                 return ERROR;
             }
             main.as_mut().find_proxies(cf);
             main.as_mut().install_balancers(cf);
-            match http::install(cf) {
+            match filter::chain::entry::install(cf) {
                 Some(()) => OK,
                 None => ERROR,
             }
@@ -105,7 +108,7 @@ unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         let main = unsafe { (*cycle).http_main_conf_unchecked::<MainConf>(module()) };
         // SAFETY: as above.
         if let Some(zone) = main.and_then(|main| unsafe { main.as_ref() }.zones.metrics.as_ref()) {
-            metrics::compiled(zone);
+            metrics::host::compiled(zone);
         }
         // SAFETY: nginx's own, of this thread.
         let serves = unsafe { ngx_test_config } == 0;
@@ -177,7 +180,7 @@ mod exports {
     use std::ffi::c_char;
     use std::ptr;
 
-    use super::{ngx_http_wasm_module, ngx_module_t};
+    use crate::{ngx_http_wasm_module, ngx_module_t};
 
     /// A table of pointers to immutable data, terminated by a null pointer.
     #[repr(transparent)]

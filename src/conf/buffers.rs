@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_void};
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_parse_size, ngx_str_t};
 
-use super::filter::set;
-use super::{LocConf, arguments};
+use crate::conf::filter::set;
+use crate::conf::{LocConf, arguments};
 
 /// How much filters may hold back and write, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_void};
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 
-use super::zones::IS_DUPLICATE;
-use super::{CONF_ERROR, CONF_OK, MainConf, arguments, run_time_path};
+use crate::conf::zones::IS_DUPLICATE;
+use crate::conf::{CONF_ERROR, CONF_OK, MainConf, arguments, run_time_path};
 use crate::nginx::log::{Level, Log, conf_error};
 
 pub unsafe extern "C" fn wasm_cache(
@@ -13,7 +13,7 @@ pub unsafe extern "C" fn wasm_cache(
     _command: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    crate::guard(CONF_ERROR, || {
+    crate::nginx::guard::guard(CONF_ERROR, || {
         // SAFETY: nginx passes the configuration and what `create_main_conf` made.
         unsafe {
             let conf = &mut *conf.cast::<MainConf>();

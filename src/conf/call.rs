@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_flag_t, ngx_int_t, ngx_msec_t, ngx_str_t};
 
-use super::limits::number;
-use super::zones::IS_DUPLICATE;
-use super::{CONF_ERROR, CONF_OK, MainConf, arguments};
+use crate::conf::limits::number;
+use crate::conf::zones::IS_DUPLICATE;
+use crate::conf::{CONF_ERROR, CONF_OK, MainConf, arguments};
 use crate::net::tls;
 use crate::nginx::log::conf_error;
 
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn wasm_call_connections(
     _command: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    crate::guard(CONF_ERROR, || {
+    crate::nginx::guard::guard(CONF_ERROR, || {
         // SAFETY: nginx passes the configuration and what `create_main_conf` made, and one parameter.
         unsafe {
             let conf = &mut *conf.cast::<MainConf>();

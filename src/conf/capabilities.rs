@@ -5,10 +5,13 @@ use std::rc::Rc;
 
 use proxy_wasm_host::{Capability, VmConfig};
 
-use super::{MainConf, ModuleConf};
-use crate::net::{Caller, Origin, is_target, is_upstream_block, redis};
+use crate::client::redis;
+use crate::conf::{MainConf, ModuleConf};
+use crate::filter::proxy_wasm::instance::Process;
+use crate::net::origin::{Caller, Origin};
+use crate::net::target::{is_target, is_upstream_block};
 use crate::nginx::log::Log;
-use crate::worker::{LogRate, Process};
+use crate::nginx::log_rate::LogRate;
 
 /// With the family `env`, a guest sees nginx's environment beside what `env=` names.
 pub fn add_environment(vm: &mut VmConfig) {
@@ -63,7 +66,7 @@ pub fn check_upstreams(conf: &MainConf, module: &ModuleConf, log: Log) -> Result
         let listed = module.vm.capabilities.upstreams(capability);
         for name in listed.unwrap_or_default() {
             let is_target = match capability {
-                Capability::Redis => redis::is_target(&origin, name),
+                Capability::Redis => redis::service::is_target(&origin, name),
                 _ => is_target(&origin, name, capability == Capability::GrpcCall),
             };
             if !is_target {

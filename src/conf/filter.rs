@@ -5,8 +5,8 @@ use std::ffi::{c_char, c_void};
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_parse_time, ngx_str_t};
 
-use super::{CONF_ERROR, CONF_OK, FilterUse, LocConf, arguments, text_or_file};
-use crate::http::chain::Phase;
+use crate::conf::chain::Phase;
+use crate::conf::{CONF_ERROR, CONF_OK, FilterUse, LocConf, arguments, text_or_file};
 use crate::nginx::log::{Place, conf_error};
 
 pub unsafe extern "C" fn wasm_filter(
@@ -38,12 +38,12 @@ pub unsafe extern "C" fn wasm_pause_timeout(
 
 /// # Safety
 /// The arguments are those that nginx passed to the directive's handler.
-pub(super) unsafe fn set(
+pub unsafe fn set(
     cf: *mut ngx_conf_t,
     conf: *mut c_void,
     read: impl FnOnce(*mut ngx_conf_t, &mut LocConf) -> Result<(), String>,
 ) -> *mut c_char {
-    crate::guard(CONF_ERROR, || {
+    crate::nginx::guard::guard(CONF_ERROR, || {
         // SAFETY: by the contract.
         unsafe {
             match read(cf, &mut *conf.cast::<LocConf>()) {

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use ngx::ffi::{ngx_conf_t, ngx_http_core_loc_conf_t};
 use ngx::http::HttpModuleConfExt;
 
-use super::call::CallConf;
-use super::{CONF_ERROR, CONF_OK, FilterConf, FilterUse, LocConf, MainConf};
-use crate::http::chain::{Chain, FilterId, Link};
-use crate::net::Top;
+use crate::conf::call::CallConf;
+use crate::conf::chain::{Chain, FilterId, Link};
+use crate::conf::{CONF_ERROR, CONF_OK, FilterConf, FilterUse, LocConf, MainConf};
+use crate::net::origin::Top;
 use crate::nginx::log::{Place, conf_error_at};
 use crate::nginx::{core_module, pool};
 
@@ -29,7 +29,7 @@ pub unsafe extern "C" fn merge_loc_conf(
     parent: *mut c_void,
     child: *mut c_void,
 ) -> *mut c_char {
-    crate::guard(CONF_ERROR, || {
+    crate::nginx::guard::guard(CONF_ERROR, || {
         // SAFETY: nginx passes two different configurations that `create_loc_conf` made, and
         // the configuration whose context is the child's.
         unsafe {
@@ -37,7 +37,9 @@ pub unsafe extern "C" fn merge_loc_conf(
                 &mut *parent.cast::<LocConf>(),
                 &mut *child.cast::<LocConf>(),
             );
-            let Some(mut main) = (*cf).http_main_conf_unchecked::<MainConf>(crate::module()) else {
+            let Some(mut main) =
+                (*cf).http_main_conf_unchecked::<MainConf>(crate::nginx::guard::module())
+            else {
                 return CONF_ERROR;
             };
             match merge(main.as_mut(), parent, child, is_if(cf)) {
@@ -61,8 +63,8 @@ pub unsafe fn resolve_top(cf: *mut ngx_conf_t) -> bool {
     // SAFETY: nginx's context is that of the `http` block, with what the functions above made.
     unsafe {
         let (Some(mut main), Some(mut top)) = (
-            (*cf).http_main_conf_unchecked::<MainConf>(crate::module()),
-            (*cf).http_location_conf_unchecked::<LocConf>(crate::module()),
+            (*cf).http_main_conf_unchecked::<MainConf>(crate::nginx::guard::module()),
+            (*cf).http_location_conf_unchecked::<LocConf>(crate::nginx::guard::module()),
         ) else {
             return false;
         };

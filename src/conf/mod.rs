@@ -1,21 +1,19 @@
 //! The module's configuration: nginx's directives as plain values.
 
-mod buffers;
-mod cache;
+pub mod buffers;
+pub mod cache;
 pub mod call;
-mod capabilities;
-mod check;
-mod commands;
-mod filter;
-mod limits;
-mod merge;
-mod metrics;
-mod module;
-mod parameters;
-mod policy;
-mod properties;
-mod request_buffering;
-mod zones;
+pub mod capabilities;
+pub mod chain;
+pub mod filter;
+pub mod limits;
+pub mod merge;
+pub mod module;
+pub mod parameters;
+pub mod policy;
+pub mod properties;
+pub mod request_buffering;
+pub mod zones;
 
 use std::cell::{OnceCell, RefCell};
 use std::ffi::c_char;
@@ -27,28 +25,30 @@ use std::time::Duration;
 use ngx::ffi::{ngx_conf_full_name, ngx_conf_t, ngx_str_t, ngx_uint_t};
 use proxy_wasm_host::{CapabilityRules, Engine, Limits, Program, VmConfig};
 
-pub use buffers::BufferSize;
-pub use check::check;
-pub use commands::COMMANDS;
-pub use limits::InstanceLimits;
-pub use merge::{create_loc_conf, create_main_conf, merge_loc_conf, resolve_top};
-pub use policy::{HeaderStop, Isolation, OnFailure};
-pub use properties::Properties;
-pub use request_buffering::Proxy;
-pub use zones::{Zones, add_defaults};
-
-use call::{CallConf, CallDirectives};
-
-use crate::http::Balancers;
-use crate::http::chain::{Chain, Phase};
-use crate::metrics::Host;
-use crate::net::{Budget, Channels, ModuleSlots, Slots, Top, Turn, redis, tls};
+use crate::client::budget::Budget;
+use crate::client::grpc::channel::Channels;
+use crate::client::redis;
+use crate::conf::buffers::BufferSize;
+use crate::conf::call::{CallConf, CallDirectives};
+use crate::conf::chain::{Chain, Phase};
+use crate::conf::limits::InstanceLimits;
+use crate::conf::policy::{HeaderStop, Isolation, OnFailure};
+use crate::conf::properties::Properties;
+use crate::conf::request_buffering::Proxy;
+use crate::conf::zones::Zones;
+use crate::filter::chain::upstream::balancer::Balancers;
+use crate::metrics::host::Host;
+use crate::net::origin::Top;
+use crate::net::slots::{ModuleSlots, Slots};
+use crate::net::tls;
+use crate::net::turn::Turn;
 use crate::nginx::log::Place;
+use crate::nginx::log_rate::LogRate;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool, variable};
 use crate::shm::Shared;
 use crate::shm::wakers::Wakers;
-use crate::worker::{LogRate, Worker};
+use crate::worker::Worker;
 
 /// The `http` block's configuration.
 #[derive(Default)]
@@ -109,7 +109,7 @@ pub struct ModuleConf {
     pub on_failure: OnFailure,
     pub isolation: Isolation,
     pub header_stop: HeaderStop,
-    place: Place,
+    pub place: Place,
 }
 
 /// A distinct module with its configuration and root id of the `wasm_filter` directives.
@@ -119,14 +119,14 @@ pub struct FilterConf {
     pub configuration: Arc<[u8]>,
     /// The guest's `plugin_root_id`.
     pub root_id: Vec<u8>,
-    place: Place,
+    pub place: Place,
 }
 
 /// A location's configuration.
 #[derive(Default)]
 pub struct LocConf {
     /// The level's own directives, in order; `None` to inherit.
-    uses: Option<Vec<FilterUse>>,
+    pub uses: Option<Vec<FilterUse>>,
     phase: Option<Phase>,
     /// In milliseconds.
     pause_timeout: Option<usize>,
@@ -136,16 +136,16 @@ pub struct LocConf {
     chain: Option<Rc<Chain>>,
     if_has_filters: bool,
     /// The level's own `wasm_call_…` directives.
-    call_directives: CallDirectives,
+    pub call_directives: CallDirectives,
     call: Option<Rc<CallConf>>,
 }
 
 /// A `wasm_filter` directive.
-struct FilterUse {
+pub struct FilterUse {
     module: String,
     configuration: Arc<[u8]>,
     root_id: Vec<u8>,
-    place: Place,
+    pub place: Place,
 }
 
 impl MainConf {
@@ -153,7 +153,11 @@ impl MainConf {
     pub fn of<'a>(request: Request) -> Option<&'a MainConf> {
         // SAFETY: `create_main_conf` put it there; it lives as long as the cycle, and the cycle
         // as long as its requests.
-        unsafe { request.main_conf::<MainConf>(crate::module()).as_ref() }
+        unsafe {
+            request
+                .main_conf::<MainConf>(crate::nginx::guard::module())
+                .as_ref()
+        }
     }
 
     /// Has nginx find out anew what its variables are that follow from the request's line and
@@ -287,7 +291,7 @@ impl MainConf {
 impl LocConf {
     pub fn of<'a>(request: Request) -> &'a LocConf {
         // SAFETY: `create_loc_conf` put one into every location; it lives as long as the cycle.
-        unsafe { &*request.loc_conf::<LocConf>(crate::module()) }
+        unsafe { &*request.loc_conf::<LocConf>(crate::nginx::guard::module()) }
     }
 
     /// The filters; `None` when there are none.
@@ -334,8 +338,8 @@ impl LocConf {
 
 /// What a directive's handler returns to nginx: null, or (void *) -1 for an error that it has
 /// logged.
-const CONF_OK: *mut c_char = std::ptr::null_mut();
-const CONF_ERROR: *mut c_char = usize::MAX as *mut c_char;
+pub const CONF_OK: *mut c_char = std::ptr::null_mut();
+pub const CONF_ERROR: *mut c_char = usize::MAX as *mut c_char;
 
 /// The directive's parameters, without its name.
 ///

@@ -7,12 +7,14 @@ use std::fmt::Write;
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 use proxy_wasm_host::{Program, sha256};
 
-use super::cache;
-use super::limits::check_stack;
-use super::parameters::Parameters;
-use super::policy::{HeaderStop, Isolation};
-use super::{CONF_ERROR, CONF_OK, MainConf, ModuleConf, arguments, full_name, read_file};
-use crate::net::{Budget, Turn};
+use crate::client::budget::Budget;
+use crate::conf::limits::check_stack;
+use crate::conf::parameters::Parameters;
+use crate::conf::policy::{HeaderStop, Isolation};
+use crate::conf::{
+    CONF_ERROR, CONF_OK, MainConf, ModuleConf, arguments, cache, full_name, read_file,
+};
+use crate::net::turn::Turn;
 use crate::nginx::log::{Place, conf_error};
 
 pub unsafe extern "C" fn wasm_module(
@@ -20,7 +22,7 @@ pub unsafe extern "C" fn wasm_module(
     _command: *mut ngx_command_t,
     conf: *mut c_void,
 ) -> *mut c_char {
-    crate::guard(CONF_ERROR, || {
+    crate::nginx::guard::guard(CONF_ERROR, || {
         // SAFETY: nginx passes the configuration and what `create_main_conf` made.
         unsafe {
             match read(cf, &mut *conf.cast::<MainConf>()) {

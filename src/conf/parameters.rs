@@ -7,10 +7,10 @@ use std::time::Duration;
 use ngx::ffi::{ngx_conf_t, ngx_str_t};
 use proxy_wasm_host::{CapabilityRules, VmConfig};
 
-use super::capabilities::add_environment;
-use super::limits::{InstanceLimits, largest_stack, number, size, time};
-use super::policy::{HeaderStop, Isolation, OnFailure};
-use super::text_or_file;
+use crate::conf::capabilities::add_environment;
+use crate::conf::limits::{InstanceLimits, largest_stack, number, size, time};
+use crate::conf::policy::{HeaderStop, Isolation, OnFailure};
+use crate::conf::text_or_file;
 
 /// The parameters of a `wasm_module` directive.
 #[derive(Default)]

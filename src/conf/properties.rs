@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_void};
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 
-use super::filter::set;
-use super::{LocConf, arguments};
+use crate::conf::filter::set;
+use crate::conf::{LocConf, arguments};
 use crate::nginx::complex::Complex;
 
 /// Properties that a location has of its own, by their names without `xds.`.

@@ -9,8 +9,8 @@ use ngx::ffi::{
     ngx_uint_t,
 };
 
-use super::filter::set;
-use super::{LocConf, arguments};
+use crate::conf::filter::set;
+use crate::conf::{LocConf, arguments};
 use crate::nginx::request::Request;
 use crate::nginx::{borrowed_str, core_module};
 

@@ -5,14 +5,14 @@ use std::rc::Rc;
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_parse_size};
 
-use super::{CONF_ERROR, CONF_OK, MainConf, arguments};
+use crate::conf::{CONF_ERROR, CONF_OK, MainConf, arguments};
 use crate::nginx::borrowed_str;
 use crate::nginx::log::conf_error;
-use crate::shm::data::SharedData;
-use crate::shm::metrics_zone::Store;
-use crate::shm::queue::Queues;
-use crate::shm::queues::SharedQueues;
-use crate::shm::table::Data;
+use crate::shm::data::store::SharedData;
+use crate::shm::data::table::Data;
+use crate::shm::metrics::zone::Store;
+use crate::shm::queue::queues::SharedQueues;
+use crate::shm::queue::store::Queues;
 use crate::shm::wakers::Wakers;
 use crate::shm::zone::{Declared, Root, minimum_size};
 use crate::shm::{DATA_TAG, METRICS_TAG, QUEUES_TAG, Shared};
@@ -148,19 +148,19 @@ pub unsafe fn add_defaults(cf: *mut ngx_conf_t, conf: &mut MainConf) -> bool {
 }
 
 /// What is wrong with a directive; `None` when nginx has said it.
-pub(super) type Mistake = Option<String>;
+pub type Mistake = Option<String>;
 
 /// nginx itself adds the directive's name and place.
-pub(super) const IS_DUPLICATE: *mut c_char = c"is duplicate".as_ptr().cast_mut();
+pub const IS_DUPLICATE: *mut c_char = c"is duplicate".as_ptr().cast_mut();
 
 /// # Safety
 /// nginx passes `cf` and `conf` to the handler of a directive of the `http` block.
-pub(super) unsafe fn directive(
+pub unsafe fn directive(
     cf: *mut ngx_conf_t,
     conf: *mut c_void,
     read: impl FnOnce(&mut Zones) -> Result<*mut c_char, Mistake>,
 ) -> *mut c_char {
-    crate::guard(CONF_ERROR, || {
+    crate::nginx::guard::guard(CONF_ERROR, || {
         // SAFETY: by the contract.
         unsafe {
             match read(&mut (*conf.cast::<MainConf>()).zones) {
@@ -178,7 +178,7 @@ pub(super) unsafe fn directive(
 
 /// # Safety
 /// As for [`Declared::add`].
-pub(super) unsafe fn add<T: Root>(
+pub unsafe fn add<T: Root>(
     cf: *mut ngx_conf_t,
     tag: &'static u8,
     name: &str,
@@ -193,7 +193,7 @@ pub(super) unsafe fn add<T: Root>(
 ///
 /// # Safety
 /// `cf` is the configuration that nginx passed to the directive's handler.
-pub(super) unsafe fn options(
+pub unsafe fn options(
     cf: *mut ngx_conf_t,
     directive: &str,
     mut other: impl FnMut(&str, &str) -> Result<bool, Mistake>,

@@ -3,9 +3,10 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use super::host_families::HOST_FAMILIES;
-use super::names::{self, push_label};
-use crate::shm::metrics::{BOUNDS, Kind, MetricId, Metrics, Owner};
+use crate::metrics::host_families::HOST_FAMILIES;
+use crate::metrics::names;
+use crate::metrics::names::push_label;
+use crate::shm::metrics::store::{BOUNDS, Kind, MetricId, Metrics, Owner};
 
 /// What a family's histograms count, and how their buckets are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

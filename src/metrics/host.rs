@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
-use super::host_families::{COMPILE_HITS, COMPILE_MISSES};
-use crate::shm::metrics::{Key, Kind, MetricId, Metrics, Owner, SLOTS};
-use crate::shm::metrics_zone::{MetricsZone, Store};
+use crate::metrics::host_families::{COMPILE_HITS, COMPILE_MISSES};
+use crate::shm::metrics::store::{Key, Kind, MetricId, Metrics, Owner, SLOTS};
+use crate::shm::metrics::zone::{MetricsZone, Store};
 use crate::shm::zone::Declared;
 
 /// A process's part in the metrics of a configuration.

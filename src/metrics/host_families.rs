@@ -1,7 +1,7 @@
 //! The families of the host's own metrics.
 
-use super::families::Scale;
-use crate::shm::metrics::Kind;
+use crate::metrics::families::Scale;
+use crate::shm::metrics::store::Kind;
 
 /// A family of the host's.
 pub struct HostFamily {

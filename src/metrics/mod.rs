@@ -1,15 +1,12 @@
 //! Metrics: those that guests define, the host's own, and the page that shows both.
 
-mod accept;
-mod causes;
-mod families;
-mod host;
-mod host_families;
-mod module;
-mod names;
-mod page;
-mod text;
-
-pub use host::{Host, compiled};
-pub use module::ModuleMetrics;
-pub use page::show;
+pub mod accept;
+pub mod causes;
+pub mod directive;
+pub mod families;
+pub mod host;
+pub mod host_families;
+pub mod module;
+pub mod names;
+pub mod page;
+pub mod text;

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use proxy_wasm_host::{CallError, CallResponse, MetricType, StartError, Status};
 
-use super::host::Host;
-use super::host_families::{CALLBACKS, CALLS, INSTANCES, MEMORY, START_FAILURES, STARTS, TRAPS};
-use super::names::push_label;
-use super::{causes, text};
-use crate::shm::metric_values::observe;
-use crate::shm::metrics::{Key, Kind, MetricId, Owner, Refused};
+use crate::metrics::host::Host;
+use crate::metrics::host_families::{
+    CALLBACKS, CALLS, INSTANCES, MEMORY, START_FAILURES, STARTS, TRAPS,
+};
+use crate::metrics::names::push_label;
+use crate::metrics::{causes, text};
+use crate::shm::metrics::store::{Key, Kind, MetricId, Owner, Refused};
+use crate::shm::metrics::values::observe;
 
 /// Histograms by their callbacks.
 type Phases = Vec<(&'static str, Option<MetricId>)>;

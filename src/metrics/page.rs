@@ -6,22 +6,22 @@ use ngx::ffi::{
     ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_str_t,
 };
 
-use super::accept::{self, Format};
-use super::families::{Families, Value};
-use super::host_families::{
+use crate::conf::MainConf;
+use crate::metrics::accept::Format;
+use crate::metrics::families::{Families, Value};
+use crate::metrics::host_families::{
     DATA_EVICTIONS, DATA_KEYS, QUEUE_MESSAGES, QUEUES, ZONE_SIZE, ZONE_USED,
 };
-use super::names::push_label;
-use super::text;
-use crate::conf::MainConf;
+use crate::metrics::names::push_label;
+use crate::metrics::{accept, text};
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, pool, table};
-use crate::shm::metrics::Kind;
+use crate::shm::metrics::store::Kind;
 use crate::shm::zone::Usage;
 
 /// The content handler of a location with `wasm_metrics`.
 pub unsafe extern "C" fn show(r: *mut ngx_http_request_t) -> ngx_int_t {
-    crate::guard(ERROR, || {
+    crate::nginx::guard::guard(ERROR, || {
         // SAFETY: called by nginx.
         match unsafe { Request::new(r) } {
             Some(request) => respond(request),

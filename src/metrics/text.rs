@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::accept::Format;
-use super::families::{Family, Sample, Scale, Value, type_name};
-use crate::shm::metrics::{BOUNDS, Kind};
+use crate::metrics::accept::Format;
+use crate::metrics::families::{Family, Sample, Scale, Value, type_name};
+use crate::shm::metrics::store::{BOUNDS, Kind};
 
 /// Upper bounds of guests' histograms, as Envoy shows them to Prometheus by default. Doubled, as
 /// the first is a half.

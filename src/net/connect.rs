@@ -1,31 +1,29 @@
 //! Making connections, and giving them back.
 
-mod open;
+pub mod open;
 
-use std::io;
 use std::pin::Pin;
-use std::ptr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use std::{io, ptr};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use ngx::ffi::ngx_connection_t;
 
-use super::address::Address;
-use super::close;
-use super::connection::{Connection, given_up};
-use super::error::Error;
-use super::origin::Origin;
-use super::peer::Peer;
-use super::pool;
-use super::resolve::resolve;
-use super::slots::Slot;
-use super::target::{Target, Upstream};
-use super::timer::timeout;
-use super::tls::{self, Tls};
+use crate::net::address::Address;
+use crate::net::connect::open::open;
+use crate::net::connection::{Connection, given_up};
+use crate::net::error::Error;
+use crate::net::origin::Origin;
+use crate::net::resolve::resolve;
+use crate::net::slots::Slot;
+use crate::net::target::{Target, Upstream};
+use crate::net::timer::timeout;
+use crate::net::tls::Tls;
+use crate::net::upstream::peer::Peer;
+use crate::net::{close, pool, tls};
 use crate::nginx::log::Level;
-use open::open;
 
 /// What a connection is wanted for.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! One of nginx's connections to a server.
 
-mod io;
+pub mod io;
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use ngx::ffi::{
     ngx_handle_write_event, ngx_log_t, ngx_msec_t, ngx_uint_t, u_char,
 };
 
-use super::close;
+use crate::net::close;
 use crate::nginx::OK;
 
 /// An open connection; dropping it closes it.
@@ -253,7 +253,7 @@ unsafe fn inner<'a>(event: *mut ngx_event_t) -> Option<&'a Inner> {
 }
 
 unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
-    crate::guard((), || {
+    crate::nginx::guard::guard((), || {
         // SAFETY: nginx passes the connection's own event; so below.
         unsafe {
             let Some(inner) = inner(event) else { return };
@@ -275,7 +275,7 @@ unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
 }
 
 unsafe extern "C" fn on_write(event: *mut ngx_event_t) {
-    crate::guard((), || {
+    crate::nginx::guard::guard((), || {
         // SAFETY: as above.
         unsafe {
             let Some(inner) = inner(event) else { return };
@@ -291,7 +291,7 @@ unsafe extern "C" fn on_write(event: *mut ngx_event_t) {
 
 /// nginx calls it when the TLS handshake is over, well or not.
 pub unsafe extern "C" fn on_handshake(raw: *mut ngx_connection_t) {
-    crate::guard((), || {
+    crate::nginx::guard::guard((), || {
         // SAFETY: nginx passes the connection, which is attached.
         let inner = unsafe { (*raw).data.cast_const().cast::<Inner>().as_ref() };
         let Some(inner) = inner else { return };
@@ -313,7 +313,7 @@ unsafe extern "C" fn on_log(
     line: *mut u_char,
     len: usize,
 ) {
-    crate::guard((), || {
+    crate::nginx::guard::guard((), || {
         // SAFETY: `wdata` is the inner part that the log belongs to; nginx passes a whole line.
         let (inner, line) = unsafe {
             (

@@ -1,7 +1,6 @@
 //! Why an outbound connection fails.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use thiserror::Error as ThisError;
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use ngx::ffi::{ngx_cycle, ngx_event_t, ngx_post_event, ngx_posted_events, ngx_posted_next_events};
 
-use super::turn;
+use crate::net::turn;
 
 /// How long tasks are polled in one iteration of nginx's loop, from the end of the first on.
 const ROUND: Duration = Duration::from_millis(10);
@@ -44,7 +44,7 @@ pub fn shutdown() {
         core.ready.borrow_mut().clear();
         let slots = core.slots.take();
         // A drop may cancel other tasks, or spawn some, which nothing will poll.
-        crate::guard((), || drop(slots));
+        crate::nginx::guard::guard((), || drop(slots));
     });
 }
 
@@ -60,7 +60,7 @@ impl Drop for Task {
         CORE.with(|core| {
             let slot = core.slots.borrow_mut().remove(&self.id);
             // The future's own drop may use the executor, so nothing is borrowed here.
-            crate::guard((), || drop(slot));
+            crate::nginx::guard::guard((), || drop(slot));
         });
     }
 }
@@ -208,7 +208,7 @@ impl Core {
             },
         };
         let waker = Waker::from(signal.clone());
-        let result = crate::guard(Poll::Ready(()), || {
+        let result = crate::nginx::guard::guard(Poll::Ready(()), || {
             future.as_mut().poll(&mut Context::from_waker(&waker))
         });
         if result.is_pending() {
@@ -221,12 +221,12 @@ impl Core {
         } else {
             self.slots.borrow_mut().remove(&id);
         }
-        crate::guard((), || drop(future));
+        crate::nginx::guard::guard((), || drop(future));
     }
 }
 
 unsafe extern "C" fn on_posted(_event: *mut ngx_event_t) {
-    crate::guard((), || CORE.with(|core| core.run()));
+    crate::nginx::guard::guard((), || CORE.with(|core| core.run()));
 }
 
 /// What wakers refer to: a task's number.

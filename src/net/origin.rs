@@ -11,13 +11,13 @@ use ngx::ffi::{
     ngx_resolver_t,
 };
 
-use super::slots::ModuleSlots;
 use crate::conf::call::CallConf;
 use crate::conf::{LocConf, MainConf};
+use crate::net::slots::ModuleSlots;
 use crate::nginx::core_module;
 use crate::nginx::log::{Level, Log};
+use crate::nginx::log_rate::LogRate;
 use crate::nginx::request::Request;
-use crate::worker::LogRate;
 
 /// The configurations of all modules, by their numbers.
 type Confs = *mut *mut c_void;
@@ -67,7 +67,7 @@ pub struct Origin {
     owner: Option<Weak<dyn Owner>>,
     /// Whose guest calls.
     pub caller: Rc<Caller>,
-    pub(super) confs: ngx_http_conf_ctx_t,
+    pub confs: ngx_http_conf_ctx_t,
 }
 
 impl Origin {
@@ -124,12 +124,12 @@ impl Origin {
     }
 
     /// The request, as long as it is there.
-    pub(super) fn request(&self) -> Option<Request> {
+    pub fn request(&self) -> Option<Request> {
         self.owner.as_ref()?.upgrade()?.request()
     }
 
     /// Was there a request that has ended?
-    pub(super) fn is_orphaned(&self) -> bool {
+    pub fn is_orphaned(&self) -> bool {
         self.owner.is_some() && self.request().is_none()
     }
 
@@ -155,12 +155,12 @@ impl Origin {
     }
 
     /// All modules' main configurations.
-    pub(super) fn main_conf(&self) -> Option<Confs> {
+    pub fn main_conf(&self) -> Option<Confs> {
         (!self.confs.main_conf.is_null()).then_some(self.confs.main_conf)
     }
 
     /// The location's resolver, which may have no servers, and its time limit.
-    pub(super) fn resolver(&self) -> Option<(NonNull<ngx_resolver_t>, Duration)> {
+    pub fn resolver(&self) -> Option<(NonNull<ngx_resolver_t>, Duration)> {
         // SAFETY: nginx's core module has a configuration in every location.
         unsafe {
             let index = core_module().ctx_index;

@@ -7,8 +7,9 @@ use ngx::ffi::{
     ngx_handle_read_event, ngx_terminate,
 };
 
-use super::close::{close, has_news};
-use super::tls::{self, Tls};
+use crate::net::close::{close, has_news};
+use crate::net::tls;
+use crate::net::tls::Tls;
 use crate::nginx::OK;
 
 /// Idle connections of a worker.
@@ -102,7 +103,7 @@ pub fn shutdown() {
 /// The server has closed an idle connection, or sent something, or its time is over, or nginx
 /// closes all idle ones because the worker is to exit.
 unsafe extern "C" fn on_event(event: *mut ngx_event_t) {
-    crate::guard((), || {
+    crate::nginx::guard::guard((), || {
         // SAFETY: nginx passes the event of a connection that is in the pool.
         unsafe {
             let raw: *mut ngx_connection_t = (*event).data.cast();

@@ -14,9 +14,9 @@ use ngx::ffi::{
     ngx_resolver_strerror, ngx_resolver_t, ngx_str_t,
 };
 
-use super::address::Address;
-use super::error::Error;
-use super::origin::Origin;
+use crate::net::address::Address;
+use crate::net::error::Error;
+use crate::net::origin::Origin;
 use crate::nginx::OK;
 
 /// nginx's `NGX_NO_RESOLVER`: the resolver has no servers.
@@ -127,7 +127,7 @@ impl Drop for Query {
 }
 
 unsafe extern "C" fn on_answer(context: *mut ngx_resolver_ctx_t) {
-    crate::guard((), || {
+    crate::nginx::guard::guard((), || {
         // SAFETY: `data` is the state of the query, which withdraws it before it goes. The
         // addresses are valid until the context is done with.
         let state = unsafe {

@@ -8,8 +8,8 @@ use ngx::ffi::{
     ngx_http_upstream_srv_conf_t,
 };
 
-use super::Origin;
-use super::address::Address;
+use crate::net::address::Address;
+use crate::net::origin::Origin;
 
 /// A parsed upstream.
 #[derive(Clone)]
@@ -25,8 +25,8 @@ pub enum Target {
 /// An `upstream` block; lives as long as the configuration.
 #[derive(Clone)]
 pub struct Upstream {
-    pub(super) conf: NonNull<ngx_http_upstream_srv_conf_t>,
-    pub(super) name: String,
+    pub conf: NonNull<ngx_http_upstream_srv_conf_t>,
+    pub name: String,
 }
 
 impl Target {
@@ -79,7 +79,7 @@ impl std::fmt::Display for Target {
 /// Can a call go there that names this upstream?
 pub fn is_target(origin: &Origin, name: &[u8], grpc: bool) -> bool {
     let name = match grpc {
-        true => super::grpc::scheme(name).1,
+        true => crate::client::grpc::scheme(name).1,
         false => name,
     };
     Target::parse(origin, name).is_some()
@@ -88,7 +88,7 @@ pub fn is_target(origin: &Origin, name: &[u8], grpc: bool) -> bool {
 /// Is it the name of an `upstream` block?
 pub fn is_upstream_block(origin: &Origin, name: &[u8], grpc: bool) -> bool {
     let name = match grpc {
-        true => super::grpc::scheme(name).1,
+        true => crate::client::grpc::scheme(name).1,
         false => name,
     };
     find_block(origin, name).is_some()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_msec_t};
 
-use super::executor::{Task, spawn};
+use crate::net::executor::{Task, spawn};
 
 thread_local! {
     static CANCELABLE: Cell<bool> = const { Cell::new(false) };
@@ -33,7 +33,7 @@ pub async fn cancelable<F: Future>(future: F) -> F::Output {
 }
 
 /// Has a call polled from nginx's event loop; `keeps_worker`: see
-/// [`Origin::keeps_worker`](super::Origin::keeps_worker).
+/// [`Origin::keeps_worker`](crate::net::origin::Origin::keeps_worker).
 pub fn spawn_call(keeps_worker: bool, call: impl Future<Output = ()> + 'static) -> Task {
     match keeps_worker {
         true => spawn(call),
@@ -134,7 +134,7 @@ impl Drop for Timer {
 }
 
 unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
-    crate::guard((), || {
+    crate::nginx::guard::guard((), || {
         // SAFETY: a timer takes its event out of the tree before it goes.
         let timer = unsafe { &*(*event).data.cast_const().cast::<Timer>() };
         timer.fired.set(true);

@@ -21,7 +21,7 @@ use ngx::ffi::{
     ngx_post_event, ngx_posted_next_events, ngx_time_update,
 };
 
-use super::timer::is_cancelable;
+use crate::net::timer::is_cancelable;
 
 /// So many of those that wait are woken in one turn. Those for whom there is no time wait anew.
 const WOKEN: usize = 64;
@@ -154,7 +154,7 @@ impl Turn {
 
     /// Ready when the module's turn has come; at once, if it has time and nobody else waits.
     ///
-    /// A worker that is to exit waits for that, but see [`super::timer::cancelable`].
+    /// A worker that is to exit waits for that, but see [`crate::net::timer::cancelable`].
     pub async fn wait(self: &Rc<Self>) {
         let mut woken = false;
         poll_fn(|context| {
@@ -297,7 +297,7 @@ impl Later {
 }
 
 unsafe extern "C" fn on_turn(_event: *mut ngx_event_t) {
-    crate::guard((), || LATER.with(|later| later.run()));
+    crate::nginx::guard::guard((), || LATER.with(|later| later.run()));
 }
 
 unsafe extern "C" fn ignore(_event: *mut ngx_event_t) {}

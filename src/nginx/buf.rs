@@ -2,8 +2,8 @@
 
 use ngx::ffi::{ngx_alloc_chain_link, ngx_buf_t, ngx_chain_t, ngx_chain_update_chains, ngx_pool_t};
 
-use super::pool;
-use super::request::Request;
+use crate::nginx::pool;
+use crate::nginx::request::Request;
 
 /// Iterates over the buffers of a chain.
 ///

@@ -7,8 +7,8 @@ use ngx::ffi::{
     ngx_http_complex_value, ngx_http_complex_value_t, ngx_str_t,
 };
 
-use super::request::Request;
-use super::{OK, pool};
+use crate::nginx::request::Request;
+use crate::nginx::{OK, pool};
 
 /// A value that each request evaluates for itself; lives as long as the configuration.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use ngx::ffi::{ngx_del_timer, ngx_http_block_reading};
 
-use super::request::Request;
+use crate::nginx::request::Request;
 
 impl Request {
     /// Has nginx finished with it (`r->done`)? A `post_action` begins when a request is done.

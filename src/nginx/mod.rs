@@ -3,13 +3,15 @@
 
 pub mod buf;
 pub mod complex;
-mod ending;
+pub mod ending;
 pub mod file;
+pub mod guard;
 pub mod log;
+pub mod log_rate;
 pub mod peers;
 pub mod pool;
 pub mod request;
-mod slices;
+pub mod slices;
 pub mod table;
 pub mod uri;
 pub mod variable;

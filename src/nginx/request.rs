@@ -9,8 +9,8 @@ use ngx::ffi::{
     ngx_module_t, ngx_msec_t, ngx_pool_t, ngx_str_t,
 };
 
-use super::core_module;
-use super::log::Log;
+use crate::nginx::core_module;
+use crate::nginx::log::Log;
 
 /// A live request; a copyable handle.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Responses that nginx fetches in slices (`ngx_http_slice_filter_module`). Its filters run before
 //! this module's: the header of each slice says the length of the whole by then.
 
-use super::request::Request;
+use crate::nginx::request::Request;
 
 impl Request {
     /// Is it a clone of its parent (`NGX_HTTP_SUBREQUEST_CLONE`, for slices), which starts in the

@@ -2,7 +2,7 @@
 
 use ngx::ffi::{ngx_list_push, ngx_list_t, ngx_pool_t, ngx_table_elt_t};
 
-use super::pool;
+use crate::nginx::pool;
 
 /// Iterates over all lines, also those that are switched off (`hash` 0).
 ///

@@ -3,8 +3,8 @@
 use ngx::ffi::{ngx_http_parse_complex_uri, ngx_http_parse_uri, ngx_http_request_t, ngx_str_t};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-use super::request::Request;
-use super::{OK, pool};
+use crate::nginx::request::Request;
+use crate::nginx::{OK, pool};
 
 /// The target as the client or a filter sent it: path and query, undecoded. After a rewrite or
 /// an internal redirect it is rebuilt from nginx's normalised URI.

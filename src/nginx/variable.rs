@@ -7,8 +7,8 @@ use ngx::ffi::{
     ngx_http_variable_value_t, ngx_int_t,
 };
 
-use super::request::Request;
-use super::{OK, borrowed_str, pool, table};
+use crate::nginx::request::Request;
+use crate::nginx::{OK, borrowed_str, pool, table};
 
 /// Passes the value of a variable on; `false` when it has none or does not exist. As `ngx_http_get_variable`, which
 /// takes memory of the request for each look. What the variable itself takes stays in the request's pool.

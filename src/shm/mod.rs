@@ -1,15 +1,10 @@
 //! What workers share, in nginx's shared memory: data, queues, metrics; one zone each.
 
 pub mod data;
-mod listeners;
-pub mod metric_values;
 pub mod metrics;
-pub mod metrics_zone;
-mod notify;
+pub mod notify;
 pub mod queue;
-pub mod queues;
 pub mod slab;
-pub mod table;
 pub mod wakers;
 pub mod zone;
 
@@ -17,11 +12,9 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-pub use notify::listen;
-
 use crate::nginx::log::{Level, Log};
-use data::SharedData;
-use queues::SharedQueues;
+use crate::shm::data::store::SharedData;
+use crate::shm::queue::queues::SharedQueues;
 
 /// Told apart by their addresses: the uses of zones, as nginx's tags.
 pub static DATA_TAG: u8 = b'd';

@@ -5,10 +5,10 @@ use ngx::ffi::{
     ngx_get_connection, ngx_handle_read_event,
 };
 
-use super::queues::SharedQueues;
-use super::wakers::Wakers;
 use crate::nginx::OK;
 use crate::nginx::log::{Level, Log};
+use crate::shm::queue::queues::SharedQueues;
+use crate::shm::wakers::Wakers;
 
 /// Has nginx's event loop deliver what this process's listeners are to be told. `false` when nginx
 /// cannot, which has been logged.
@@ -49,7 +49,7 @@ pub unsafe fn listen(queues: &SharedQueues, wakers: &Wakers, log: Log) -> bool {
 }
 
 unsafe extern "C" fn handle(event: *mut ngx_event_t) {
-    crate::guard((), || {
+    crate::nginx::guard::guard((), || {
         // SAFETY: by the contract of `listen`.
         let (queues, leaves, level_triggered) = unsafe {
             let connection: *const ngx_connection_t = (*event).data.cast_const().cast();

@@ -39,7 +39,7 @@ impl Memory {
 
     /// Memory of this process alone, freed with this value; `None` when there is not enough.
     pub fn private(size: usize) -> Option<Memory> {
-        if size < super::zone::minimum_size() {
+        if size < crate::shm::zone::minimum_size() {
             return None;
         }
         let memory = map(size)?;
@@ -151,12 +151,12 @@ impl Slab<'_> {
     }
 
     /// Where the zone's structures begin; null in a new zone.
-    pub(super) fn data(&self) -> *mut c_void {
+    pub fn data(&self) -> *mut c_void {
         // SAFETY: the lock is held.
         unsafe { (*self.pool()).data }
     }
 
-    pub(super) fn set_data(&mut self, data: *mut c_void) {
+    pub fn set_data(&mut self, data: *mut c_void) {
         // SAFETY: the lock is held.
         unsafe { (*self.pool()).data = data };
     }
@@ -165,7 +165,7 @@ impl Slab<'_> {
     ///
     /// # Safety
     /// Nothing that was allocated is used any more, by any process.
-    pub(super) unsafe fn clear(&mut self) {
+    pub unsafe fn clear(&mut self) {
         self.set_data(ptr::null_mut());
         // SAFETY: the lock is held; it sets all of the allocator, and leaves the lock alone.
         unsafe { ngx_slab_init(self.pool()) };

@@ -21,9 +21,9 @@ use ngx::ffi::{
     ngx_conf_t, ngx_cycle, ngx_int_t, ngx_shared_memory_add, ngx_shm_zone_t, ngx_str_t,
 };
 
-use super::slab::{Memory, Slab, page_size};
 use crate::nginx::log::{Level, Log};
 use crate::nginx::{ERROR, OK, pool};
+use crate::shm::slab::{Memory, Slab, page_size};
 
 /// Bytes that a zone has at least: 8 pages, as for nginx's own zones.
 pub fn minimum_size() -> usize {
@@ -128,7 +128,7 @@ impl<T: Root> Declared<T> {
 
 /// nginx has mapped the zone, or hands on one with its contents (`ngx_init_cycle`).
 unsafe extern "C" fn init<T: Root>(zone: *mut ngx_shm_zone_t, _old: *mut c_void) -> ngx_int_t {
-    crate::guard(ERROR, || {
+    crate::nginx::guard::guard(ERROR, || {
         // SAFETY: nginx passes the zone.
         unsafe {
             let name = String::from_utf8_lossy((*zone).shm.name.as_bytes());

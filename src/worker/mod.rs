@@ -1,30 +1,21 @@
 //! What a worker process owns: the engine, the instances of the modules, their root contexts and
 //! ticks.
 
-mod foreign;
-mod instance;
-mod log_rate;
-mod module;
-mod outbound;
-mod own;
-mod proxy;
-mod redis;
-mod tick;
+pub mod check;
+pub mod module;
 
 use std::rc::Rc;
 
 use ngx::ffi::ngx_log_t;
 use proxy_wasm_host::{ContextId, Engine, Ticker};
 
-pub use instance::{Process, SharedVm, Waiter, WorkerVm, start};
-pub use log_rate::LogRate;
-pub use own::OwnVms;
-
 use crate::conf::MainConf;
-use crate::http::chain::FilterId;
+use crate::conf::chain::FilterId;
+use crate::filter::proxy_wasm::instance::{Process, SharedVm, start};
+use crate::filter::proxy_wasm::own::OwnVms;
 use crate::nginx::log::{Level, Log};
 use crate::shm;
-use module::Module;
+use crate::worker::module::Module;
 
 /// The runtime of one worker process, for one configuration.
 pub struct Worker {
@@ -190,7 +181,7 @@ unsafe fn share(conf: &MainConf, log: Log) -> bool {
     };
     let shared = Rc::new(shared);
     // SAFETY: by the contract.
-    unsafe { shm::listen(&shared.queues, wakers, log) };
+    unsafe { shm::notify::listen(&shared.queues, wakers, log) };
     conf.set_shared(Some(shared));
     true
 }

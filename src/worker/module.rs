@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ngx::ffi::{ngx_add_timer, ngx_del_timer, ngx_event_t, ngx_exiting};
 
-use super::instance::{SharedVm, Waiter};
 use crate::conf::MainConf;
+use crate::filter::proxy_wasm::instance::{SharedVm, Waiter};
 use crate::nginx::log::Log;
 
 /// When an instance that has trapped is started again though no request asks for it, and when one
@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const LONGEST: u32 = 64;
 
 /// A module in a worker. It stays where it is: nginx's tree of timers points at its event.
-pub(super) struct Module {
+pub struct Module {
     pub index: usize,
     conf: *const MainConf,
     instance: RefCell<Option<SharedVm>>,
@@ -123,7 +123,7 @@ impl Drop for Module {
 }
 
 unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
-    crate::guard((), || {
+    crate::nginx::guard::guard((), || {
         // SAFETY: a module takes its event out of the tree before it goes, and its configuration
         // outlives it; `ngx_exiting` is nginx's own, of this thread.
         unsafe {

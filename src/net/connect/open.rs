@@ -8,15 +8,13 @@ use ngx::ffi::{
     ngx_event_connect_peer, ngx_event_get_peer, ngx_peer_connection_t, ngx_tcp_nodelay,
 };
 
-use super::Want;
 use crate::net::address::Address;
-use crate::net::close;
+use crate::net::connect::Want;
 use crate::net::connection::Connection;
 use crate::net::error::{Error, Wait};
 use crate::net::origin::Origin;
-use crate::net::pool;
 use crate::net::timer::timeout;
-use crate::net::tls;
+use crate::net::{close, pool, tls};
 use crate::nginx::{AGAIN, OK, borrowed_str};
 
 /// A new connection to this address, ready for a request.

@@ -10,7 +10,7 @@ use ngx::ffi::{
     ngx_msec_t,
 };
 
-use super::Connection;
+use crate::net::connection::Connection;
 use crate::net::error::{Error, Wait};
 use crate::net::timer::is_cancelable;
 use crate::nginx::{AGAIN, OK};

@@ -1,0 +1,4 @@
+pub mod call;
+pub mod exchange;
+pub mod loan;
+pub mod request;

@@ -1,0 +1,14 @@
+pub mod context;
+pub mod ended;
+pub mod entry;
+pub mod filter_state;
+pub mod give_up;
+pub mod phases;
+pub mod properties;
+pub mod refused;
+pub mod request_body;
+pub mod response;
+pub mod route;
+pub mod upload;
+pub mod upstream;
+pub mod wake;

@@ -1,0 +1,5 @@
+pub mod body;
+pub mod headers;
+pub mod local;
+pub mod next;
+pub mod spool;

@@ -1,0 +1,3 @@
+pub mod store;
+pub mod values;
+pub mod zone;

@@ -1,0 +1,3 @@
+pub mod listeners;
+pub mod queues;
+pub mod store;
