@@ -166,6 +166,7 @@ lint: nginx
 		rustup target add wasm32-wasip1
 	scripts/check-abi
 	scripts/check-docs
+	scripts/check-rooms
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo fmt --manifest-path filters/Cargo.toml --all --check

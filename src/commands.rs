@@ -12,10 +12,9 @@ use ngx::ffi::{
 };
 
 use crate::conf::call::CallDirectives;
-use crate::conf::{
-    LocConf, buffers, cache, call, filter, module, properties, request_buffering, zones,
-};
-use crate::metrics::directive as metrics;
+use crate::conf::location::LocConf;
+use crate::conf::{buffers, cache, call, filter, module, properties, request_buffering, zones};
+use crate::worker::metrics_page;
 
 /// The levels of most directives.
 const LEVELS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
@@ -133,13 +132,13 @@ pub static mut COMMANDS: [ngx_command_t; 21] = [
     command(
         c"wasm_metrics_zone",
         NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
-        metrics::wasm_metrics_zone,
+        zones::wasm_metrics_zone,
         NGX_HTTP_MAIN_CONF_OFFSET,
     ),
     command(
         c"wasm_metrics",
         NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
-        metrics::wasm_metrics,
+        metrics_page::wasm_metrics,
         NGX_HTTP_MAIN_CONF_OFFSET,
     ),
     ngx_command_t::empty(),

@@ -1,8 +1,6 @@
-//! The nginx module `ngx_http_wasm_module`: runs Proxy-Wasm filters in every worker.
+//! The nginx module `ngx_http_wasm_module`: runs guests of WebAssembly in every worker.
 //!
-//! `conf` turns directives into plain values, `http` takes requests through their filters,
-//! `worker` owns the instances, `handover` has old workers serve until new ones do, and `nginx` wraps
-//! nginx's structures.
+//! This file is the module's table, and knows all rooms; what each is for stands in its `mod.rs`.
 
 mod client;
 mod commands;
@@ -17,29 +15,33 @@ mod shm;
 mod worker;
 
 use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use conf::merge;
+use filter::chain::chains::Chains;
+use filter::proxy_wasm::filters::Filters;
+use filter::{chain, proxy_wasm};
+use nginx::conf::{Cf, step};
+use nginx::guard::{guard, module};
+use nginx::log::Log;
+use nginx::{ERROR, OK, pool};
 use ngx::ffi::{
     NGX_HTTP_MODULE, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_command_t, ngx_conf_t,
     ngx_cycle_t, ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_process, ngx_test_config,
 };
 use ngx::http::HttpModuleConfExt;
-
-use crate::conf::MainConf;
-use crate::nginx::log::Log;
-use crate::nginx::{ERROR, OK};
-use crate::worker::Worker;
+use worker::check;
+use worker::process::{self, Main};
 
 static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(preconfiguration),
     postconfiguration: Some(postconfiguration),
-    create_main_conf: Some(conf::merge::create_main_conf),
+    create_main_conf: Some(create_main_conf),
     init_main_conf: None,
     create_srv_conf: None,
     merge_srv_conf: None,
-    create_loc_conf: Some(conf::merge::create_loc_conf),
-    merge_loc_conf: Some(conf::merge::merge_loc_conf),
+    create_loc_conf: Some(merge::create_loc_conf),
+    merge_loc_conf: Some(merge::merge_loc_conf),
 };
 
 /// The module's entry in nginx's table of modules.
@@ -55,72 +57,67 @@ pub static mut ngx_http_wasm_module: ngx_module_t = ngx_module_t {
     ..ngx_module_t::default()
 };
 
-/// The module's entry in nginx's table of modules, to read.
-fn module() -> &'static ngx_module_t {
-    let module = &raw const ngx_http_wasm_module;
-    // SAFETY: nginx writes it when it loads the module, before it calls anything in it.
-    unsafe { &*module }
-}
-
-/// Runs what nginx has called; a panic ends here, with `failed` as the result, and is reported on
-/// standard error.
-fn guard<R>(failed: R, call: impl FnOnce() -> R) -> R {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or(failed)
+unsafe extern "C" fn create_main_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    // SAFETY: the pool is that of the configuration, which lives as long as its users.
+    unsafe { pool::boxed((*cf).pool, Main::default()).cast() }
 }
 
 unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-    guard(ERROR, || {
-        // SAFETY: nginx passes the configuration.
-        match unsafe { filter::chain::entry::add_variables(cf) } {
-            Some(()) => OK,
-            None => ERROR,
-        }
-    })
+    // SAFETY: nginx passes the configuration.
+    unsafe { step(cf, chain::entry::add_variables) }
 }
 
 unsafe extern "C" fn postconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
-    guard(ERROR, || {
-        // SAFETY: nginx passes the configuration, which has what `create_main_conf` made.
-        unsafe {
-            let Some(mut main) = (*cf).http_main_conf_unchecked::<MainConf>(module()) else {
-                return ERROR;
-            };
-            if !conf::merge::resolve_top(cf)
-                || !conf::zones::add_defaults(cf, main.as_mut())
-                || !worker::check::check(cf, main.as_mut())
-            {
-                return ERROR;
-            }
-            main.as_mut().find_proxies(cf);
-            main.as_mut().install_balancers(cf);
-            match filter::chain::entry::install(cf) {
-                Some(()) => OK,
-                None => ERROR,
-            }
-        }
-    })
+    // SAFETY: nginx passes the configuration.
+    unsafe { step(cf, configured) }
+}
+
+/// All of the configuration has been read.
+fn configured(cf: Cf<'_>) -> Option<()> {
+    merge::resolve_top(cf)?;
+    // SAFETY: it is what `create_main_conf` made, and nobody else uses it now.
+    let main = unsafe { cf.main::<Main>()? };
+    main.conf.add_default_zones(cf)?;
+    if let Err(error) = main.process.prepare(&main.conf) {
+        cf.error(format_args!("eventfd() failed: {error}"));
+        return None;
+    }
+    check::check(cf, main, proxy_wasm::instance::check)?;
+    main.conf.find_proxies(cf);
+    chain::entry::install(cf, main)
+}
+
+/// The main configuration of a cycle; there is none without `http`.
+///
+/// # Safety
+/// `cycle` is what nginx has passed to one of the module's functions, and `'a` ends before it.
+unsafe fn main_of<'a>(cycle: *mut ngx_cycle_t) -> Option<&'a Main> {
+    // SAFETY: `create_main_conf` made it, and it lives as long as the cycle.
+    unsafe {
+        Some(
+            (*cycle)
+                .http_main_conf_unchecked::<Main>(module())?
+                .as_ref(),
+        )
+    }
 }
 
 /// The configuration has been taken, and its zones are there.
 unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard(ERROR, || {
-        // SAFETY: nginx passes the cycle; there is no main configuration without `http`.
-        let main = unsafe { (*cycle).http_main_conf_unchecked::<MainConf>(module()) };
-        // SAFETY: as above.
-        if let Some(zone) = main.and_then(|main| unsafe { main.as_ref() }.zones.metrics.as_ref()) {
+        // SAFETY: nginx passes the cycle.
+        let main = unsafe { main_of(cycle) };
+        if let Some(zone) = main.and_then(|main| main.conf.zones.metrics.as_ref()) {
             metrics::host::compiled(zone);
         }
         // SAFETY: nginx's own, of this thread.
-        let serves = unsafe { ngx_test_config } == 0;
-        if serves {
-            // SAFETY: as above.
-            unsafe {
-                let start = main.map_or(Duration::ZERO, |main| main.as_ref().start_times());
-                handover::taken(cycle, start);
-            }
+        if unsafe { ngx_test_config } != 0 {
+            return OK;
         }
-        // SAFETY: as above.
-        if serves && main.is_some_and(|main| !unsafe { main.as_ref() }.modules.is_empty()) {
+        let start = main.map_or(Duration::ZERO, |main| main.conf.start_times());
+        // SAFETY: nginx passes the cycle, which it has taken.
+        unsafe { handover::taken(cycle, start) };
+        if main.is_some_and(|main| !main.conf.modules.is_empty()) {
             return_memory();
         }
         OK
@@ -139,18 +136,19 @@ fn return_memory() {
 /// A process starts: workers, and the one process of `master_process off`, serve requests.
 unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard(ERROR, || {
-        // SAFETY: nginx passes the cycle; there is no main configuration without `http`.
+        // SAFETY: nginx's own, of this thread.
+        let kind = unsafe { ngx_process } as u32;
+        if !matches!(kind, NGX_PROCESS_SINGLE | NGX_PROCESS_WORKER) {
+            return OK;
+        }
+        // SAFETY: nginx passes the cycle, which lives as long as the process.
         unsafe {
-            if !matches!(ngx_process as u32, NGX_PROCESS_SINGLE | NGX_PROCESS_WORKER) {
-                return OK;
-            }
-            if let Some(main) = (*cycle).http_main_conf_unchecked::<MainConf>(module()) {
-                let main = main.as_ref();
-                if !main.modules.is_empty()
-                    && let Some(worker) = Worker::start(main, (*cycle).log)
-                {
-                    main.set_worker(worker);
-                }
+            if let Some(main) = main_of(cycle)
+                && !main.conf.modules.is_empty()
+                && let Some(log) = process::serve(main, (*cycle).log)
+                && let Some(chains) = main.process.kept::<Chains>()
+            {
+                chains.set_guests(Filters::start(main, log));
             }
             handover::process_starts(Log::new((*cycle).log));
         }
@@ -160,15 +158,18 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 
 unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
     guard((), || {
-        // SAFETY: as above.
-        unsafe {
-            if let Some(main) = (*cycle).http_main_conf_unchecked::<MainConf>(module())
-                && let Some(worker) = main.as_ref().worker()
-            {
-                worker.shutdown();
+        // SAFETY: nginx passes the cycle that the process has run under.
+        if let Some(main) = unsafe { main_of(cycle) }
+            && main.process.serves()
+        {
+            let chains = main.process.kept::<Chains>();
+            if let Some(guests) = chains.and_then(Chains::guests) {
+                guests.shutdown();
             }
-            net::shutdown();
+            process::leave(main);
         }
+        net::executor::shutdown();
+        net::pool::shutdown();
     });
 }
 

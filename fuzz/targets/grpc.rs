@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use messages::{Broken, Messages};
 
 // The module itself links only within nginx.
-#[path = "../../src/net/grpc/messages.rs"]
+#[path = "../../src/client/grpc/messages.rs"]
 mod messages;
 
 const LIMIT: usize = 4096;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::rc::{Rc, Weak};
 
-use proxy_wasm_host::{CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall as Asked, Status};
+use proxy_wasm_host::{CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall as GuestCall, Status};
 
 use crate::client::body::Feed;
 use crate::client::budget::Budget;
@@ -103,7 +103,7 @@ impl Calls {
     }
 
     /// Starts an HTTP call; for errors see [`HttpCall::new`].
-    pub fn http(&self, origin: &Origin, id: CallId, call: &Asked<'_>) -> Result<(), Status> {
+    pub fn http(&self, origin: &Origin, id: CallId, call: &GuestCall<'_>) -> Result<(), Status> {
         let call = Rc::new(HttpCall::new(origin, call, &self.0.budget)?);
         self.0.start_http(id, call, origin.keeps_worker());
         Ok(())

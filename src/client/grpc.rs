@@ -28,7 +28,7 @@ use crate::client::grpc::wire::{Head, frame};
 use crate::client::http1::exchange::{pairs, response_pairs};
 use crate::net::error::Error;
 use crate::net::origin::Origin;
-use crate::net::target::Target;
+use crate::net::target::{Target, scheme};
 use crate::net::timer::timeout;
 use crate::net::tls::{HTTP_2, ServerName, Tls};
 use crate::net::turn::Turn;
@@ -57,15 +57,15 @@ pub struct Call {
 /// Nothing more is to be told.
 struct Over;
 
-enum Stop {
+enum Ended {
     Told(Ending),
     Failed(Ending),
     Over,
 }
 
-impl From<Over> for Stop {
-    fn from(Over: Over) -> Stop {
-        Stop::Over
+impl From<Over> for Ended {
+    fn from(Over: Over) -> Ended {
+        Ended::Over
     }
 }
 
@@ -150,9 +150,9 @@ impl Call {
         // Whatever of the stream is still open is reset.
         self.feed.cancel();
         let (mut ending, failed) = match stop {
-            Stop::Told(ending) => (ending, false),
-            Stop::Failed(ending) => (ending, true),
-            Stop::Over => return None,
+            Ended::Told(ending) => (ending, false),
+            Ended::Failed(ending) => (ending, true),
+            Ended::Over => return None,
         };
         let failure = failed.then(|| String::from_utf8_lossy(&ending.message).into_owned());
         if !is_stream && ending.code == status::OK && !answered {
@@ -181,24 +181,24 @@ impl Call {
 
     /// The deadline is over. A server that has not answered at all may be gone without a word: the
     /// next call gets a connection of its own.
-    fn late(&self) -> Stop {
+    fn late(&self) -> Ended {
         if let Some(channel) = self.waits_on.take() {
             channel.retire();
         }
-        Stop::Failed(Ending::new(status::DEADLINE_EXCEEDED, "timed out"))
+        Ended::Failed(Ending::new(status::DEADLINE_EXCEEDED, "timed out"))
     }
 
-    async fn talk(&self, channels: &Channels, mut tell: impl FnMut(GrpcEvent) -> bool) -> Stop {
+    async fn talk(&self, channels: &Channels, mut tell: impl FnMut(GrpcEvent) -> bool) -> Ended {
         match self.response(channels).await {
             // The connection is kept as long as the stream, whatever others think of it meanwhile.
             Ok((_channel, response)) => {
                 let limit = self.origin.conf.buffer_size;
                 match read(response, limit, &self.turn, &mut tell).await {
-                    Ok(ending) => Stop::Told(ending),
+                    Ok(ending) => Ended::Told(ending),
                     Err(stop) => stop,
                 }
             }
-            Err(ending) => Stop::Failed(ending),
+            Err(ending) => Ended::Failed(ending),
         }
     }
 
@@ -240,28 +240,13 @@ impl Call {
     }
 }
 
-/// Splits what a guest names the upstream into whether it wants TLS, and the name.
-pub fn scheme(upstream: &[u8]) -> (bool, &[u8]) {
-    const PREFIXES: [(&[u8], bool); 4] = [
-        (b"https://", true),
-        (b"grpcs://", true),
-        (b"http://", false),
-        (b"grpc://", false),
-    ];
-    let found = PREFIXES.iter().find_map(|(prefix, tls)| {
-        let name = upstream.strip_prefix(*prefix)?;
-        Some((*tls, name))
-    });
-    found.unwrap_or((false, upstream))
-}
-
 /// Reads a response to its end.
 async fn read(
     response: Response<Incoming>,
     limit: usize,
     turn: &Rc<Turn>,
     tell: &mut impl FnMut(GrpcEvent) -> bool,
-) -> Result<Ending, Stop> {
+) -> Result<Ending, Ended> {
     let mut tell = async |event| {
         turn.wait().await;
         match tell(event) {
@@ -269,7 +254,7 @@ async fn read(
             false => Err(Over),
         }
     };
-    let failed = |code, message: &str| Stop::Failed(Ending::new(code, message));
+    let failed = |code, message: &str| Ended::Failed(Ending::new(code, message));
     let (head, mut body) = response.into_parts();
     // A response without body and trailers has in its header what trailers would have.
     let trailers_only = body.is_end_stream();
@@ -280,7 +265,7 @@ async fn read(
     }))
     .await?;
     if head.status != StatusCode::OK && told.is_none() {
-        return Err(Stop::Failed(Ending::of_http(head.status)));
+        return Err(Ended::Failed(Ending::of_http(head.status)));
     }
     if trailers_only {
         tell(GrpcEvent::TrailingMetadata(response_pairs(&head))).await?;
@@ -292,7 +277,7 @@ async fn read(
     let mut parser = Messages::default();
     let mut messages = VecDeque::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Stop::Failed(ending_of(&error)))?;
+        let frame = frame.map_err(|error| Ended::Failed(ending_of(&error)))?;
         let data = match frame.into_data() {
             Ok(data) => data,
             Err(frame) => {
@@ -319,7 +304,7 @@ async fn read(
             ),
         })?;
     }
-    Err(Stop::Failed(no_status()))
+    Err(Ended::Failed(no_status()))
 }
 
 fn no_status() -> Ending {

@@ -1,11 +1,11 @@
 //! `wasm_buffer_size size [headers=size];`
 
-use std::ffi::{c_char, c_void};
+use std::ffi::c_void;
 
-use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_parse_size, ngx_str_t};
+use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_str_t};
 
-use crate::conf::filter::set;
-use crate::conf::{LocConf, arguments};
+use crate::conf::location::LocConf;
+use crate::nginx::conf::{self, Answer, Cf, Mistake, read_directive};
 
 /// How much filters may hold back and write, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +29,19 @@ pub unsafe extern "C" fn wasm_buffer_size(
     cf: *mut ngx_conf_t,
     _command: *mut ngx_command_t,
     conf: *mut c_void,
-) -> *mut c_char {
-    // SAFETY: nginx passes the configuration and what `create_loc_conf` made.
-    unsafe { set(cf, conf, |cf, conf| read(cf, conf)) }
+) -> Answer {
+    // SAFETY: nginx passes both, and the table of directives gives this one to a LocConf.
+    unsafe { read_directive(cf, conf, read) }
 }
 
-/// # Safety
-/// `cf` is the configuration that nginx passed to the directive's handler.
-unsafe fn read(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), String> {
-    // SAFETY: by the contract.
-    let (body, headers) = match unsafe { arguments(cf) } {
+fn read(cf: Cf<'_>, conf: &mut LocConf) -> Result<(), Mistake> {
+    let (body, headers) = match cf.arguments() {
         [body] => (body, None),
         [body, headers] => (body, Some(headers)),
         _ => return Err("invalid number of arguments in \"wasm_buffer_size\" directive".into()),
     };
     let mut size = BufferSize {
-        body: bytes(*body, body)?,
+        body: bytes(body.as_bytes(), body)?,
         ..BufferSize::default()
     };
     if let Some(headers) = headers {
@@ -52,13 +49,10 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), String> {
             return Err(format!(
                 "invalid parameter \"{headers}\" in \"wasm_buffer_size\" directive, it may be \
                  headers="
-            ));
+            )
+            .into());
         };
-        let mut text = *headers;
-        text.len = value.len();
-        // SAFETY: the value is the parameter's end.
-        text.data = unsafe { headers.data.add(headers.len - value.len()) };
-        size.headers = bytes(text, headers)?;
+        size.headers = bytes(value, headers)?;
     }
     match conf.buffer_size.replace(size) {
         None => Ok(()),
@@ -67,16 +61,11 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), String> {
 }
 
 /// A size as nginx writes it; `shown` is what stands in the configuration.
-fn bytes(mut value: ngx_str_t, shown: &ngx_str_t) -> Result<usize, String> {
-    // SAFETY: nginx's parser only reads the text.
-    let size = unsafe { ngx_parse_size(&mut value) };
-    usize::try_from(size)
-        .ok()
-        .filter(|size| *size > 0)
-        .ok_or_else(|| {
-            format!(
-                "invalid value \"{shown}\" in \"wasm_buffer_size\" directive, it must be a size, \
+fn bytes(value: &[u8], shown: &ngx_str_t) -> Result<usize, String> {
+    conf::size(value).filter(|size| *size > 0).ok_or_else(|| {
+        format!(
+            "invalid value \"{shown}\" in \"wasm_buffer_size\" directive, it must be a size, \
                  such as \"64m\", and not 0"
-            )
-        })
+        )
+    })
 }

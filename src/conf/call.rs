@@ -4,17 +4,17 @@
 //!
 //! nginx's own setters read them, so values and mistakes are written as everywhere in nginx.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::c_void;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t, ngx_flag_t, ngx_int_t, ngx_msec_t, ngx_str_t};
 
 use crate::conf::limits::number;
-use crate::conf::zones::IS_DUPLICATE;
-use crate::conf::{CONF_ERROR, CONF_OK, MainConf, arguments};
+use crate::conf::main::MainConf;
+use crate::net::settings::Settings;
 use crate::net::tls;
-use crate::nginx::log::conf_error;
+use crate::nginx::conf::{Answer, Cf, Mistake, read_directive};
 
 /// The directives of one level, as nginx's setters leave them.
 #[repr(C)]
@@ -45,27 +45,6 @@ impl Default for CallDirectives {
     }
 }
 
-/// What holds for the outbound calls of a location, or of root contexts.
-pub struct CallConf {
-    /// From the start of a connection to the end of the TLS handshake.
-    pub connect_timeout: Duration,
-    /// Between two successive writes.
-    pub send_timeout: Duration,
-    /// Between two successive reads.
-    pub read_timeout: Duration,
-    /// Largest body of a response, in bytes.
-    pub buffer_size: usize,
-    trust: tls::Trust,
-    tls: Option<Rc<tls::Context>>,
-}
-
-impl CallConf {
-    /// `None` when this nginx has no TLS.
-    pub fn tls(&self) -> Option<&Rc<tls::Context>> {
-        self.tls.as_ref()
-    }
-}
-
 impl CallDirectives {
     fn is_empty(&self) -> bool {
         self.connect_timeout == UNSET
@@ -79,15 +58,12 @@ impl CallDirectives {
 
     /// These values over those of the level above; `None` when the certificates cannot be
     /// loaded, which has been logged.
-    ///
-    /// # Safety
-    /// `cf` is the configuration in a merge step or later.
-    pub unsafe fn merge(
+    pub fn merge(
         &self,
-        cf: *mut ngx_conf_t,
-        above: Option<&Rc<CallConf>>,
+        cf: Cf<'_>,
+        above: Option<&Rc<Settings>>,
         main: &MainConf,
-    ) -> Option<Rc<CallConf>> {
+    ) -> Option<Rc<Settings>> {
         if let Some(above) = above
             && self.is_empty()
         {
@@ -115,13 +91,10 @@ impl CallDirectives {
         let context = match above {
             Some(above) if above.trust == trust => above.tls.clone(),
             // A file is read in any case, so that its mistakes show.
-            _ if trust.file.is_some() || main.calls_out() => {
-                // SAFETY: by the contract.
-                unsafe { main.tls.context(cf, &trust)? }
-            }
+            _ if trust.file.is_some() || main.calls_out() => main.tls.context(cf, &trust).ok()?,
             _ => None,
         };
-        Some(Rc::new(CallConf {
+        Some(Rc::new(Settings {
             connect_timeout: time(
                 self.connect_timeout,
                 above.map(|above| above.connect_timeout),
@@ -142,27 +115,21 @@ pub unsafe extern "C" fn wasm_call_connections(
     cf: *mut ngx_conf_t,
     _command: *mut ngx_command_t,
     conf: *mut c_void,
-) -> *mut c_char {
-    crate::nginx::guard::guard(CONF_ERROR, || {
-        // SAFETY: nginx passes the configuration and what `create_main_conf` made, and one parameter.
-        unsafe {
-            let conf = &mut *conf.cast::<MainConf>();
-            if conf.call_slots.is_set() {
-                return IS_DUPLICATE;
-            }
-            let value = arguments(cf)
-                .first()
-                .map_or(&b""[..], |value| value.as_bytes());
-            match number(value, 1, u32::MAX) {
-                Ok(most) => conf.call_slots.set_most(most as usize),
-                Err(expected) => {
-                    let value = String::from_utf8_lossy(value);
-                    let line = format_args!("invalid value \"{value}\", it must be {expected}");
-                    conf_error(cf, line);
-                    return CONF_ERROR;
-                }
-            }
-        }
-        CONF_OK
-    })
+) -> Answer {
+    // SAFETY: nginx passes both, and the table of directives gives this one to a MainConf.
+    unsafe { read_directive(cf, conf, read_connections) }
+}
+
+fn read_connections(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
+    if conf.call_connections.is_some() {
+        return Err(Mistake::Duplicate);
+    }
+    let value = cf.arguments().first();
+    let value = value.map_or(&b""[..], |value| value.as_bytes());
+    let most = number(value, 1, u32::MAX).map_err(|expected| {
+        let value = String::from_utf8_lossy(value);
+        format!("invalid value \"{value}\", it must be {expected}")
+    })?;
+    conf.call_connections = Some(most as usize);
+    Ok(())
 }

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use ngx::ffi::{ngx_parse_size, ngx_parse_time, ngx_str_t};
 use proxy_wasm_host::Size;
 use rustix::process::{Resource, getrlimit};
+
+use crate::nginx::conf;
 
 /// Limits of a module that hold for its instances in one worker together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,24 +30,16 @@ impl Default for InstanceLimits {
 }
 
 /// Bytes, as nginx writes sizes, in a range; the error says what they must be.
-pub fn size(value: &ngx_str_t, least: usize, most: usize) -> Result<usize, String> {
-    let mut text = *value;
-    // SAFETY: nginx's parser only reads the text.
-    let size = unsafe { ngx_parse_size(&mut text) };
-    usize::try_from(size)
-        .ok()
+pub fn size(value: &[u8], least: usize, most: usize) -> Result<usize, String> {
+    conf::size(value)
         .filter(|size| size >= &least && size <= &most)
         .ok_or_else(|| format!("a size from {} to {}", Size(least), Size(most)))
 }
 
 /// A time, as nginx writes times, in a range; the error says what it must be.
-pub fn time(value: &ngx_str_t, least: Duration, most: Duration) -> Result<Duration, String> {
-    let mut text = *value;
-    // SAFETY: nginx's parser only reads the text.
-    let time = unsafe { ngx_parse_time(&mut text, 0) };
-    u64::try_from(time)
-        .ok()
-        .map(Duration::from_millis)
+pub fn time(value: &[u8], least: Duration, most: Duration) -> Result<Duration, String> {
+    conf::milliseconds(value)
+        .map(|time| Duration::from_millis(time as u64))
         .filter(|time| time >= &least && time <= &most)
         .ok_or_else(|| format!("a time from {least:?} to {most:?}"))
 }

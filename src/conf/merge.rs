@@ -1,25 +1,21 @@
 //! Making and merging the configurations, from the `http` block down to locations.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_void};
 use std::rc::Rc;
 
 use ngx::ffi::{ngx_conf_t, ngx_http_core_loc_conf_t};
-use ngx::http::HttpModuleConfExt;
 
-use crate::conf::call::CallConf;
 use crate::conf::chain::{Chain, FilterId, Link};
-use crate::conf::{CONF_ERROR, CONF_OK, FilterConf, FilterUse, LocConf, MainConf};
+use crate::conf::location::{FilterUse, LocConf};
+use crate::conf::main::{FilterConf, MainConf};
 use crate::net::origin::Top;
-use crate::nginx::log::{Place, conf_error_at};
+use crate::net::settings::Settings;
+use crate::nginx::conf::{Answer, Cf, Mistake, Place, read_directive};
+use crate::nginx::guard::module;
 use crate::nginx::{core_module, pool};
 
-pub unsafe extern "C" fn create_main_conf(cf: *mut ngx_conf_t) -> *mut c_void {
-    // SAFETY: the pool is that of the configuration, which lives as long as its users.
-    unsafe { pool::boxed((*cf).pool, MainConf::default()).cast() }
-}
-
 pub unsafe extern "C" fn create_loc_conf(cf: *mut ngx_conf_t) -> *mut c_void {
-    // SAFETY: as above.
+    // SAFETY: the pool is that of the configuration, which lives as long as its users.
     unsafe { pool::boxed((*cf).pool, LocConf::default()).cast() }
 }
 
@@ -28,57 +24,37 @@ pub unsafe extern "C" fn merge_loc_conf(
     cf: *mut ngx_conf_t,
     parent: *mut c_void,
     child: *mut c_void,
-) -> *mut c_char {
-    crate::nginx::guard::guard(CONF_ERROR, || {
-        // SAFETY: nginx passes two different configurations that `create_loc_conf` made, and
-        // the configuration whose context is the child's.
-        unsafe {
-            let (parent, child) = (
-                &mut *parent.cast::<LocConf>(),
-                &mut *child.cast::<LocConf>(),
-            );
-            let Some(mut main) =
-                (*cf).http_main_conf_unchecked::<MainConf>(crate::nginx::guard::module())
-            else {
-                return CONF_ERROR;
-            };
-            match merge(main.as_mut(), parent, child, is_if(cf)) {
-                Ok(()) if merge_call(cf, main.as_ref(), parent, child) => CONF_OK,
-                Ok(()) => CONF_ERROR,
-                Err((place, message)) => {
-                    conf_error_at(cf, &place, format_args!("{message}"));
-                    CONF_ERROR
-                }
+) -> Answer {
+    let merge = |cf: Cf<'_>, child: &mut LocConf| {
+        // SAFETY: nginx passes two different configurations that `create_loc_conf` made.
+        let parent = unsafe { &mut *parent.cast::<LocConf>() };
+        // SAFETY: nginx merges under the `http` block's context, where the module's begins with a MainConf.
+        let main = unsafe { cf.main::<MainConf>() }.ok_or(Mistake::Said)?;
+        match merge(main, parent, child, is_if(cf)) {
+            Ok(()) => merge_call(cf, main, parent, child).ok_or(Mistake::Said),
+            Err((place, message)) => {
+                cf.error_at(&place, format_args!("{message}"));
+                Err(Mistake::Said)
             }
         }
-    })
+    };
+    // SAFETY: nginx passes what `create_loc_conf` made for the child.
+    unsafe { read_directive(cf, child, merge) }
 }
 
 /// Makes the chain of the `http` block's own directives, which no merge does when there is no
-/// server; `false` when there is a mistake in them, which has been logged.
-///
-/// # Safety
-/// `cf` is the configuration in the postconfiguration step.
-pub unsafe fn resolve_top(cf: *mut ngx_conf_t) -> bool {
-    // SAFETY: nginx's context is that of the `http` block, with what the functions above made.
-    unsafe {
-        let (Some(mut main), Some(mut top)) = (
-            (*cf).http_main_conf_unchecked::<MainConf>(crate::nginx::guard::module()),
-            (*cf).http_location_conf_unchecked::<LocConf>(crate::nginx::guard::module()),
-        ) else {
-            return false;
-        };
-        let Some(call) = top.as_mut().resolve_call(cf, main.as_ref(), None) else {
-            return false;
-        };
-        main.as_mut().top = Some(Top::new(cf, call));
-        main.as_mut().upstream_modules = upstream_modules(cf);
-        match top.as_mut().resolve(main.as_mut()) {
-            Ok(()) => true,
-            Err((place, message)) => {
-                conf_error_at(cf, &place, format_args!("{message}"));
-                false
-            }
+/// server; `None` when there is a mistake in them, which has been logged. In the postconfiguration step.
+pub fn resolve_top(cf: Cf<'_>) -> Option<()> {
+    // SAFETY: nginx's context is that of the `http` block, with what the functions above made; they are two structures.
+    let (main, top) = unsafe { (cf.main::<MainConf>()?, cf.location::<LocConf>(module())?) };
+    let call = top.resolve_call(cf, main, None)?;
+    main.top = Some(Top::new(cf, call));
+    main.upstream_modules = upstream_modules(cf);
+    match top.resolve(main) {
+        Ok(()) => Some(()),
+        Err((place, message)) => {
+            cf.error_at(&place, format_args!("{message}"));
+            None
         }
     }
 }
@@ -93,9 +69,8 @@ const UPSTREAM_MODULES: [&CStr; 6] = [
     c"ngx_http_memcached_module",
 ];
 
-/// # Safety
-/// `cf` is the configuration in the postconfiguration step.
-unsafe fn upstream_modules(cf: *mut ngx_conf_t) -> Vec<usize> {
+fn upstream_modules(cf: Cf<'_>) -> Vec<usize> {
+    let cf = cf.as_ptr();
     let mut found = Vec::new();
     // SAFETY: the cycle's list of modules ends with a null pointer, and every module in it has a name
     // and its number by then.
@@ -111,14 +86,14 @@ unsafe fn upstream_modules(cf: *mut ngx_conf_t) -> Vec<usize> {
     found
 }
 
-type Mistake = (Place, String);
+type Misplaced = (Place, String);
 
 fn merge(
     main: &mut MainConf,
     parent: &mut LocConf,
     child: &mut LocConf,
     child_is_if: bool,
-) -> Result<(), Mistake> {
+) -> Result<(), Misplaced> {
     parent.resolve(main)?;
     if child_is_if && child.uses.is_some() {
         parent.if_has_filters = true;
@@ -135,44 +110,33 @@ fn merge(
     Ok(())
 }
 
-/// Merges what holds for outbound calls; `false` for a mistake, which has been logged.
-///
-/// # Safety
-/// `cf` is the configuration in a merge step.
-unsafe fn merge_call(
-    cf: *mut ngx_conf_t,
+/// Merges what holds for outbound calls; `None` for a mistake, which has been logged.
+fn merge_call(
+    cf: Cf<'_>,
     main: &MainConf,
     parent: &mut LocConf,
     child: &mut LocConf,
-) -> bool {
-    // SAFETY: by the contract.
-    unsafe {
-        parent
-            .resolve_call(cf, main, None)
-            .is_some_and(|above| child.resolve_call(cf, main, Some(&above)).is_some())
-    }
+) -> Option<()> {
+    let above = parent.resolve_call(cf, main, None)?;
+    child.resolve_call(cf, main, Some(&above)).map(|_| ())
 }
 
 impl LocConf {
     /// Makes what holds for outbound calls of the level's own directives, once.
-    ///
-    /// # Safety
-    /// As for [`merge_call`].
-    unsafe fn resolve_call(
+    fn resolve_call(
         &mut self,
-        cf: *mut ngx_conf_t,
+        cf: Cf<'_>,
         main: &MainConf,
-        above: Option<&Rc<CallConf>>,
-    ) -> Option<Rc<CallConf>> {
+        above: Option<&Rc<Settings>>,
+    ) -> Option<Rc<Settings>> {
         if self.call.is_none() {
-            // SAFETY: by the contract.
-            self.call = unsafe { self.call_directives.merge(cf, above, main) };
+            self.call = self.call_directives.merge(cf, above, main);
         }
         self.call.clone()
     }
 
     /// Makes the chain of this level's own directives, once.
-    fn resolve(&mut self, main: &mut MainConf) -> Result<(), Mistake> {
+    fn resolve(&mut self, main: &mut MainConf) -> Result<(), Misplaced> {
         let Some(uses) = &self.uses else {
             return Ok(());
         };
@@ -191,7 +155,7 @@ impl LocConf {
                     header_stop: module.header_stop,
                 })
             })
-            .collect::<Result<Vec<_>, Mistake>>()?;
+            .collect::<Result<Vec<_>, Misplaced>>()?;
         self.chain = Some(Chain::new(filters));
         Ok(())
     }
@@ -199,7 +163,7 @@ impl LocConf {
 
 impl MainConf {
     /// The number of this module with this configuration and root id.
-    fn filter(&mut self, filter: &FilterUse) -> Result<FilterId, Mistake> {
+    fn filter(&mut self, filter: &FilterUse) -> Result<FilterId, Misplaced> {
         let module = self
             .modules
             .iter()
@@ -226,14 +190,8 @@ impl MainConf {
 }
 
 /// Is the block being merged an `if` in a location?
-///
-/// # Safety
-/// `cf` is the configuration in a merge step.
-unsafe fn is_if(cf: *mut ngx_conf_t) -> bool {
-    // SAFETY: nginx's core module has a configuration at every level.
-    unsafe {
-        (*cf)
-            .http_location_conf_unchecked::<ngx_http_core_loc_conf_t>(core_module())
-            .is_some_and(|core| core.as_ref().noname() != 0)
-    }
+fn is_if(cf: Cf<'_>) -> bool {
+    // SAFETY: nginx's core module has its own configuration at every level; nobody else uses it now.
+    let core = unsafe { cf.location::<ngx_http_core_loc_conf_t>(core_module()) };
+    core.is_some_and(|core| core.noname() != 0)
 }

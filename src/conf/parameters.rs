@@ -4,13 +4,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
-use ngx::ffi::{ngx_conf_t, ngx_str_t};
-use proxy_wasm_host::{CapabilityRules, VmConfig};
+use ngx::ffi::ngx_str_t;
+use proxy_wasm_host::{Capability, CapabilityRules, VmConfig};
 
-use crate::conf::capabilities::add_environment;
 use crate::conf::limits::{InstanceLimits, largest_stack, number, size, time};
 use crate::conf::policy::{HeaderStop, Isolation, OnFailure};
-use crate::conf::text_or_file;
+use crate::nginx::conf::Cf;
 
 /// The parameters of a `wasm_module` directive.
 #[derive(Default)]
@@ -29,14 +28,7 @@ pub struct Parameters {
 
 impl Parameters {
     /// Takes one, `name=value`.
-    ///
-    /// # Safety
-    /// `cf` is the configuration that nginx passed to the directive's handler.
-    pub unsafe fn take(
-        &mut self,
-        cf: *mut ngx_conf_t,
-        parameter: &ngx_str_t,
-    ) -> Result<(), String> {
+    pub fn take(&mut self, cf: Cf<'_>, parameter: &ngx_str_t) -> Result<(), String> {
         let bytes = parameter.as_bytes();
         let (name, value) = match bytes.iter().position(|&b| b == b'=') {
             Some(at) => (&bytes[..at], &bytes[at + 1..]),
@@ -48,10 +40,6 @@ impl Parameters {
             return Err(format!("duplicate parameter {shown}="));
         }
         self.seen.push(name.to_vec());
-        let mut text = *parameter;
-        text.len = value.len();
-        // SAFETY: the value is the parameter's end.
-        text.data = unsafe { parameter.data.add(parameter.len - value.len()) };
         let invalid = |expected: String| {
             let value = String::from_utf8_lossy(value);
             format!("invalid value \"{value}\" of {shown}=, it must be {expected}")
@@ -61,22 +49,21 @@ impl Parameters {
         match name {
             b"sha256" => self.sha256 = Some(value.to_vec()),
             b"vm_config" => {
-                // SAFETY: by the contract.
-                let configuration = unsafe { text_or_file(cf, value) };
+                let configuration = cf.text_or_file(value);
                 self.vm.configuration =
                     configuration.map_err(|error| format!("vm_config=: {error}"))?;
             }
             b"vm_id" if value.is_empty() => return Err("empty vm_id=".into()),
             b"vm_id" => self.vm.vm_id = value.to_vec(),
             b"env" => add_env(&mut self.vm.env, value)?,
-            b"memory" => limits.memory = size(&text, 64 << 10, 4 << 30).map_err(invalid)?,
+            b"memory" => limits.memory = size(value, 64 << 10, 4 << 30).map_err(invalid)?,
             b"cpu_time" => {
-                limits.cpu_time = time(&text, MILLISECOND, HOUR).map_err(invalid)?;
+                limits.cpu_time = time(value, MILLISECOND, HOUR).map_err(invalid)?;
             }
             b"start_time" => {
-                limits.start_time = time(&text, MILLISECOND, HOUR).map_err(invalid)?;
+                limits.start_time = time(value, MILLISECOND, HOUR).map_err(invalid)?;
             }
-            b"stack" => limits.stack = size(&text, 64 << 10, largest_stack()).map_err(invalid)?,
+            b"stack" => limits.stack = size(value, 64 << 10, largest_stack()).map_err(invalid)?,
             b"table" => limits.table = number(value, 0, u32::MAX).map_err(invalid)? as usize,
             b"instances" => {
                 self.limits.instances = number(value, 1, 100_000).map_err(invalid)?;
@@ -87,7 +74,7 @@ impl Parameters {
                 self.limits.log_rate = Some(rate);
             }
             b"turn_time" => {
-                self.limits.turn_time = time(&text, MILLISECOND, SECOND).map_err(invalid)?;
+                self.limits.turn_time = time(value, MILLISECOND, SECOND).map_err(invalid)?;
             }
             b"on_failure" => {
                 self.on_failure = OnFailure::parse(value).map_err(|e| invalid(e.into()))?;
@@ -142,4 +129,16 @@ fn add_env(env: &mut Vec<(Vec<u8>, Vec<u8>)>, variable: &[u8]) -> Result<(), Str
         env.push((name.to_vec(), value));
     }
     Ok(())
+}
+
+/// With the family `env`, a guest sees nginx's environment beside what `env=` names.
+fn add_environment(vm: &mut VmConfig) {
+    if !vm.capabilities.allows(Capability::Env) {
+        return;
+    }
+    let mut all: Vec<_> = std::env::vars_os()
+        .map(|(name, value)| (name.into_vec(), value.into_vec()))
+        .filter(|(name, _)| vm.env.iter().all(|(named, _)| named != name))
+        .collect();
+    vm.env.append(&mut all);
 }

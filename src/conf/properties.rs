@@ -1,12 +1,12 @@
 //! `wasm_property name value;`
 
-use std::ffi::{c_char, c_void};
+use std::ffi::c_void;
 
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 
-use crate::conf::filter::set;
-use crate::conf::{LocConf, arguments};
+use crate::conf::location::LocConf;
 use crate::nginx::complex::Complex;
+use crate::nginx::conf::{Answer, Cf, Mistake, read_directive};
 
 /// Properties that a location has of its own, by their names without `xds.`.
 #[derive(Default)]
@@ -45,34 +45,31 @@ pub unsafe extern "C" fn wasm_property(
     cf: *mut ngx_conf_t,
     _command: *mut ngx_command_t,
     conf: *mut c_void,
-) -> *mut c_char {
-    // SAFETY: nginx passes the configuration and what `create_loc_conf` made.
-    unsafe { set(cf, conf, |cf, conf| read_property(cf, conf)) }
+) -> Answer {
+    // SAFETY: nginx passes both, and the table of directives gives this one to a LocConf.
+    unsafe { read_directive(cf, conf, read_property) }
 }
 
-/// # Safety
-/// `cf` is the configuration that nginx passed to the directive's handler.
-unsafe fn read_property(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), String> {
-    // SAFETY: by the contract.
-    let [name, text] = (unsafe { arguments(cf) }) else {
+fn read_property(cf: Cf<'_>, conf: &mut LocConf) -> Result<(), Mistake> {
+    let [name, text] = cf.arguments() else {
         return Err("wasm_property takes a name and a value".into());
     };
     let shown = String::from_utf8_lossy(name.as_bytes());
     let name = name.as_bytes();
     let name = name.strip_prefix(XDS).unwrap_or(name);
     if name.split(|&b| b == b'.').any(<[u8]>::is_empty) {
-        return Err(format!("invalid name \"{shown}\" of a wasm_property"));
+        return Err(format!("invalid name \"{shown}\" of a wasm_property").into());
     }
     if name.starts_with(b"nginx.") || name.starts_with(b"plugin_") {
         return Err(format!(
             "wasm_property cannot set \"{shown}\": this name has a meaning of its own"
-        ));
+        )
+        .into());
     }
     if conf.properties.0.iter().any(|(known, _)| known == name) {
-        return Err(format!("duplicate wasm_property \"{shown}\""));
+        return Err(format!("duplicate wasm_property \"{shown}\"").into());
     }
-    // SAFETY: by the contract.
-    let value = unsafe { Complex::compile(cf, text) };
+    let value = Complex::compile(cf, text);
     let value = value.ok_or_else(|| format!("invalid value of wasm_property \"{shown}\""))?;
     conf.properties.0.push((name.to_vec(), value));
     Ok(())

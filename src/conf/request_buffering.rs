@@ -1,7 +1,7 @@
 //! `wasm_request_buffering on | off;`, and which of nginx's content handlers pass request bodies on as
 //! they come.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_void};
 
 use ngx::ffi::{
     NGX_HTTP_VERSION_11, ngx_array_t, ngx_command_t, ngx_conf_t, ngx_flag_t, ngx_http_conf_ctx_t,
@@ -9,8 +9,8 @@ use ngx::ffi::{
     ngx_uint_t,
 };
 
-use crate::conf::filter::set;
-use crate::conf::{LocConf, arguments};
+use crate::conf::location::LocConf;
+use crate::nginx::conf::{Answer, Cf, Mistake, read_directive};
 use crate::nginx::request::Request;
 use crate::nginx::{borrowed_str, core_module};
 
@@ -18,16 +18,13 @@ pub unsafe extern "C" fn wasm_request_buffering(
     cf: *mut ngx_conf_t,
     _command: *mut ngx_command_t,
     conf: *mut c_void,
-) -> *mut c_char {
-    // SAFETY: nginx passes the configuration and what `create_loc_conf` made.
-    unsafe { set(cf, conf, |cf, conf| read(cf, conf)) }
+) -> Answer {
+    // SAFETY: nginx passes both, and the table of directives gives this one to a LocConf.
+    unsafe { read_directive(cf, conf, read) }
 }
 
-/// # Safety
-/// `cf` is the configuration that nginx passed to the directive's handler.
-unsafe fn read(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), String> {
-    // SAFETY: by the contract; nginx has counted the arguments.
-    let value = unsafe { arguments(cf) }.first().copied();
+fn read(cf: Cf<'_>, conf: &mut LocConf) -> Result<(), Mistake> {
+    let value = cf.arguments().first().copied();
     let on = match value.as_ref().map_or(&[][..], |value| value.as_bytes()) {
         value if value.eq_ignore_ascii_case(b"on") => true,
         value if value.eq_ignore_ascii_case(b"off") => false,
@@ -36,7 +33,8 @@ unsafe fn read(cf: *mut ngx_conf_t, conf: &mut LocConf) -> Result<(), String> {
                 "invalid value \"{}\" in \"wasm_request_buffering\" directive, it must be \"on\" \
                  or \"off\"",
                 String::from_utf8_lossy(value)
-            ));
+            )
+            .into());
         }
     };
     match conf.request_buffering.replace(on) {
@@ -118,11 +116,10 @@ pub struct Proxy {
 
 impl Proxy {
     /// The modules that proxy, among those of this nginx.
-    ///
-    /// # Safety
-    /// `cf` is the configuration in the postconfiguration step.
-    pub unsafe fn find_all(cf: *mut ngx_conf_t) -> Vec<Proxy> {
-        // SAFETY: the cycle's modules end with a null pointer, and are there as long as nginx.
+    pub fn find_all(cf: Cf<'_>) -> Vec<Proxy> {
+        let cf = cf.as_ptr();
+        // SAFETY: the cycle's modules end with a null pointer, and are there as long as nginx; `cf` is one of nginx's
+        // calls into the module.
         unsafe {
             let mut all = Vec::new();
             let mut next = (*(*cf).cycle).modules;
@@ -138,9 +135,9 @@ impl Proxy {
     }
 
     /// # Safety
-    /// As for [`Proxy::find_all`]; `module` is an HTTP module of nginx's.
+    /// `cf` is the configuration in the postconfiguration step, and `module` an HTTP module of nginx's.
     unsafe fn find(cf: *mut ngx_conf_t, module: &ngx_module_t, names: &Names) -> Option<Proxy> {
-        // SAFETY: by the contract.
+        // SAFETY: the module's table of directives is there as long as nginx.
         unsafe {
             let offset = |name: &[u8]| Some((*command(module, name)?).offset);
             Some(Proxy {
@@ -242,7 +239,7 @@ unsafe fn content_handler(
     module: &ngx_module_t,
     pass: *mut ngx_command_t,
 ) -> Option<unsafe extern "C" fn(*mut ngx::ffi::ngx_http_request_t) -> isize> {
-    // SAFETY: by the contract. The copies of the context and of the configuration are used during the
+    // SAFETY: in that step nginx's context has all modules' configurations. The copies of the context and of the configuration are used during the
     // call alone; what they point to lives in the configuration's pool.
     unsafe {
         let context = (*cf).ctx.cast::<ngx_http_conf_ctx_t>();

@@ -8,6 +8,9 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::nginx::{buf, file};
 
+/// Bytes of a file that a body callback sees at a time.
+pub const WINDOW: usize = 64 * 1024;
+
 /// Part of a body: where its bytes are. Memory of nginx's is borrowed, and a file is read only
 /// when a guest asks for its bytes.
 enum Segment {

@@ -9,7 +9,7 @@ use ngx::ffi::{
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use proxy_wasm_host::{LocalResponse, Status};
 
-use crate::conf::LocConf;
+use crate::conf::location::LocConf;
 use crate::message::headers::{request, response};
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, pool};
@@ -95,8 +95,8 @@ impl LocalReply {
                 let _ = response::add(request, None, name, value);
             }
         }
-        if !self.body.is_empty() && !response::apart::is_typed(request) {
-            response::apart::set_content_type(request, b"text/plain")?;
+        if !self.body.is_empty() && !response::outside_list::is_typed(request) {
+            response::outside_list::set_content_type(request, b"text/plain")?;
         }
         request.set_response_length(Some(self.body.len() as u64));
         last_buffer(request, &self.body)

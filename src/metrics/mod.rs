@@ -2,7 +2,6 @@
 
 pub mod accept;
 pub mod causes;
-pub mod directive;
 pub mod families;
 pub mod host;
 pub mod host_families;

@@ -1,14 +1,15 @@
-//! `wasm_metrics`: the content handler that shows the metrics.
+//! The page that shows the metrics.
 
 use ngx::ffi::{
     NGX_HTTP_GET, NGX_HTTP_HEAD, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_NOT_ALLOWED, NGX_HTTP_OK,
     ngx_buf_t, ngx_chain_t, ngx_http_discard_request_body, ngx_http_output_filter,
-    ngx_http_request_t, ngx_http_send_header, ngx_int_t, ngx_str_t,
+    ngx_http_send_header, ngx_int_t, ngx_str_t,
 };
 
-use crate::conf::MainConf;
+use crate::conf::zones::Zones;
 use crate::metrics::accept::Format;
 use crate::metrics::families::{Families, Value};
+use crate::metrics::host::Host;
 use crate::metrics::host_families::{
     DATA_EVICTIONS, DATA_KEYS, QUEUE_MESSAGES, QUEUES, ZONE_SIZE, ZONE_USED,
 };
@@ -16,21 +17,21 @@ use crate::metrics::names::push_label;
 use crate::metrics::{accept, text};
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, pool, table};
+use crate::shm::Shared;
 use crate::shm::metrics::store::Kind;
 use crate::shm::zone::Usage;
 
-/// The content handler of a location with `wasm_metrics`.
-pub unsafe extern "C" fn show(r: *mut ngx_http_request_t) -> ngx_int_t {
-    crate::nginx::guard::guard(ERROR, || {
-        // SAFETY: called by nginx.
-        match unsafe { Request::new(r) } {
-            Some(request) => respond(request),
-            None => ERROR,
-        }
-    })
+/// What a page shows beside the metrics themselves.
+pub struct Sources<'a> {
+    /// This process's part in the metrics; `None`: they cannot be kept.
+    pub host: Option<&'a Host>,
+    pub zones: &'a Zones,
+    /// What the instances of this process share; `None`: there are no modules.
+    pub shared: Option<&'a Shared>,
 }
 
-fn respond(request: Request) -> ngx_int_t {
+/// Answers a request with the metrics, in the format that its client prefers.
+pub fn respond(request: Request, sources: &Sources<'_>) -> ngx_int_t {
     let r = request.as_ptr();
     // SAFETY: the request is live, and in its content phase.
     unsafe {
@@ -42,11 +43,8 @@ fn respond(request: Request) -> ngx_int_t {
             return rc;
         }
     }
-    let Some(conf) = MainConf::of(request) else {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
-    };
     let format = accept::choose(accepted(request));
-    let page = render(conf, format);
+    let page = render(sources, format);
     if !set_headers(request, format, page.len()) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
     }
@@ -112,20 +110,20 @@ fn set_headers(request: Request, format: Format, length: usize) -> bool {
 }
 
 /// The page, in one pass over the metrics.
-fn render(conf: &MainConf, format: Format) -> Vec<u8> {
+fn render(sources: &Sources<'_>, format: Format) -> Vec<u8> {
     let mut families = Families::new();
-    if let Some(host) = conf.metrics() {
+    if let Some(host) = sources.host {
         let living = host.living();
         families.collect(host.metrics(), |slot| {
             living.get(slot as usize).copied().unwrap_or(false)
         });
     }
-    add_zones(&mut families, conf);
+    add_zones(&mut families, sources);
     text::write(&families.into_vec(), format).into_bytes()
 }
 
 /// Adds the configuration's zones, and what is in them.
-fn add_zones(families: &mut Families, conf: &MainConf) {
+fn add_zones(families: &mut Families, sources: &Sources<'_>) {
     let mut add = |kind: Kind, family: &str, zone: &str, number: u64| {
         let mut labels = String::new();
         push_label(&mut labels, "zone", zone);
@@ -139,10 +137,10 @@ fn add_zones(families: &mut Families, conf: &MainConf) {
         add(Kind::Gauge, ZONE_SIZE, zone, usage.size as u64);
         add(Kind::Gauge, ZONE_USED, zone, usage.used as u64);
     };
-    let (zones, shared) = (&conf.zones, conf.shared());
-    let data = zones.data.as_ref().zip(shared.as_ref());
+    let (zones, shared) = (sources.zones, sources.shared);
+    let data = zones.data.as_ref().zip(shared);
     let data = data.map(|(data, shared)| (data.zone.name(), shared.data.usage()));
-    let queues = zones.queues.as_ref().zip(shared.as_ref());
+    let queues = zones.queues.as_ref().zip(shared);
     let queues = queues.map(|(zone, shared)| (zone.name(), shared.queues.usage()));
     if let Some((zone, usage)) = data {
         add_usage(zone, usage.zone);
@@ -150,7 +148,7 @@ fn add_zones(families: &mut Families, conf: &MainConf) {
     if let Some((zone, usage)) = queues {
         add_usage(zone, usage.zone);
     }
-    if let (Some(zone), Some(host)) = (&zones.metrics, conf.metrics()) {
+    if let (Some(zone), Some(host)) = (&zones.metrics, sources.host) {
         // What no metric can have of the zone counts as used.
         let (size, free) = (zone.size(), host.metrics().free_bytes());
         let used = size.saturating_sub(free);

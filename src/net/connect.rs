@@ -290,7 +290,7 @@ unsafe fn reuse(origin: &Origin, server: &str, raw: *mut ngx_connection_t) -> Co
     connection
 }
 
-fn context<'a>(origin: &'a Origin, want: &Want) -> Option<&'a tls::Context> {
+fn context<'a>(origin: &'a Origin, want: &Want) -> Option<&'a tls::SslContext> {
     want.tls.as_ref()?;
-    origin.conf.tls().map(Rc::as_ref)
+    origin.conf.tls.as_ref().map(Rc::as_ref)
 }

@@ -3,8 +3,12 @@
 //! Waking a task only puts it into a queue. Tasks are polled from one posted event, never from
 //! within the code that woke them; what is woken meanwhile has its turn in the next iteration of
 //! nginx's loop, so that no task can keep nginx from its other events.
+//!
+//! It is not `ngx::async_` of the crate `ngx` 0.5, for four reasons. That one polls a task within the call that wakes
+//! it. It has no bound for the time that tasks take in a round of the loop. A panic in a task ends the worker. Its
+//! timers never keep a worker that is to exit, which is to wait for requests.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
@@ -15,9 +19,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use ngx::ffi::{ngx_cycle, ngx_event_t, ngx_post_event, ngx_posted_events, ngx_posted_next_events};
-
 use crate::net::turn;
+use crate::nginx::event::{Event, Round};
+use crate::nginx::log::Log;
 
 /// How long tasks are polled in one iteration of nginx's loop, from the end of the first on.
 const ROUND: Duration = Duration::from_millis(10);
@@ -114,7 +118,7 @@ struct Core {
     running: Cell<bool>,
     /// Has nginx's loop come here yet?
     looping: Cell<bool>,
-    event: UnsafeCell<ngx_event_t>,
+    event: Event,
 }
 
 impl Core {
@@ -125,8 +129,7 @@ impl Core {
             ready: RefCell::default(),
             running: Cell::new(false),
             looping: Cell::new(false),
-            // SAFETY: a zeroed event is valid, and in no queue.
-            event: UnsafeCell::new(unsafe { std::mem::zeroed() }),
+            event: Event::new(|| CORE.with(|core| core.run())),
         }
     }
 
@@ -151,27 +154,14 @@ impl Core {
         }
         // What is posted while the process starts would wait for the first event of another kind:
         // only the next iteration's queue keeps `ngx_process_events_and_timers` from sleeping.
-        // SAFETY: nginx's queues are there as long as it handles events.
-        unsafe {
-            self.post(if self.looping.get() {
-                &raw mut ngx_posted_events
-            } else {
-                &raw mut ngx_posted_next_events
-            });
-        }
+        self.post(match self.looping.get() {
+            true => Round::This,
+            false => Round::Next,
+        });
     }
 
-    /// # Safety
-    /// `queue` is one of nginx's queues of posted events.
-    unsafe fn post(&self, queue: *mut ngx::ffi::ngx_queue_t) {
-        let event = self.event.get();
-        // SAFETY: by the contract; the event is leaked, so it stays where it is.
-        unsafe {
-            (*event).handler = Some(on_posted);
-            (*event).data = event.cast();
-            (*event).log = (*ngx_cycle).log;
-            ngx_post_event(event, queue);
-        }
+    fn post(&self, round: Round) {
+        self.event.post(round, Log::of_cycle());
     }
 
     /// Polls each task that has been woken so far, once; as many of them as there is time for.
@@ -194,8 +184,7 @@ impl Core {
         }
         self.running.set(false);
         if !self.ready.borrow().is_empty() {
-            // SAFETY: as in `schedule`.
-            unsafe { self.post(&raw mut ngx_posted_next_events) };
+            self.post(Round::Next);
         }
     }
 
@@ -223,10 +212,6 @@ impl Core {
         }
         crate::nginx::guard::guard((), || drop(future));
     }
-}
-
-unsafe extern "C" fn on_posted(_event: *mut ngx_event_t) {
-    crate::nginx::guard::guard((), || CORE.with(|core| core.run()));
 }
 
 /// What wakers refer to: a task's number.

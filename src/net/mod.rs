@@ -15,15 +15,10 @@ pub mod executor;
 pub mod origin;
 pub mod pool;
 pub mod resolve;
+pub mod settings;
 pub mod slots;
 pub mod target;
 pub mod timer;
 pub mod tls;
 pub mod turn;
 pub mod upstream;
-
-/// The process exits: all tasks end, and idle connections are closed.
-pub fn shutdown() {
-    executor::shutdown();
-    pool::shutdown();
-}

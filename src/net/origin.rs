@@ -7,13 +7,12 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use ngx::ffi::{
-    ngx_conf_t, ngx_cycle, ngx_exiting, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t,
-    ngx_resolver_t,
+    ngx_cycle, ngx_exiting, ngx_http_conf_ctx_t, ngx_http_core_loc_conf_t, ngx_resolver_t,
 };
 
-use crate::conf::call::CallConf;
-use crate::conf::{LocConf, MainConf};
+use crate::net::settings::Settings;
 use crate::net::slots::ModuleSlots;
+use crate::nginx::conf::Cf;
 use crate::nginx::core_module;
 use crate::nginx::log::{Level, Log};
 use crate::nginx::log_rate::LogRate;
@@ -27,16 +26,15 @@ type Confs = *mut *mut c_void;
 #[derive(Clone)]
 pub struct Top {
     confs: ngx_http_conf_ctx_t,
-    conf: Rc<CallConf>,
+    conf: Rc<Settings>,
 }
 
 impl Top {
-    /// # Safety
-    /// `cf` is the configuration in the postconfiguration step.
-    pub unsafe fn new(cf: *mut ngx_conf_t, conf: Rc<CallConf>) -> Top {
+    /// In the postconfiguration step.
+    pub fn new(cf: Cf<'_>, conf: Rc<Settings>) -> Top {
         Top {
             // SAFETY: the context in that step is the `http` block's.
-            confs: unsafe { *(*cf).ctx.cast_const().cast() },
+            confs: unsafe { *(*cf.as_ptr()).ctx.cast_const().cast() },
             conf,
         }
     }
@@ -61,7 +59,7 @@ pub trait Owner {
 /// It may outlive the request, which is asked for anew each time, but not the configuration.
 #[derive(Clone)]
 pub struct Origin {
-    pub conf: Rc<CallConf>,
+    pub conf: Rc<Settings>,
     /// Where lines go that belong to no request.
     fallback: Log,
     owner: Option<Weak<dyn Owner>>,
@@ -71,15 +69,16 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// For a call of a context of the request, whose owner this is.
+    /// For a call of a context of the request, whose owner this is, under the settings of its location.
     pub fn of_request(
         request: Request,
+        conf: Rc<Settings>,
         owner: Weak<dyn Owner>,
         caller: Rc<Caller>,
-    ) -> Option<Origin> {
+    ) -> Origin {
         let raw = request.as_ptr();
-        Some(Origin {
-            conf: LocConf::of(request).call()?.clone(),
+        Origin {
+            conf,
             // SAFETY: the cycle's log lives as long as its configuration.
             fallback: unsafe { Log::new((*ngx_cycle).log) },
             owner: Some(owner),
@@ -92,19 +91,18 @@ impl Origin {
                     loc_conf: (*raw).loc_conf,
                 }
             },
-        })
+        }
     }
 
     /// For a call of a root context. `log` must live as long as the call.
-    pub fn of_root(conf: &MainConf, log: Log, caller: Rc<Caller>) -> Option<Origin> {
-        let top = conf.top()?;
-        Some(Origin {
+    pub fn of_root(top: &Top, log: Log, caller: Rc<Caller>) -> Origin {
+        Origin {
             conf: top.conf.clone(),
             fallback: log,
             owner: None,
             caller,
             confs: top.confs,
-        })
+        }
     }
 
     /// The same configuration without the request, which the call may outlive.

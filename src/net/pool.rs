@@ -32,7 +32,7 @@ thread_local! {
 /// An idle connection to the target that serves the want; the newest one.
 pub fn take(
     target: &str,
-    context: Option<&tls::Context>,
+    context: Option<&tls::SslContext>,
     tls: Option<&Tls>,
 ) -> Option<*mut ngx_connection_t> {
     loop {

@@ -12,13 +12,13 @@ use std::task::{Poll, Waker};
 use ngx::ffi::ngx_cycle;
 
 /// The connections of all modules' calls in a worker. Clone = refcount.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Slots(Rc<All>);
 
 #[derive(Default)]
 struct All {
     /// As configured; `None`: half of `worker_connections`.
-    most: Cell<Option<usize>>,
+    most: Option<usize>,
     used: Cell<usize>,
     modules: RefCell<Vec<Weak<ModuleSlots>>>,
 }
@@ -36,14 +36,12 @@ pub struct ModuleSlots {
 pub struct Slot(Rc<ModuleSlots>);
 
 impl Slots {
-    /// Sets the most that there may be.
-    pub fn set_most(&self, most: usize) {
-        self.0.most.set(Some(most));
-    }
-
-    /// Is the most set?
-    pub fn is_set(&self) -> bool {
-        self.0.most.get().is_some()
+    /// `most`: how many there may be; `None`: half of `worker_connections`.
+    pub fn new(most: Option<usize>) -> Slots {
+        Slots(Rc::new(All {
+            most,
+            ..All::default()
+        }))
     }
 
     /// For one more module.
@@ -62,7 +60,7 @@ impl Slots {
     fn most(&self) -> usize {
         // SAFETY: nginx's own, which it writes in this thread only.
         let all = unsafe { (*ngx_cycle).connection_n };
-        let most = self.0.most.get().unwrap_or(all / 2);
+        let most = self.0.most.unwrap_or(all / 2);
         most.min(all).max(1)
     }
 

@@ -79,7 +79,7 @@ impl std::fmt::Display for Target {
 /// Can a call go there that names this upstream?
 pub fn is_target(origin: &Origin, name: &[u8], grpc: bool) -> bool {
     let name = match grpc {
-        true => crate::client::grpc::scheme(name).1,
+        true => scheme(name).1,
         false => name,
     };
     Target::parse(origin, name).is_some()
@@ -88,10 +88,25 @@ pub fn is_target(origin: &Origin, name: &[u8], grpc: bool) -> bool {
 /// Is it the name of an `upstream` block?
 pub fn is_upstream_block(origin: &Origin, name: &[u8], grpc: bool) -> bool {
     let name = match grpc {
-        true => crate::client::grpc::scheme(name).1,
+        true => scheme(name).1,
         false => name,
     };
     find_block(origin, name).is_some()
+}
+
+/// Splits what a guest names the upstream into whether it wants TLS, and the name.
+pub fn scheme(upstream: &[u8]) -> (bool, &[u8]) {
+    const PREFIXES: [(&[u8], bool); 4] = [
+        (b"https://", true),
+        (b"grpcs://", true),
+        (b"http://", false),
+        (b"grpc://", false),
+    ];
+    let found = PREFIXES.iter().find_map(|(prefix, tls)| {
+        let name = upstream.strip_prefix(*prefix)?;
+        Some((*tls, name))
+    });
+    found.unwrap_or((false, upstream))
 }
 
 /// 1 to 65535, in digits alone.

@@ -1,15 +1,15 @@
 //! Time as a future, on nginx's timers.
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use ngx::ffi::{ngx_add_timer, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_msec_t};
-
 use crate::net::executor::{Task, spawn};
+use crate::nginx::event::Event;
+use crate::nginx::log::Log;
 
 thread_local! {
     static CANCELABLE: Cell<bool> = const { Cell::new(false) };
@@ -75,9 +75,8 @@ pub struct Sleep {
     timer: Option<Rc<Timer>>,
 }
 
-/// Counted and not boxed, because nginx's tree of timers points at the event as well.
 struct Timer {
-    event: UnsafeCell<ngx_event_t>,
+    event: Event,
     waker: Cell<Option<Waker>>,
     fired: Cell<bool>,
 }
@@ -98,48 +97,27 @@ impl Future for Sleep {
 
 impl Timer {
     fn start(duration: Duration) -> Rc<Timer> {
-        // nginx compares times as signed differences.
-        const MAX: u128 = (isize::MAX / 2) as u128;
-        let milliseconds = duration.as_nanos().div_ceil(1_000_000).min(MAX) as ngx_msec_t;
-        let timer = Rc::new(Timer {
-            // SAFETY: a zeroed event is valid, and not in nginx's tree of timers.
-            event: UnsafeCell::new(unsafe { std::mem::zeroed() }),
-            waker: Cell::default(),
-            fired: Cell::new(false),
+        let timer = Rc::new_cyclic(|timer: &Weak<Timer>| {
+            let timer = timer.clone();
+            Timer {
+                event: Event::new(move || {
+                    if let Some(timer) = timer.upgrade() {
+                        timer.fire();
+                    }
+                }),
+                waker: Cell::default(),
+                fired: Cell::new(false),
+            }
         });
-        // SAFETY: the event is on the heap, so it stays where it is until `drop` takes it out of
-        // the tree. With debug logging nginx reads a number at a fixed place behind `data`, which
-        // lies in the timer.
-        unsafe {
-            let event = timer.event.get();
-            (*event).data = Rc::as_ptr(&timer).cast_mut().cast();
-            (*event).handler = Some(on_timer);
-            (*event).log = (*ngx_cycle).log;
-            (*event).set_cancelable(is_cancelable().into());
-            ngx_add_timer(event, milliseconds);
-        }
+        let log = Log::of_cycle();
+        timer.event.start(duration, is_cancelable(), log);
         timer
     }
-}
 
-impl Drop for Timer {
-    fn drop(&mut self) {
-        // SAFETY: as above.
-        unsafe {
-            if (*self.event.get()).timer_set() != 0 {
-                ngx_del_timer(self.event.get());
-            }
-        }
-    }
-}
-
-unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
-    crate::nginx::guard::guard((), || {
-        // SAFETY: a timer takes its event out of the tree before it goes.
-        let timer = unsafe { &*(*event).data.cast_const().cast::<Timer>() };
-        timer.fired.set(true);
-        if let Some(waker) = timer.waker.take() {
+    fn fire(&self) {
+        self.fired.set(true);
+        if let Some(waker) = self.waker.take() {
             waker.wake();
         }
-    });
+    }
 }

@@ -7,7 +7,7 @@
 //! What is left over when the time is used up waits, in line, for a later turn. nginx has looked at its
 //! sockets by then.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -16,18 +16,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use ngx::ffi::{
-    ngx_add_timer, ngx_current_msec, ngx_cycle, ngx_del_timer, ngx_event_t, ngx_msec_t,
-    ngx_post_event, ngx_posted_next_events, ngx_time_update,
-};
+use ngx::ffi::{ngx_current_msec, ngx_msec_t, ngx_time_update};
 
 use crate::net::timer::is_cancelable;
+use crate::nginx::event::{Event, Round};
+use crate::nginx::log::Log;
 
 /// So many of those that wait are woken in one turn. Those for whom there is no time wait anew.
 const WOKEN: usize = 64;
 
-/// Milliseconds. The timer never ends: it is taken away when nobody waits any more.
-const KEPT: ngx_msec_t = 24 * 3600 * 1000;
+/// The timer never ends: it is taken away when nobody waits any more.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Some module may be over its time, or have something waiting. (One thread writes it.)
 static PRESSED: AtomicBool = AtomicBool::new(false);
@@ -204,30 +203,23 @@ fn still_pressed() -> bool {
     pressed
 }
 
-/// Has the next turn begin without a pause.
-pub fn hurry() {
-    LATER.with(|later| later.post());
-}
-
 /// The modules that have something waiting, and nginx's events that see to them.
 struct Later {
     modules: RefCell<Vec<Rc<Turn>>>,
     /// The turn in which the event was posted.
     posted: Cell<u64>,
-    event: UnsafeCell<ngx_event_t>,
+    event: Event,
     /// Keeps a worker that is to exit, which looks at timers only.
-    keep: UnsafeCell<ngx_event_t>,
+    keep: Event,
 }
 
 impl Default for Later {
     fn default() -> Later {
-        // SAFETY: zeroed events are valid, and neither posted nor in nginx's tree of timers.
-        let event = || UnsafeCell::new(unsafe { std::mem::zeroed() });
         Later {
             modules: RefCell::default(),
             posted: Cell::new(0),
-            event: event(),
-            keep: event(),
+            event: Event::new(|| LATER.with(|later| later.run())),
+            keep: Event::new(|| {}),
         }
     }
 }
@@ -248,29 +240,15 @@ impl Later {
     /// Has [`Later::run`] called in the next turn. What nginx has in this queue lets it look at its
     /// sockets first, but keeps it from waiting for them.
     fn post(&self) {
-        let event = self.event.get();
-        // SAFETY: the events are leaked, so they stay where they are; nginx's thread is the only one.
-        unsafe {
-            if (*event).posted() == 0 {
-                self.posted.set(number());
-                (*event).handler = Some(on_turn);
-                (*event).data = event.cast();
-                (*event).log = (*ngx_cycle).log;
-                ngx_post_event(event, &raw mut ngx_posted_next_events);
-            }
+        if !self.event.is_posted() {
+            self.posted.set(number());
+            self.event.post(Round::Next, Log::of_cycle());
         }
     }
 
     fn keep(&self) {
-        let event = self.keep.get();
-        // SAFETY: as above.
-        unsafe {
-            if (*event).timer_set() == 0 {
-                (*event).handler = Some(ignore);
-                (*event).data = event.cast();
-                (*event).log = (*ngx_cycle).log;
-                ngx_add_timer(event, KEPT);
-            }
+        if !self.keep.is_set() {
+            self.keep.start(KEPT, false, Log::of_cycle());
         }
     }
 
@@ -280,13 +258,7 @@ impl Later {
             // nginx's clock has not moved.
             NOW.set((number + 1, NOW.get().1));
         }
-        let keep = self.keep.get();
-        // SAFETY: as above.
-        unsafe {
-            if (*keep).timer_set() != 0 {
-                ngx_del_timer(keep);
-            }
-        }
+        self.keep.cancel();
         let mut left = self.modules.take();
         left.retain(|module| module.wake());
         for module in &left {
@@ -295,9 +267,3 @@ impl Later {
         }
     }
 }
-
-unsafe extern "C" fn on_turn(_event: *mut ngx_event_t) {
-    crate::nginx::guard::guard((), || LATER.with(|later| later.run()));
-}
-
-unsafe extern "C" fn ignore(_event: *mut ngx_event_t) {}

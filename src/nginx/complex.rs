@@ -3,10 +3,11 @@
 use std::ptr::NonNull;
 
 use ngx::ffi::{
-    ngx_conf_t, ngx_http_compile_complex_value, ngx_http_compile_complex_value_t,
-    ngx_http_complex_value, ngx_http_complex_value_t, ngx_str_t,
+    ngx_http_compile_complex_value, ngx_http_compile_complex_value_t, ngx_http_complex_value,
+    ngx_http_complex_value_t, ngx_str_t,
 };
 
+use crate::nginx::conf::Cf;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, pool};
 
@@ -16,12 +17,9 @@ pub struct Complex(NonNull<ngx_http_complex_value_t>);
 
 impl Complex {
     /// `None`: the text has a mistake, which nginx has logged, or there is no memory.
-    ///
-    /// # Safety
-    /// `cf` is the configuration that nginx passed to the directive's handler, and the text one of
-    /// its parameters.
-    pub unsafe fn compile(cf: *mut ngx_conf_t, text: &ngx_str_t) -> Option<Complex> {
-        // SAFETY: both structures are plain data, for which zero means "nothing"; the result lies in the
+    pub fn compile(cf: Cf<'_>, text: &ngx_str_t) -> Option<Complex> {
+        let cf = cf.as_ptr();
+        // SAFETY: nginx is reading the configuration, in a directive whose parameter the text is. Both structures are plain data, for which zero means "nothing"; the result lies in the
         // configuration's pool, as what nginx's own directives compile does.
         unsafe {
             let value: *mut ngx_http_complex_value_t = pool::zeroed((*cf).pool);

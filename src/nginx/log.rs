@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 use ngx::ffi::{
     NGX_LOG_ALERT, NGX_LOG_CRIT, NGX_LOG_DEBUG, NGX_LOG_EMERG, NGX_LOG_ERR, NGX_LOG_INFO,
-    NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_conf_log_error, ngx_conf_t, ngx_log_error_core, ngx_log_t,
+    NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_cycle, ngx_log_error_core, ngx_log_t,
 };
 
 /// nginx's levels, of those that the module uses.
@@ -31,6 +31,12 @@ impl Log {
     /// `log` is valid as long as this value is used.
     pub unsafe fn new(log: *mut ngx_log_t) -> Log {
         Log(log)
+    }
+
+    /// That of the cycle which the process runs under; it lives as long as that.
+    pub fn of_cycle() -> Log {
+        // SAFETY: nginx's own, which it writes in this thread only, and has one before it calls the module.
+        Log(unsafe { (*ngx_cycle).log })
     }
 
     pub fn as_ptr(self) -> *mut ngx_log_t {
@@ -62,76 +68,9 @@ impl Log {
     }
 }
 
-/// Reports a mistake in the directive being read: one line with its file and line number.
-///
-/// # Safety
-/// `cf` is the configuration that nginx passed to the directive's handler.
-pub unsafe fn conf_error(cf: *mut ngx_conf_t, message: fmt::Arguments<'_>) {
-    let text = one_line(&message.to_string());
-    // SAFETY: as above; `%*s` takes a length and that many bytes.
-    unsafe {
-        ngx_conf_log_error(
-            NGX_LOG_EMERG as usize,
-            cf,
-            0,
-            c"%*s".as_ptr(),
-            text.len(),
-            text.as_ptr(),
-        );
-    }
-}
-
-/// Reports a mistake in a directive read earlier.
-///
-/// # Safety
-/// As for [`conf_error`].
-pub unsafe fn conf_error_at(cf: *mut ngx_conf_t, place: &Place, message: fmt::Arguments<'_>) {
-    let text = one_line(&format!("{message} in {place}"));
-    // SAFETY: as above.
-    unsafe {
-        ngx_log_error_core(
-            NGX_LOG_EMERG as usize,
-            (*cf).log,
-            0,
-            c"%*s".as_ptr(),
-            text.len(),
-            text.as_ptr(),
-        );
-    }
-}
-
-fn one_line(text: &str) -> String {
+/// What would be several lines as one.
+pub fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
-}
-
-/// Where a directive stands.
-#[derive(Clone, Debug, Default)]
-pub struct Place {
-    file: String,
-    line: usize,
-}
-
-impl Place {
-    /// # Safety
-    /// As for [`conf_error`].
-    pub unsafe fn current(cf: *mut ngx_conf_t) -> Place {
-        // SAFETY: `conf_file` is null or the file being read.
-        unsafe {
-            match (*cf).conf_file.as_ref() {
-                Some(conf) => Place {
-                    file: String::from_utf8_lossy(conf.file.name.as_bytes()).into_owned(),
-                    line: conf.line,
-                },
-                None => Place::default(),
-            }
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
 }
 
 /// A guest's message as one log line: control characters, which could fake a line of their own,

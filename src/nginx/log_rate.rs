@@ -1,11 +1,12 @@
 //! How many lines a second the guests of a module may write to the log.
 
-use std::cell::{Cell, UnsafeCell};
-use std::rc::Rc;
+use std::cell::Cell;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
 
-use ngx::ffi::{ngx_add_timer, ngx_current_msec, ngx_del_timer, ngx_event_t, ngx_msec_t};
+use ngx::ffi::{ngx_current_msec, ngx_msec_t};
 
-use crate::filter::proxy_wasm::instance::Process;
+use crate::nginx::event::Timer;
 use crate::nginx::log::{Level, Log};
 
 /// A second, in nginx's milliseconds.
@@ -23,22 +24,28 @@ pub struct LogRate {
     written: Cell<u32>,
     dropped: Cell<u64>,
     /// `None` in a process without an event loop.
-    timer: Option<UnsafeCell<ngx_event_t>>,
+    timer: Option<Timer>,
 }
 
 impl LogRate {
-    /// `log` takes the sums; it must live as long as this is used.
-    pub fn new(process: Process, rate: Option<u32>, name: Rc<str>, log: Log) -> Rc<LogRate> {
-        Rc::new(LogRate {
-            rate,
-            name,
-            log,
-            since: Cell::new(now()),
-            written: Cell::new(0),
-            dropped: Cell::new(0),
-            // SAFETY: a zeroed event is valid, and not in nginx's tree of timers.
-            timer: (process == Process::Worker)
-                .then(|| UnsafeCell::new(unsafe { std::mem::zeroed() })),
+    /// `log` takes the sums; it must live as long as this is used. `has_events`: the process has an event loop.
+    pub fn new(has_events: bool, rate: Option<u32>, name: Rc<str>, log: Log) -> Rc<LogRate> {
+        Rc::new_cyclic(|this: &Weak<LogRate>| {
+            let this = this.clone();
+            let next = move || {
+                if let Some(rate) = this.upgrade() {
+                    rate.next_second();
+                }
+            };
+            LogRate {
+                rate,
+                name,
+                log,
+                since: Cell::new(now()),
+                written: Cell::new(0),
+                dropped: Cell::new(0),
+                timer: has_events.then(|| Timer::new(next)),
+            }
         })
     }
 
@@ -88,27 +95,15 @@ impl LogRate {
     }
 
     fn start_timer(&self) {
-        if let Some(event) = self.timer.as_ref().map(UnsafeCell::get) {
-            // SAFETY: this is counted, so the event stays where it is until `drop` takes it out of
-            // the tree. A cancelable timer does not keep a worker that is shutting down.
-            unsafe {
-                (*event).data = (&raw const *self).cast_mut().cast();
-                (*event).handler = Some(on_timer);
-                (*event).log = self.log.as_ptr();
-                (*event).set_cancelable(1);
-                ngx_add_timer(event, SECOND.saturating_sub(self.passed()).max(1));
-            }
+        if let Some(timer) = &self.timer {
+            let rest = SECOND.saturating_sub(self.passed()).max(1);
+            timer.start(Duration::from_millis(rest as u64), self.log);
         }
     }
 
     fn stop_timer(&self) {
-        if let Some(event) = self.timer.as_ref().map(UnsafeCell::get) {
-            // SAFETY: as above.
-            unsafe {
-                if (*event).timer_set() != 0 {
-                    ngx_del_timer(event);
-                }
-            }
+        if let Some(timer) = &self.timer {
+            timer.cancel();
         }
     }
 }
@@ -123,12 +118,4 @@ impl Drop for LogRate {
 fn now() -> ngx_msec_t {
     // SAFETY: nginx writes it in this thread only.
     unsafe { ngx_current_msec }
-}
-
-unsafe extern "C" fn on_timer(event: *mut ngx_event_t) {
-    crate::nginx::guard::guard((), || {
-        // SAFETY: a timer takes its event out of the tree before it goes.
-        let rate: &LogRate = unsafe { &*(*event).data.cast_const().cast() };
-        rate.next_second();
-    });
 }

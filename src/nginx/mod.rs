@@ -3,7 +3,9 @@
 
 pub mod buf;
 pub mod complex;
+pub mod conf;
 pub mod ending;
+pub mod event;
 pub mod file;
 pub mod guard;
 pub mod log;

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use ngx::ffi::{
-    ngx_conf_t, ngx_http_upstream_main_conf_t, ngx_http_upstream_module,
-    ngx_http_upstream_rr_peer_t, ngx_http_upstream_rr_peers_t, ngx_http_upstream_srv_conf_t,
-    ngx_time,
+    ngx_http_upstream_main_conf_t, ngx_http_upstream_module, ngx_http_upstream_rr_peer_t,
+    ngx_http_upstream_rr_peers_t, ngx_http_upstream_srv_conf_t, ngx_time,
 };
+
+use crate::nginx::conf::Cf;
 
 /// One server, as long as its list is locked.
 #[derive(Clone, Copy)]
@@ -201,10 +202,9 @@ impl List {
 }
 
 /// Every upstream of the configuration.
-///
-/// # Safety
-/// `cf` is the configuration in the postconfiguration step.
-pub unsafe fn upstreams<'a>(cf: *mut ngx_conf_t) -> &'a [*mut ngx_http_upstream_srv_conf_t] {
+/// There from the postconfiguration step on.
+pub fn upstreams(cf: Cf<'_>) -> &[*mut ngx_http_upstream_srv_conf_t] {
+    let cf = cf.as_ptr();
     // SAFETY: nginx's upstream module is always there and has a main configuration, whose array
     // holds pointers to the blocks; it lives as long as the cycle.
     unsafe {
@@ -219,7 +219,7 @@ pub unsafe fn upstreams<'a>(cf: *mut ngx_conf_t) -> &'a [*mut ngx_http_upstream_
 /// place. nginx has the upstream's name in its list, as long as that is not in a `zone`.
 ///
 /// # Safety
-/// As for [`upstreams`], one of which it is.
+/// It is one of [`upstreams`].
 pub unsafe fn are_nginxs(block: *const ngx_http_upstream_srv_conf_t) -> bool {
     // SAFETY: the block is one of the configuration; what other modules have there is as large as this at least, or the pool's block is.
     unsafe {

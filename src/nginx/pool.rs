@@ -8,6 +8,9 @@ use ngx::ffi::{
     ngx_pool_t, ngx_str_t,
 };
 
+/// Bytes that nginx makes of a header line beside its name and value, roughly.
+pub const LINE: usize = 64;
+
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 
 /// Bytes that the module has taken from pools so far, for the difference between two calls; it wraps.

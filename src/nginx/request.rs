@@ -30,23 +30,23 @@ impl Request {
 
     /// Not a subrequest?
     pub fn is_main(self) -> bool {
-        // SAFETY: live by the contract of `new`; so below.
+        // SAFETY: a handle is of a live request.
         unsafe { (*self.as_ptr()).main == self.as_ptr() }
     }
 
     /// The request that the client sent: itself, or that of a subrequest.
     pub fn main(self) -> Request {
-        // SAFETY: as above; a request's main request is never null.
+        // SAFETY: a handle is of a live request; a request's main request is never null.
         unsafe { NonNull::new((*self.as_ptr()).main).map_or(self, Request) }
     }
 
     pub fn pool(self) -> *mut ngx_pool_t {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { (*self.as_ptr()).pool }
     }
 
     pub fn connection(self) -> *mut ngx_connection_t {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { (*self.as_ptr()).connection }
     }
 
@@ -63,14 +63,14 @@ impl Request {
     }
 
     pub fn set_module_ctx<T>(self, module: &ngx_module_t, value: *mut T) {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { *(*self.as_ptr()).ctx.add(module.ctx_index) = value.cast() }
     }
 
     /// The host, in HTTP/3 with its port, as the client wrote it in the request line or in `:authority`
     /// (`ngx_http_v3_process_pseudo_header`), which is not among the header lines then.
     pub fn authority<'a>(self) -> Option<&'a [u8]> {
-        // SAFETY: as above; the two are null, or ends of a string that lives as long as the main request.
+        // SAFETY: a handle is of a live request; the two are null, or ends of a string that lives as long as the main request.
         unsafe {
             let main = (*self.as_ptr()).main;
             let (start, end) = ((*main).host_start, (*main).host_end);
@@ -85,7 +85,7 @@ impl Request {
     /// The response is complete without the rest of the upstream's: nginx drops that, but for
     /// what it puts into its cache.
     pub fn end_upstream(self) {
-        // SAFETY: as above; `pipe` is there with `buffering`.
+        // SAFETY: a handle is of a live request; `pipe` is there with `buffering`.
         unsafe {
             let Some(upstream) = (*self.as_ptr()).upstream.as_mut() else {
                 return;
@@ -115,7 +115,7 @@ impl Request {
 
     /// This module's main configuration.
     pub fn main_conf<T>(self, module: &ngx_module_t) -> *mut T {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { (*(*self.as_ptr()).main_conf.add(module.ctx_index)).cast() }
     }
 
@@ -124,7 +124,7 @@ impl Request {
     }
 
     pub fn core_srv_conf(self) -> *mut ngx_http_core_srv_conf_t {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { (*(*self.as_ptr()).srv_conf.add(core_module().ctx_index)).cast() }
     }
 
@@ -165,19 +165,19 @@ impl Request {
 
     /// Has a filter replaced the response (`ngx_http_filter_finalize_request`)?
     pub fn filter_was_finalized(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { (*self.as_ptr()).filter_finalize() != 0 }
     }
 
     pub fn is_head(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { (*self.as_ptr()).method == NGX_HTTP_HEAD as usize }
     }
 
     /// Does the client's connection use TLS?
     pub fn is_tls(self) -> bool {
         #[cfg(ngx_feature = "http_ssl")]
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         return unsafe { !(*self.connection()).ssl.is_null() };
         #[cfg(not(ngx_feature = "http_ssl"))]
         false
@@ -185,7 +185,7 @@ impl Request {
 
     /// Has the client announced a body?
     pub fn has_body(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe {
             let headers = &raw const (*self.as_ptr()).headers_in;
             (*headers).content_length_n > 0 || (*headers).chunked() != 0
@@ -195,7 +195,7 @@ impl Request {
     /// Does the response come from nginx's cache?
     pub fn is_cached(self) -> bool {
         #[cfg(ngx_feature = "http_cache")]
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         return unsafe { (*self.as_ptr()).cached() != 0 };
         #[cfg(not(ngx_feature = "http_cache"))]
         false
@@ -204,7 +204,7 @@ impl Request {
     /// Does the response come through nginx's buffers from an upstream that has sent all of it?
     pub fn buffered_upstream_is_done(self) -> bool {
         let done = |pipe: &ngx_event_pipe_t| pipe.upstream_done() != 0 || pipe.upstream_eof() != 0;
-        // SAFETY: as above; with `buffering` there is a pipe.
+        // SAFETY: a handle is of a live request; with `buffering` there is a pipe.
         unsafe {
             let Some(upstream) = (*self.as_ptr()).upstream.as_ref() else {
                 return false;
@@ -216,7 +216,7 @@ impl Request {
     /// Has nginx finished with an upstream, in good order or not, whose response it has begun to
     /// pass on (`ngx_http_upstream_finalize_request`)?
     pub fn upstream_has_ended(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe {
             let upstream = (*self.as_ptr()).upstream.as_ref();
             upstream.is_some_and(|u| u.header_sent() != 0 && u.cleanup.is_null())
@@ -225,26 +225,26 @@ impl Request {
 
     /// What [`Request::uri`] is now.
     pub fn uri_in_pool(self) -> ngx_str_t {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { (*self.as_ptr()).uri }
     }
 
     /// The normalised path, by which the location is chosen.
     pub fn uri<'a>(self) -> &'a [u8] {
-        // SAFETY: as above; the string lives in the request's pool.
+        // SAFETY: a handle is of a live request; the string lives in the request's pool.
         unsafe { (*self.as_ptr()).uri.as_bytes() }
     }
 
     /// Will nothing but a header come of the request (`r->header_only`)?
     pub fn is_header_only(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { (*self.as_ptr()).header_only() != 0 }
     }
 
     /// The response waits for nothing but a filter: `send_timeout` does not run while nothing is
     /// to be sent, nor the upstream's read timeout while there is something to be read.
     pub fn forget_waiting_for_others(self) {
-        // SAFETY: as above; so are the upstream's connection and the events of both.
+        // SAFETY: a handle is of a live request; so are the upstream's connection and the events of both.
         unsafe {
             let connection = self.connection();
             let write = (*connection).write;
@@ -266,7 +266,7 @@ impl Request {
     /// The server that was asked last, as `$upstream_addr` has it, and after how many milliseconds its response header
     /// was there (huge when it was not).
     pub fn last_upstream<'a>(self) -> Option<(&'a [u8], ngx_msec_t)> {
-        // SAFETY: as above; nginx keeps the states, and the names in them, as long as the request.
+        // SAFETY: a handle is of a live request; nginx keeps the states, and the names in them, as long as the request.
         unsafe {
             let states = (*self.as_ptr()).upstream_states.as_ref()?;
             let states: &[ngx_http_upstream_state_t] = states.as_slice();
@@ -277,14 +277,14 @@ impl Request {
 
     /// Has an upstream's balancer begun with the request?
     pub fn has_balancer(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         let upstream = unsafe { (*self.as_ptr()).upstream.as_ref() };
         upstream.is_some_and(|upstream| upstream.peer.get.is_some())
     }
 
     /// Is there an upstream whose response has not begun?
     pub fn waits_for_upstream(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         let upstream = unsafe { (*self.as_ptr()).upstream.as_ref() };
         upstream.is_some_and(|u| u.header_sent() == 0 && !u.cleanup.is_null())
     }
@@ -292,7 +292,7 @@ impl Request {
     /// Ends the upstream without ending the request; `false`: there is none. nginx does so when it
     /// terminates a request, but takes the request's own reference for the upstream's then.
     pub fn drop_upstream(self) -> bool {
-        // SAFETY: as above; the handler is nginx's own (`ngx_http_upstream_cleanup`), for this
+        // SAFETY: a handle is of a live request; the handler is nginx's own (`ngx_http_upstream_cleanup`), for this
         // request.
         unsafe {
             let r = self.as_ptr();
@@ -312,7 +312,7 @@ impl Request {
 
     /// Keeps nginx from making a tunnel of the connection; was it about to?
     pub fn forget_upgrade(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe {
             match (*self.as_ptr()).upstream.as_mut() {
                 Some(upstream) if upstream.upgrade() != 0 => {
@@ -327,13 +327,13 @@ impl Request {
 
     /// Has nginx read, or started to read, the request body?
     pub fn body_is_read(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { !(*self.as_ptr()).request_body.is_null() }
     }
 
     /// The buffers of the request body once it has been read; null before and for none.
     pub fn body(self) -> *mut ngx_chain_t {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe {
             match (*self.as_ptr()).request_body.as_ref() {
                 Some(body) => body.bufs,
@@ -343,13 +343,13 @@ impl Request {
     }
 
     pub fn status(self) -> usize {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { (*self.as_ptr()).headers_out.status }
     }
 
     /// Sets the status and drops the upstream's status line.
     pub fn set_status(self, status: usize) {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe {
             (*self.as_ptr()).headers_out.status = status;
             (*self.as_ptr()).headers_out.status_line = ngx_str_t::empty();
@@ -358,13 +358,13 @@ impl Request {
 
     /// Length of the response body in bytes, `None` when unknown.
     pub fn response_length(self) -> Option<u64> {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { u64::try_from((*self.as_ptr()).headers_out.content_length_n).ok() }
     }
 
     /// Sets the length of the response body (with `None`: macro `ngx_http_clear_content_length`).
     pub fn set_response_length(self, length: Option<u64>) {
-        // SAFETY: as above; a line stays valid when it is switched off.
+        // SAFETY: a handle is of a live request; a line stays valid when it is switched off.
         unsafe {
             let headers = &raw mut (*self.as_ptr()).headers_out;
             (*headers).content_length_n = length.and_then(|n| n.try_into().ok()).unwrap_or(-1);
@@ -377,7 +377,7 @@ impl Request {
 
     /// No ranges for this response (macro `ngx_http_clear_accept_ranges`).
     pub fn forbid_ranges(self) {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe {
             (*self.as_ptr()).set_allow_ranges(0);
             let headers = &raw mut (*self.as_ptr()).headers_out;
@@ -390,7 +390,7 @@ impl Request {
 
     /// Has nginx send no body behind the header (`r->header_only`).
     pub fn set_header_only(self) {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         unsafe { (*self.as_ptr()).set_header_only(1) };
     }
 
@@ -401,7 +401,7 @@ impl Request {
 
     /// Can the response have no body, whatever its length says (HEAD, 1xx, 204, 304)?
     pub fn response_is_bodiless(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: a handle is of a live request.
         let header_only = unsafe { (*self.as_ptr()).header_only() != 0 };
         header_only || self.is_head() || self.status_is_bodiless()
     }

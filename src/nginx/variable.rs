@@ -2,11 +2,12 @@
 
 use ngx::ffi::{
     NGX_HTTP_VAR_CHANGEABLE, NGX_HTTP_VAR_INDEXED, NGX_HTTP_VAR_NOCACHEABLE, NGX_HTTP_VAR_PREFIX,
-    ngx_conf_t, ngx_hash_find, ngx_http_add_variable, ngx_http_get_flushed_variable,
+    ngx_hash_find, ngx_http_add_variable, ngx_http_get_flushed_variable,
     ngx_http_get_variable_index, ngx_http_request_t, ngx_http_variable_t,
     ngx_http_variable_value_t, ngx_int_t,
 };
 
+use crate::nginx::conf::Cf;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, borrowed_str, pool, table};
 
@@ -79,15 +80,13 @@ pub type Getter = unsafe extern "C" fn(
 ) -> ngx_int_t;
 
 /// Adds all variables whose names begin so, as nginx's `http_`; their values are not kept.
-///
-/// # Safety
-/// `cf` is the configuration in the preconfiguration step.
-pub unsafe fn add_prefix(cf: *mut ngx_conf_t, prefix: &'static [u8], get: Getter) -> Option<()> {
+/// In the preconfiguration step alone.
+pub fn add_prefix(cf: Cf<'_>, prefix: &'static [u8], get: Getter) -> Option<()> {
     let mut name = borrowed_str(prefix);
     let flags = NGX_HTTP_VAR_PREFIX | NGX_HTTP_VAR_NOCACHEABLE;
-    // SAFETY: by the contract; nginx copies the name.
+    // SAFETY: nginx is reading the configuration; it copies the name.
     unsafe {
-        let variable = ngx_http_add_variable(cf, &mut name, flags as usize).as_mut()?;
+        let variable = ngx_http_add_variable(cf.as_ptr(), &mut name, flags as usize).as_mut()?;
         variable.get_handler = Some(get);
     }
     Some(())
@@ -95,13 +94,11 @@ pub unsafe fn add_prefix(cf: *mut ngx_conf_t, prefix: &'static [u8], get: Getter
 
 /// Has each request keep the value of a variable of nginx's once it was read; otherwise only that is kept
 /// which nginx.conf reads.
-///
-/// # Safety
-/// `cf` is the configuration in the preconfiguration step.
-pub unsafe fn keep(cf: *mut ngx_conf_t, name: &'static [u8]) -> Option<()> {
+/// In the preconfiguration step alone.
+pub fn keep(cf: Cf<'_>, name: &'static [u8]) -> Option<()> {
     let mut name = borrowed_str(name);
-    // SAFETY: by the contract; nginx copies the name.
-    let index = unsafe { ngx_http_get_variable_index(cf, &mut name) };
+    // SAFETY: nginx is reading the configuration; it copies the name.
+    let index = unsafe { ngx_http_get_variable_index(cf.as_ptr(), &mut name) };
     (index >= 0).then_some(())
 }
 

@@ -17,10 +17,9 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use ngx::ffi::{
-    ngx_conf_t, ngx_cycle, ngx_int_t, ngx_shared_memory_add, ngx_shm_zone_t, ngx_str_t,
-};
+use ngx::ffi::{ngx_cycle, ngx_int_t, ngx_shared_memory_add, ngx_shm_zone_t, ngx_str_t};
 
+use crate::nginx::conf::Cf;
 use crate::nginx::log::{Level, Log};
 use crate::nginx::{ERROR, OK, pool};
 use crate::shm::slab::{Memory, Slab, page_size};
@@ -68,17 +67,10 @@ pub struct Declared<T> {
 impl<T: Root> Declared<T> {
     /// Has nginx make a zone, or hand on the one of the configuration before. `tag` tells zones
     /// of one use from those of another. `None` on an error, which nginx has logged.
-    ///
-    /// # Safety
-    /// `cf` is the configuration being read.
-    pub unsafe fn add(
-        cf: *mut ngx_conf_t,
-        tag: &'static u8,
-        name: &str,
-        size: usize,
-    ) -> Option<Declared<T>> {
-        // SAFETY: by the contract; the name is in the cycle's pool, as nginx wants it, and `init`
-        // is of this zone's type.
+    pub fn add(cf: Cf<'_>, tag: &'static u8, name: &str, size: usize) -> Option<Declared<T>> {
+        let cf = cf.as_ptr();
+        // SAFETY: nginx is reading the configuration; the name is in the cycle's pool, as nginx wants it, and
+        // `init` is of this zone's type.
         unsafe {
             let mut text: ngx_str_t = pool::copy((*cf).pool, name.as_bytes())?;
             let tag = (&raw const *tag).cast_mut().cast();
@@ -244,12 +236,12 @@ impl<T: Root> Zone<T> {
     /// The structure, for this process alone until the guard goes. While it is held, neither a
     /// guest may run nor this zone be locked again. `None`: the zone is lost, because a process
     /// died twice while it changed it.
-    pub fn lock(&self) -> Option<Guard<'_, T>> {
+    pub fn lock(&self) -> Option<Locked<'_, T>> {
         let mut slab = self.memory.lock();
         let header = recover::<T>(&mut slab, &self.name)?;
         // SAFETY: `recover` answers a valid header.
         unsafe { header.as_ref().changing.store(1, Ordering::SeqCst) };
-        Some(Guard { slab, header })
+        Some(Locked { slab, header })
     }
 
     /// The structure, to read without the lock what is atomic in it. Only of one that is always
@@ -271,12 +263,12 @@ impl<T: Root> Zone<T> {
 }
 
 /// A zone's structure and allocator, locked.
-pub struct Guard<'a, T> {
+pub struct Locked<'a, T> {
     slab: Slab<'a>,
     header: NonNull<Header<T>>,
 }
 
-impl<'a, T> Guard<'a, T> {
+impl<'a, T> Locked<'a, T> {
     /// The structure and the allocator, side by side.
     pub fn parts(&mut self) -> (&mut T, &mut Slab<'a>) {
         // SAFETY: the lock is held, so nobody else has the structure.
@@ -284,7 +276,7 @@ impl<'a, T> Guard<'a, T> {
     }
 }
 
-impl<T> Deref for Guard<'_, T> {
+impl<T> Deref for Locked<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -293,13 +285,13 @@ impl<T> Deref for Guard<'_, T> {
     }
 }
 
-impl<T> DerefMut for Guard<'_, T> {
+impl<T> DerefMut for Locked<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         self.parts().0
     }
 }
 
-impl<T> Drop for Guard<'_, T> {
+impl<T> Drop for Locked<'_, T> {
     fn drop(&mut self) {
         // A panic may have come in the midst of a change, as a signal may.
         if !std::thread::panicking() {

@@ -3,89 +3,82 @@
 
 use std::rc::Rc;
 
-use ngx::ffi::ngx_conf_t;
+use crate::conf::chain::FilterId;
+use crate::nginx::conf::Cf;
+use crate::nginx::log::{Level, Log};
+use crate::worker::process::Main;
+use crate::worker::upstreams;
 
-use crate::conf::{MainConf, capabilities};
-use crate::filter::proxy_wasm::instance::{Process, start};
-use crate::nginx::log::{Level, Log, conf_error_at};
+/// Why a module was not started: the filter whose configuration it refused, if it was that, and the error.
+pub type Refusal = (Option<FilterId>, String);
 
-/// Starts each module with its filters in an instance that is thrown away. `false` when one
-/// refuses or fails, which has been logged with the place of its directive.
-///
-/// # Safety
-/// `cf` is the configuration in the postconfiguration step.
-pub unsafe fn check(cf: *mut ngx_conf_t, conf: &mut MainConf) -> bool {
-    // SAFETY: by the contract.
-    let log = unsafe { Log::new((*cf).log) };
-    if let Err((module, error)) = capabilities::name_upstreams(conf, log) {
-        let module = &conf.modules[module];
-        let error = format_args!("wasm module \"{}\": {error}", module.name);
-        // SAFETY: by the contract.
-        unsafe { conf_error_at(cf, &module.place, error) };
-        return false;
+/// Starts each module in an instance that is thrown away: `start` gets its number. `None` when one
+/// refuses or fails, which has been logged with the place of its directive. In the postconfiguration step.
+pub fn check(
+    cf: Cf<'_>,
+    main: &mut Main,
+    start: impl Fn(&Main, usize, Log) -> Result<(), Refusal>,
+) -> Option<()> {
+    let log = cf.log();
+    if let Err((module, error)) = upstreams::name_upstreams(main, log) {
+        complain(cf, main, module, &error);
+        return None;
     }
-    let shared = conf.zones.private();
-    if shared.is_none() && !conf.modules.is_empty() {
+    let shared = main.conf.zones.private();
+    if shared.is_none() && !main.conf.modules.is_empty() {
         log.write(
             Level::Emerg,
             format_args!("not enough memory to try the wasm modules"),
         );
-        return false;
+        return None;
     }
-    conf.set_shared(shared.map(Rc::new));
-    // SAFETY: by the contract.
-    let passed = unsafe { check_modules(cf, conf, log) };
-    conf.set_shared(None);
+    main.process.set_shared(shared.map(Rc::new));
+    let passed = check_modules(cf, main, start);
+    main.process.set_shared(None);
     passed
 }
 
-/// # Safety
-/// As for [`check`].
-unsafe fn check_modules(cf: *mut ngx_conf_t, conf: &MainConf, log: Log) -> bool {
-    let Some(first) = conf.modules.first() else {
-        return true;
+fn check_modules(
+    cf: Cf<'_>,
+    main: &Main,
+    start: impl Fn(&Main, usize, Log) -> Result<(), Refusal>,
+) -> Option<()> {
+    let Some(first) = main.conf.modules.first() else {
+        return Some(());
     };
-    let engine = conf.engine().and_then(|engine| {
-        let ticker = engine.start_ticker(conf.shortest_time());
-        Ok((engine, ticker.map_err(|error| error.to_string())?))
+    let ticker = main.conf.engine().and_then(|engine| {
+        let ticker = engine.start_ticker(main.conf.shortest_time());
+        ticker.map_err(|error| error.to_string())
     });
     // The thread runs as long as guests do here: it has ended before nginx forks.
-    let (engine, _ticker) = match engine {
-        Ok(engine) => engine,
+    let _ticker = match ticker {
+        Ok(ticker) => ticker,
         Err(error) => {
-            // SAFETY: by the contract.
-            unsafe { conf_error_at(cf, &first.place, format_args!("{error}")) };
-            return false;
+            cf.error_at(&first.place, format_args!("{error}"));
+            return None;
         }
     };
-    for (index, module) in conf.modules.iter().enumerate() {
-        if let Err(error) = capabilities::check_upstreams(conf, module, log) {
-            let name = &module.name;
-            // SAFETY: by the contract.
-            unsafe {
-                conf_error_at(
-                    cf,
-                    &module.place,
-                    format_args!("wasm module \"{name}\": {error}"),
-                );
-            }
-            return false;
+    for (index, module) in main.conf.modules.iter().enumerate() {
+        if let Err(error) = upstreams::check_upstreams(main, index, cf.log()) {
+            complain(cf, main, index, &error);
+            return None;
         }
-        if let Err((filter, error)) = start(Process::Check, engine, conf, index, log) {
+        if let Err((filter, error)) = start(main, index, cf.log()) {
             let place = match filter {
-                Some(filter) => &conf.filters[filter].place,
+                Some(filter) => &main.conf.filters[filter].place,
                 None => &module.place,
             };
-            // SAFETY: by the contract.
-            unsafe {
-                conf_error_at(
-                    cf,
-                    place,
-                    format_args!("wasm module \"{}\" {error}", module.name),
-                );
-            }
-            return false;
+            let name = &module.name;
+            cf.error_at(place, format_args!("wasm module \"{name}\" {error}"));
+            return None;
         }
     }
-    true
+    Some(())
+}
+
+/// Reports a mistake in a `wasm_module` directive.
+fn complain(cf: Cf<'_>, main: &Main, module: usize, error: &str) {
+    let module = &main.conf.modules[module];
+    let line = format_args!("wasm module \"{}\": {error}", module.name);
+    cf.error_at(&module.place, line);
 }

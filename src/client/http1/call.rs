@@ -3,7 +3,7 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::time::Instant;
 
-use proxy_wasm_host::{CallResponse, HttpCall as Asked, Status};
+use proxy_wasm_host::{CallResponse, HttpCall as GuestCall, Status};
 
 use crate::client::budget::{Budget, CALL, Share, pairs_len};
 use crate::client::http1::exchange::{Failure, exchange};
@@ -32,7 +32,7 @@ pub struct HttpCall {
 impl HttpCall {
     /// `Err(BadArgument)`: there is no such upstream, or it is no proper request (see
     /// [`Request::new`]). `Err(InternalFailure)`: the budget has no room.
-    pub fn new(origin: &Origin, call: &Asked<'_>, budget: &Budget) -> Result<HttpCall, Status> {
+    pub fn new(origin: &Origin, call: &GuestCall<'_>, budget: &Budget) -> Result<HttpCall, Status> {
         let held = CALL + call.upstream.len() + call.body.len();
         let held = held + pairs_len(call.headers) + pairs_len(call.trailers);
         Ok(HttpCall {

@@ -47,7 +47,7 @@ pub struct Link {
 }
 
 /// What those who call and the task that writes and reads have in common.
-struct Pipe {
+pub struct Pipe {
     phase: RefCell<Phase>,
     /// Nothing of these has been written.
     unsent: RefCell<VecDeque<Entry>>,

@@ -2,7 +2,8 @@
 
 pub mod body;
 pub mod bounds;
-pub mod filter;
+pub mod create;
+pub mod failure;
 pub mod framing;
 pub mod header_stop;
 pub mod inject;
@@ -13,102 +14,32 @@ pub mod turn;
 pub mod unsendable;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
-use ngx::ffi::{NGX_HTTP_BAD_GATEWAY, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, ngx_str_t};
-use proxy_wasm_host::{Action, CallError, Callbacks, ContextId};
+use ngx::ffi::ngx_str_t;
+use proxy_wasm_host::Action;
 
 use crate::conf::chain::Chain;
 use crate::conf::policy::OnFailure;
-use crate::conf::{LocConf, MainConf};
-use crate::filter::chain::context::filter::Filter;
+use crate::filter::chain::context::failure::report;
 use crate::filter::chain::context::stops::Stops;
-use crate::filter::chain::context::store::{attach, find};
-use crate::filter::chain::ended;
-use crate::filter::chain::filter_state::FilterState;
-use crate::filter::chain::response::{Response, Stage};
-use crate::filter::chain::upload::Upload;
+use crate::filter::chain::filter::Filter;
+use crate::filter::chain::filter_state::values::FilterState;
+use crate::filter::chain::guest::Callback;
+use crate::filter::chain::request_body::Rewriter;
+use crate::filter::chain::response::state::Response;
+use crate::filter::chain::stage::{Direction, RequestStage, Stop};
+use crate::filter::chain::upload::state::Upload;
 use crate::filter::chain::upstream::chosen::Chosen;
-use crate::filter::chain::wake::Wake;
-use crate::filter::proxy_wasm::instance::{SharedVm, WorkerVm};
-use crate::filter::proxy_wasm::own::OwnVms;
-use crate::filter::proxy_wasm::stream::Stream;
-use crate::message::headers::request::lines::Own;
+use crate::filter::chain::wake::{Handlers, Wake};
+use crate::message::headers::request::lines::OwnLines;
 use crate::nginx::request::Request;
-
-/// Half of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    Request,
-    Response,
-}
-
-impl Direction {
-    pub fn name(self) -> &'static str {
-        match self {
-            Direction::Request => "request",
-            Direction::Response => "response",
-        }
-    }
-
-    /// Is there a callback for its body?
-    #[inline]
-    pub fn body_callback(self, callbacks: Callbacks) -> bool {
-        match self {
-            Direction::Request => callbacks.request_body(),
-            Direction::Response => callbacks.response_body(),
-        }
-    }
-
-    /// The status for one that is over `wasm_buffer_size`.
-    pub fn over_limit(self) -> u32 {
-        match self {
-            Direction::Request => NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-            Direction::Response => NGX_HTTP_BAD_GATEWAY,
-        }
-    }
-}
-
-/// Why a request cannot go on through its filters.
-pub enum Stop {
-    /// A filter answered with a local response, recorded in the context.
-    LocalReply,
-    /// A filter closed the stream.
-    Close,
-    /// A filter failed; the log says why.
-    Failed,
-    /// The upstream failed while a filter held its response back.
-    CutOff,
-    /// A filter paused for longer than `wasm_pause_timeout`.
-    TimedOut,
-    /// More than `wasm_buffer_size` of the request's or the response's.
-    OverLimit(Direction),
-    /// A filter has written a header that cannot be sent.
-    Unsendable(Direction),
-}
-
-/// How far the request callbacks are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestStage {
-    /// The header callback of the filter at this place is next.
-    Headers(usize),
-    /// The filter at this place paused in its header callback.
-    HeadersPaused(usize),
-    /// nginx reads the body.
-    ReadingBody,
-    /// The body is there; its callbacks are next.
-    BodyRead,
-    /// A body callback paused at the end of the body.
-    BodyPaused,
-    /// The header callbacks are done, and those of the body are made while nginx's content handler
-    /// reads it (see [`Upload`]).
-    Streaming,
-    Done,
-}
 
 /// The contexts of a request or subrequest, and its progress. Everything is in cells: host calls
 /// come in while a callback runs.
 pub struct Context {
+    /// This context.
+    pub this: Weak<Context>,
     request: Cell<Option<Request>>,
     pub chain: Rc<Chain>,
     filters: OnceCell<Vec<Filter>>,
@@ -120,7 +51,7 @@ pub struct Context {
     /// The request's header map, method or path was changed.
     pub request_changed: Cell<bool>,
     /// Where the request's lines are then.
-    pub lines: Own,
+    pub lines: OwnLines,
     pub response: Response,
     /// Reasons to end.
     pub stops: Stops,
@@ -146,7 +77,7 @@ pub struct Context {
     pub route_cleared: Cell<bool>,
     /// The URI that the location was chosen by, in the request's pool.
     pub routed: Cell<ngx_str_t>,
-    pub body: RefCell<Option<crate::filter::chain::request_body::Rewriter>>,
+    pub body: RefCell<Option<Rewriter>>,
     /// The server of the upstream that a filter has chosen.
     pub chosen: Chosen,
     /// Of a body that is passed on while it comes; made when nginx begins to read it.
@@ -157,10 +88,10 @@ pub struct Context {
 }
 
 impl Context {
-    /// Makes a context in every filter's instance. `None` when one without which the request must
-    /// not go on cannot be had or fails; the log says why.
-    pub fn create(request: Request, chain: &Rc<Chain>, conf: &MainConf) -> Option<Rc<Context>> {
-        let context = Rc::new(Context {
+    /// One without filters; it is at the beginning of the request.
+    pub fn new(request: Request, chain: &Rc<Chain>, handlers: &'static Handlers) -> Rc<Context> {
+        Rc::new_cyclic(|this| Context {
+            this: this.clone(),
             request: Cell::new(Some(request)),
             chain: chain.clone(),
             filters: OnceCell::new(),
@@ -168,7 +99,7 @@ impl Context {
             reached: Cell::new(0),
             body_read: Cell::new(None),
             request_changed: Cell::new(false),
-            lines: Own::default(),
+            lines: OwnLines::default(),
             response: Response::default(),
             stops: Stops::default(),
             unsendable_told: Cell::new(false),
@@ -185,64 +116,14 @@ impl Context {
             body: RefCell::new(None),
             chosen: Chosen::default(),
             upload: OnceCell::new(),
-            wake: Wake::default(),
+            wake: Wake::new(handlers),
             later: turn::Later::default(),
-        });
-        attach(request, &context)?;
-        if !request.is_main() {
-            ended::watch(request)?;
-        }
-        let mut own = OwnVms::default();
-        let mut filters = Vec::with_capacity(chain.filters.len());
-        for (index, &id) in chain.filters.iter().enumerate() {
-            let instance = conf.worker().and_then(|worker| {
-                let (vm, root) = worker.filter(id, &mut own, request.log())?;
-                let stream = Stream::new(context.clone(), index);
-                match vm.call(|vm| vm.create_stream(root, stream)) {
-                    Ok(id) => Some((vm, id)),
-                    Err(error) => {
-                        filter::report(request, &vm, &error, chain.on_failure[index]);
-                        None
-                    }
-                }
-            });
-            if instance.is_none() && chain.on_failure[index] == OnFailure::Closed {
-                break;
-            }
-            filters.push(Filter::new(instance));
-        }
-        let complete = filters.len() == chain.filters.len();
-        // Set once, here.
-        let _ = context.filters.set(filters);
-        if !complete {
-            context.end();
-            return None;
-        }
-        Some(context)
+        })
     }
 
-    /// The context of a subrequest that has come past the phases of the request's callbacks;
-    /// `Ok(None)` when its location has no filters, or it had a context that has ended.
-    pub fn of_clone(request: Request) -> Result<Option<Rc<Context>>, ()> {
-        if !request
-            .module_ctx::<Context>(crate::nginx::guard::module())
-            .is_null()
-        {
-            return Ok(None);
-        }
-        // The client has got a filter's own response: nothing may follow.
-        if find(request.main()).is_some_and(|main| main.response.stage() == Stage::Discarding) {
-            return Err(());
-        }
-        let (Some(chain), Some(conf)) = (LocConf::of(request).chain(), MainConf::of(request))
-        else {
-            return Ok(None);
-        };
-        let context = Context::create(request, chain, conf).ok_or(())?;
-        request.range_as_main();
-        context.stage.set(RequestStage::Done);
-        context.reached.set(context.filters().len());
-        Ok(Some(context))
+    /// Sets its filters, once.
+    pub fn set_filters(&self, filters: Vec<Filter>) {
+        let _ = self.filters.set(filters);
     }
 
     /// The request, until its contexts have ended.
@@ -276,18 +157,18 @@ impl Context {
         &self,
         direction: Direction,
         index: usize,
-        call: impl FnOnce(&mut WorkerVm, ContextId) -> Result<Action, CallError>,
+        callback: Callback,
     ) -> Result<Action, Stop> {
         let Some(filter) = self.filters().get(index) else {
             return Ok(Action::Continue);
         };
-        let Some((vm, id)) = filter.instance() else {
+        let Some((guest, id)) = filter.instance() else {
             return Ok(Action::Continue);
         };
         let half = filter.half(direction);
         half.resume.set(false);
         self.running.set(true);
-        let result = vm.call(|vm| call(vm, id));
+        let result = guest.call(id, callback);
         self.running.set(false);
         let action = match result {
             Ok(action) => action,
@@ -317,12 +198,12 @@ impl Context {
         };
         self.ending.set(true);
         for filter in self.filters() {
-            filter.finish(|vm, error| filter::report(request, vm, error, OnFailure::Open));
+            filter.finish(|guest, error| report(request, guest, error, OnFailure::Open));
         }
         self.filters()
             .iter()
-            .filter_map(Filter::vm)
-            .for_each(SharedVm::request_ended);
+            .filter_map(Filter::guest)
+            .for_each(|guest| guest.request_ended());
         self.wake.cancel();
         self.later.cancel();
         self.request.set(None);

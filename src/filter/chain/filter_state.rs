@@ -5,16 +5,17 @@
 //! filters go on, and until nginx has written its logs. Subrequests read what their main request
 //! has, and write their own.
 
-use std::cell::{Cell, RefCell};
+pub mod values;
+
 use std::rc::Rc;
 
 use ngx::ffi::{ngx_http_request_t, ngx_http_variable_value_t, ngx_int_t, ngx_str_t};
 use proxy_wasm_host::Status;
 
-use crate::conf::LocConf;
+use crate::conf::location::LocConf;
 use crate::filter::chain::context::Context;
-use crate::filter::chain::context::bounds::LINE;
 use crate::filter::chain::context::store::all;
+use crate::filter::chain::filter_state::values::FilterState;
 use crate::message::headers::sendable::escape_for_variable;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, pool};
@@ -26,51 +27,9 @@ const OF_PROPERTIES: &[u8] = b"wasm.";
 /// The prefix of nginx's variables.
 pub const VARIABLE: &[u8] = b"wasm_property_";
 
-/// The values of one request or subrequest.
-pub struct FilterState {
-    owner: Request,
-    values: RefCell<Vec<(Vec<u8>, Vec<u8>)>>,
-    /// Bytes of them, and of their names.
-    size: Cell<usize>,
-}
-
-impl FilterState {
-    /// That of earlier contexts of the request, or a new one.
-    pub fn of(request: Request) -> Rc<FilterState> {
-        find(request).unwrap_or_else(|| {
-            Rc::new(FilterState {
-                owner: request,
-                values: RefCell::default(),
-                size: Cell::new(0),
-            })
-        })
-    }
-
-    /// `false`: there would be more than `limit` bytes of values then.
-    fn set(&self, name: Vec<u8>, value: &[u8], limit: usize) -> bool {
-        let mut values = self.values.borrow_mut();
-        let known = values.iter().position(|(known, _)| *known == name);
-        let kept = match known {
-            Some(index) => self.size.get() - values[index].1.len(),
-            None => self.size.get() + name.len() + LINE,
-        };
-        let size = kept.saturating_add(value.len());
-        if size > limit {
-            return false;
-        }
-        self.size.set(size);
-        match known {
-            Some(index) => values[index].1 = value.to_vec(),
-            None => values.push((name, value.to_vec())),
-        }
-        true
-    }
-
-    fn get(&self, wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
-        let values = self.values.borrow();
-        let (_, value) = values.iter().find(|(name, _)| wanted(name))?;
-        Some(value.clone())
-    }
+/// That of earlier contexts of the request, or a new one.
+fn of(request: Request) -> Rc<FilterState> {
+    find(request).unwrap_or_else(|| Rc::new(FilterState::new(request)))
 }
 
 fn find(request: Request) -> Option<Rc<FilterState>> {
@@ -97,7 +56,7 @@ pub fn set(
     name: &[u8],
     value: &[u8],
 ) -> Result<(), Status> {
-    let state = context.state.get_or_init(|| FilterState::of(request));
+    let state = context.state.get_or_init(|| of(request));
     let limit = LocConf::of(request).buffer_size().headers;
     match state.set(name.to_vec(), value, limit) {
         true => Ok(()),

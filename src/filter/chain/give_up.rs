@@ -5,7 +5,8 @@ use ngx::ffi::{
     NGX_HTTP_SERVICE_UNAVAILABLE, ngx_http_finalize_request, ngx_int_t,
 };
 
-use crate::filter::chain::context::{Context, Direction, RequestStage, Stop};
+use crate::filter::chain::context::Context;
+use crate::filter::chain::stage::{Direction, RequestStage, Stop};
 use crate::filter::chain::upload;
 use crate::message::headers::request as headers;
 use crate::nginx::DONE;

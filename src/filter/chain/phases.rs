@@ -10,17 +10,21 @@ use ngx::ffi::{
 };
 
 use crate::conf::chain::Phase;
-use crate::conf::{LocConf, MainConf};
+use crate::conf::location::LocConf;
+use crate::filter::chain::context::Context;
+use crate::filter::chain::context::create::create;
 use crate::filter::chain::context::store::{detach, find};
-use crate::filter::chain::context::{Context, Direction, RequestStage, Stop};
 use crate::filter::chain::give_up::{give_up, stopped};
+use crate::filter::chain::guest::Callback;
 use crate::filter::chain::request_body::Rewriter;
+use crate::filter::chain::stage::{Direction, RequestStage, Stop};
 use crate::filter::chain::{route, upload};
 use crate::message::body::Body;
 use crate::message::headers::request as headers;
 use crate::nginx::guard::on_request;
 use crate::nginx::request::Request;
 use crate::nginx::{DECLINED, DONE, OK};
+use crate::worker::process::Main;
 
 /// Before the location's rewrite directives.
 pub fn rewrite(request: Request) -> ngx_int_t {
@@ -75,7 +79,7 @@ fn run(request: Request, conf: &LocConf) -> ngx_int_t {
         (Some(context), _) => context,
         (None, None) => return DECLINED,
         (None, Some(chain)) => {
-            match MainConf::of(request).and_then(|main| Context::create(request, chain, main)) {
+            match create(request, chain) {
                 // Guests may have asked for the end already.
                 Some(context) => match context.stops.check() {
                     Ok(()) => context,
@@ -178,9 +182,8 @@ pub fn run_headers(context: &Context, request: Request, from: usize) -> Result<R
             continue;
         }
         let count = headers::count(request);
-        let action = context.callback(Direction::Request, index, |vm, id| {
-            vm.on_request_headers(id, count, !has_body)
-        })?;
+        let callback = Callback::Headers(Direction::Request, count, !has_body);
+        let action = context.callback(Direction::Request, index, callback)?;
         if context.header_waits(Direction::Request, index, action, !has_body) {
             return Ok(RequestStage::HeadersPaused(index));
         }
@@ -311,8 +314,8 @@ fn finish(context: &Context, request: Request) {
         if !context.is_streaming() || !upload::length_is_removed(request) {
             context.keep_framing(request);
         }
-        if let Some(conf) = MainConf::of(request) {
-            conf.forget_request_variables(request);
+        if let Some(main) = Main::of(request) {
+            main.process.forget_request_variables(request);
         }
     }
 }

@@ -10,7 +10,7 @@ use proxy_wasm_host::{Status, serialize_map};
 
 use crate::filter::chain::context::Context;
 use crate::filter::chain::filter_state;
-use crate::filter::chain::response::Stage;
+use crate::filter::chain::stage::ResponseStage;
 use crate::message::headers::sendable::escape_for_variable;
 use crate::message::headers::{request as request_headers, response as response_headers};
 use crate::nginx::request::Request;
@@ -38,7 +38,7 @@ pub fn get(
             b"response",
             b"headers" | b"trailers" | b"code" | b"code_details" | b"flags",
             ..,
-        ] if context.response.stage() == Stage::New => None,
+        ] if context.response.stage() == ResponseStage::New => None,
         [b"response", b"headers", name] => {
             first(|found| response_headers::get(request, name, found))
         }

@@ -3,9 +3,11 @@
 
 use std::rc::Rc;
 
-use crate::conf::{LocConf, MainConf};
-use crate::filter::chain::context::{Context, RequestStage};
+use crate::conf::location::LocConf;
+use crate::filter::chain::context::Context;
+use crate::filter::chain::context::create::create;
 use crate::filter::chain::phases;
+use crate::filter::chain::stage::RequestStage;
 use crate::nginx::request::Request;
 
 /// The contexts of such a request, whose filters have seen its headers. As in Envoy, they see the response and make
@@ -13,7 +15,7 @@ use crate::nginx::request::Request;
 /// answer.
 pub fn contexts(request: Request) -> Option<Rc<Context>> {
     let chain = LocConf::of(request).chain()?;
-    let context = Context::create(request, chain, MainConf::of(request)?)?;
+    let context = create(request, chain)?;
     // What filters ask for is seen to when the response comes to them.
     let _ = phases::run_headers(&context, request, 0);
     context.stage.set(RequestStage::Done);

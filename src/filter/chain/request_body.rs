@@ -4,8 +4,7 @@
 use ngx::ffi::{ngx_alloc_chain_link, ngx_buf_t, ngx_chain_t};
 use proxy_wasm_host::Status;
 
-use crate::filter::chain::response::WINDOW;
-use crate::message::body::Body;
+use crate::message::body::{Body, WINDOW};
 use crate::message::spool::Spool;
 use crate::nginx::request::Request;
 use crate::nginx::{buf, pool};

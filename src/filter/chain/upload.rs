@@ -9,43 +9,16 @@ pub mod filter;
 pub mod length;
 pub mod queue;
 pub mod start;
+pub mod state;
 pub mod wake;
 
-use std::cell::{Cell, RefCell};
-
+use crate::conf::location::LocConf;
+use crate::conf::main::MainConf;
 use crate::conf::request_buffering::Proxy;
-use crate::conf::{LocConf, MainConf};
-use crate::filter::chain::context::{Context, Direction, RequestStage};
-use crate::filter::chain::upload::length::Length;
-use crate::filter::chain::upload::queue::{Input, Output};
-use crate::filter::chain::upload::start::Start;
+use crate::filter::chain::context::Context;
+use crate::filter::chain::stage::{Direction, RequestStage};
 use crate::message::headers::request as headers;
 use crate::nginx::request::Request;
-
-/// A request body on its way.
-#[derive(Default)]
-pub struct Upload {
-    /// nginx has begun to read it.
-    started: Cell<bool>,
-    start: Start,
-    input: RefCell<Input>,
-    output: RefCell<Output>,
-    length: Length,
-    /// The filters end the request: nothing goes on any more.
-    stopped: Cell<bool>,
-}
-
-impl Upload {
-    /// Has all that was sent on been used up? The request is live.
-    pub fn is_sent(&self) -> bool {
-        self.output.borrow_mut().pending() == 0
-    }
-
-    /// Has the filters' input come to its end?
-    fn has_all(&self) -> bool {
-        self.input.borrow().has_end()
-    }
-}
 
 /// Do the filters see this request's body while it comes?
 pub fn streams(request: Request) -> bool {

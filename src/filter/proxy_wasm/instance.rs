@@ -3,31 +3,29 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
-use proxy_wasm_host::{CallError, ContextId, Engine, PluginConfig, StartError, Vm};
+use proxy_wasm_host::{Action, CallError, ContextId, PluginConfig, StartError, Vm};
 
-use crate::conf::MainConf;
 use crate::conf::chain::FilterId;
 use crate::conf::policy::Isolation;
-use crate::filter::proxy_wasm::own::{Own, Template};
+use crate::filter::chain::guest::{Callback, Guest};
+use crate::filter::chain::stage::Direction;
+use crate::filter::proxy_wasm::per_request::{PerRequest, Template};
 use crate::filter::proxy_wasm::proxy::{Link, NginxProxy};
-use crate::filter::proxy_wasm::tick::Timer;
+use crate::filter::proxy_wasm::tick::Tick;
 use crate::metrics::module::ModuleMetrics;
 use crate::net::turn::Turn;
 use crate::nginx::log::{Level, Log};
+use crate::worker::check::Refusal;
+use crate::worker::modules::Waiter;
+use crate::worker::process::{Main, ProcessKind};
 
 /// An instance in a worker.
 pub type WorkerVm = Vm<NginxProxy>;
 
-/// Waits for a callback into an instance, and has to know when there will be none.
-pub trait Waiter {
-    fn instance_failed(&self);
-}
-
 /// A running instance, shared by the requests that have a context in it.
-#[derive(Clone)]
-pub struct SharedVm(pub Rc<Instance>);
-
 pub struct Instance {
+    /// This instance.
+    pub this: Weak<Instance>,
     pub name: Rc<str>,
     pub turn: Rc<Turn>,
     pub metrics: Option<Rc<ModuleMetrics>>,
@@ -37,44 +35,32 @@ pub struct Instance {
     pub roots: Rc<[(FilterId, ContextId)]>,
     pub ticks: Rc<RefCell<Vec<(ContextId, u32)>>>,
     pub waiters: RefCell<Vec<Weak<dyn Waiter>>>,
-    /// Boxed, because nginx's tree of timers points at their events.
-    #[allow(clippy::vec_box)]
-    pub timers: RefCell<Vec<Box<Timer>>>,
+    pub timers: RefCell<Vec<Tick>>,
     /// What instances of requests' own start from.
     pub template: Option<Template>,
     /// It is such an instance.
-    pub own: Option<Own>,
+    pub own: Option<PerRequest>,
 }
 
-impl SharedVm {
-    /// The module's name in the configuration.
-    pub fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    /// What its module may take of a turn of nginx's event loop.
-    pub fn turn(&self) -> &Rc<Turn> {
-        &self.0.turn
-    }
-
+impl Instance {
     /// Calls into the instance. A call from within one of its own host calls is refused.
     pub fn call<R>(
         &self,
         call: impl FnOnce(&mut WorkerVm) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
-        let Ok(mut vm) = self.0.vm.try_borrow_mut() else {
+        let Ok(mut vm) = self.vm.try_borrow_mut() else {
             return Err(CallError::Poisoned);
         };
         let result = call(&mut vm);
         let poisoned = vm.poisoned();
-        if let Some(metrics) = &self.0.metrics
+        if let Some(metrics) = &self.metrics
             && metrics.is_shown()
             && !poisoned
         {
             metrics.set_memory(vm.memory_bytes());
         }
         drop(vm);
-        if !self.0.ticks.borrow().is_empty() {
+        if !self.ticks.borrow().is_empty() {
             self.set_timers();
         }
         if poisoned {
@@ -86,19 +72,14 @@ impl SharedVm {
         result
     }
 
-    /// Is it this very instance?
-    pub fn is(&self, other: &SharedVm) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
-    }
-
     /// May it still be called? A callback that runs may.
     pub fn is_alive(&self) -> bool {
-        self.0.vm.try_borrow().map_or(true, |vm| !vm.poisoned())
+        self.vm.try_borrow().map_or(true, |vm| !vm.poisoned())
     }
 
     /// The root context of a filter.
     pub fn root(&self, filter: FilterId) -> Option<ContextId> {
-        let mut roots = self.0.roots.iter();
+        let mut roots = self.roots.iter();
         roots.find(|(id, _)| *id == filter).map(|(_, root)| *root)
     }
 
@@ -106,27 +87,26 @@ impl SharedVm {
     /// to the instance's log.
     pub fn call_logged(&self, call: impl FnOnce(&mut WorkerVm) -> Result<(), CallError>) {
         if let Err(error) = self.call(call)
-            && let Ok(vm) = self.0.vm.try_borrow()
+            && let Ok(vm) = self.vm.try_borrow()
         {
-            vm.proxy().log.write(
-                Level::Error,
-                format_args!("[wasm] {}: {error}", self.name()),
-            );
+            vm.proxy()
+                .log
+                .write(Level::Error, format_args!("[wasm] {}: {error}", self.name));
         }
         self.end_lingering();
     }
 
     /// The worker exits: the root contexts end.
     pub fn shutdown(&self) {
-        self.0.timers.borrow_mut().clear();
-        if let Ok(mut vm) = self.0.vm.try_borrow_mut() {
+        self.timers.borrow_mut().clear();
+        if let Ok(mut vm) = self.vm.try_borrow_mut() {
             vm.shutdown();
         }
     }
 
     /// Has `waiter` told when the instance fails.
     pub fn watch(&self, waiter: Weak<dyn Waiter>) {
-        let mut waiters = self.0.waiters.borrow_mut();
+        let mut waiters = self.waiters.borrow_mut();
         // Those that are gone are dropped when the list would have to grow anyway.
         if waiters.len() == waiters.capacity() {
             waiters.retain(|waiter| waiter.strong_count() > 0);
@@ -136,15 +116,15 @@ impl SharedVm {
 
     /// The instance has trapped, for this reason if it is known: nothing more is called in it.
     fn fail(&self, reason: &str) {
-        if let Some(metrics) = &self.0.metrics {
+        if let Some(metrics) = &self.metrics {
             metrics.trapped(reason);
         }
-        self.0.timers.borrow_mut().clear();
-        if let Ok(vm) = self.0.vm.try_borrow() {
+        self.timers.borrow_mut().clear();
+        if let Ok(vm) = self.vm.try_borrow() {
             vm.proxy().end_calls();
             vm.proxy().leave_queues();
         }
-        let waiters = self.0.waiters.take();
+        let waiters = self.waiters.take();
         for waiter in waiters.iter().filter_map(Weak::upgrade) {
             waiter.instance_failed();
         }
@@ -152,48 +132,39 @@ impl SharedVm {
 
     /// Carries out what guests have asked of `proxy_set_tick_period_milliseconds`.
     pub fn set_timers(&self) {
-        let asked = std::mem::take(&mut *self.0.ticks.borrow_mut());
-        let mut timers = self.0.timers.borrow_mut();
+        let asked = std::mem::take(&mut *self.ticks.borrow_mut());
+        let mut timers = self.timers.borrow_mut();
         for (root, period) in asked {
             timers.retain(|timer| timer.root != root);
             if period > 0
-                && let Ok(vm) = self.0.vm.try_borrow()
+                && let Ok(vm) = self.vm.try_borrow()
             {
-                timers.push(Timer::start(self, root, period, vm.proxy().log));
+                timers.push(Tick::start(self.this.clone(), root, period, vm.proxy().log));
             }
         }
     }
 }
 
-/// What kind of process an instance is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Process {
-    /// One that reads the configuration: the instance is thrown away, there is no event loop and
-    /// no shared memory yet.
-    Check,
-    /// One that serves requests.
-    Worker,
-}
-
 /// Starts an instance of a module with a root context for each of its filters. An error names the
 /// filter that failed, or none when the instance itself did.
 pub fn start(
-    process: Process,
-    engine: &Engine,
-    conf: &MainConf,
+    process: ProcessKind,
+    main: &Main,
     module: usize,
     log: Log,
-) -> Result<SharedVm, (Option<FilterId>, StartError)> {
+) -> Result<Rc<Instance>, Refusal> {
     let link = Link::default();
+    let conf = &main.conf;
     let module_conf = &conf.modules[module];
-    let proxy = NginxProxy::new(process, conf, module, log, link.clone());
+    let engine = conf.engine().map_err(|error| (None, error))?;
+    let proxy = NginxProxy::new(process, main, module, log, link.clone());
     let (name, ticks) = (proxy.name.clone(), proxy.ticks.clone());
     let metrics = proxy.metrics.clone();
-    let failed = |filter, error| {
+    let failed = |filter, error: StartError| {
         if let Some(metrics) = &metrics {
             metrics.start_failed(&error);
         }
-        (filter, error)
+        (filter, error.to_string())
     };
     let mut vm = Vm::start(engine, &module_conf.program, proxy, module_conf.vm.clone())
         .map_err(|error| failed(None, error))?;
@@ -210,7 +181,7 @@ pub fn start(
         roots.push((id, root));
     }
     let template = match (process, module_conf.isolation) {
-        (Process::Worker, Isolation::Request) => {
+        (ProcessKind::Worker, Isolation::Request) => {
             let template = Template::new(&mut vm, engine, module_conf.limits.instances);
             Some(template.map_err(|error| failed(None, error))?)
         }
@@ -219,9 +190,10 @@ pub fn start(
     if let Some(metrics) = &metrics {
         metrics.started(vm.memory_bytes());
     }
-    let instance = Rc::new(Instance {
+    let instance = Rc::new_cyclic(|this| Instance {
+        this: this.clone(),
         name,
-        turn: module_conf.turn.clone(),
+        turn: main.module(module).turn.clone(),
         metrics,
         vm: Rc::new(RefCell::new(vm)),
         roots: roots.into(),
@@ -232,5 +204,52 @@ pub fn start(
         own: None,
     });
     link.set(&instance);
-    Ok(SharedVm(instance))
+    Ok(instance)
+}
+
+/// Starts a module's instance as a worker does, and throws it away.
+pub fn check(main: &Main, module: usize, log: Log) -> Result<(), Refusal> {
+    start(ProcessKind::Check, main, module, log).map(drop)
+}
+
+impl Guest for Instance {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn turn(&self) -> &Rc<Turn> {
+        &self.turn
+    }
+
+    fn is_alive(&self) -> bool {
+        Instance::is_alive(self)
+    }
+
+    fn watch(&self, waiter: Weak<dyn Waiter>) {
+        Instance::watch(self, waiter);
+    }
+
+    fn call(&self, stream: ContextId, callback: Callback) -> Result<Action, CallError> {
+        self.call(|vm| match callback {
+            Callback::Headers(Direction::Request, count, end) => {
+                vm.on_request_headers(stream, count, end)
+            }
+            Callback::Headers(Direction::Response, count, end) => {
+                vm.on_response_headers(stream, count, end)
+            }
+            Callback::Body(Direction::Request, size, end) => vm.on_request_body(stream, size, end),
+            Callback::Body(Direction::Response, size, end) => {
+                vm.on_response_body(stream, size, end)
+            }
+            Callback::ResponseTrailers(count) => vm.on_response_trailers(stream, count),
+        })
+    }
+
+    fn finish(&self, stream: ContextId, log: bool) -> Result<(), CallError> {
+        self.call(|vm| vm.finish(stream, log))
+    }
+
+    fn request_ended(&self) {
+        self.linger();
+    }
 }

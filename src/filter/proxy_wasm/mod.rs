@@ -1,7 +1,8 @@
+pub mod filters;
 pub mod foreign;
 pub mod instance;
 pub mod outbound;
-pub mod own;
+pub mod per_request;
 pub mod proxy;
 pub mod redis;
 pub mod stream;

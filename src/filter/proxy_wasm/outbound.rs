@@ -5,15 +5,13 @@ use std::rc::Rc;
 use proxy_wasm_host::{GrpcEvent, Status};
 
 use crate::client::calls::{Calls, Event};
-use crate::conf::{MainConf, ModuleConf};
+use crate::conf::location::LocConf;
 use crate::filter::proxy_wasm::foreign::Questions;
-use crate::filter::proxy_wasm::proxy::Link;
+use crate::filter::proxy_wasm::proxy::NginxProxy;
 use crate::filter::proxy_wasm::redis::RedisCalls;
 use crate::filter::proxy_wasm::stream::Stream;
-use crate::metrics::module::ModuleMetrics;
 use crate::net::origin::{Caller, Origin};
-use crate::nginx::log::Log;
-use crate::nginx::log_rate::LogRate;
+use crate::worker::process::Main;
 
 /// What an instance in a worker has for its calls; a check makes none.
 pub struct Outbound {
@@ -27,19 +25,18 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// `log` must live as long as the instance.
-    #[allow(clippy::too_many_arguments)]
+    /// For the calls of a module's instance, which `proxy` stands in.
     pub fn new(
-        conf: &MainConf,
-        module: &ModuleConf,
-        (log, rate): (Log, Rc<LogRate>),
-        link: Link,
-        metrics: Option<Rc<ModuleMetrics>>,
+        main: &Main,
+        module: usize,
+        proxy: &NginxProxy,
         redis: RedisCalls,
     ) -> Option<Outbound> {
-        let name = module.name.as_str().into();
-        let bounds = (module.calls.clone(), module.turn.clone());
-        let calls = Calls::new(name, conf.channels().clone(), bounds, move |id, event| {
+        let state = main.module(module);
+        let bounds = (state.calls.clone(), state.turn.clone());
+        let (link, metrics) = (proxy.link.clone(), proxy.metrics.clone());
+        let channels = main.process.channels.clone();
+        let calls = Calls::new(proxy.name.clone(), channels, bounds, move |id, event| {
             if let Some(metrics) = &metrics {
                 match &event {
                     Event::Http(response) => metrics.http_call_ended(response),
@@ -56,12 +53,14 @@ impl Outbound {
                 });
             }
         });
-        let slots = module.slots.clone();
-        let caller = Rc::new(Caller { rate, slots });
+        let caller = Rc::new(Caller {
+            rate: proxy.log_rate.clone(),
+            slots: state.slots.clone(),
+        });
         Some(Outbound {
             calls,
             redis,
-            root: Origin::of_root(conf, log, caller.clone())?,
+            root: main.origin(proxy.log, caller.clone())?,
             caller,
             questions: Questions::default(),
         })
@@ -71,8 +70,9 @@ impl Outbound {
     pub fn origin(&self, stream: Option<&Stream>) -> Result<Origin, Status> {
         match stream.and_then(|stream| Some((stream.request()?, stream.owner()))) {
             Some((request, owner)) => {
-                let origin = Origin::of_request(request, owner, self.caller.clone());
-                origin.ok_or(Status::InternalFailure)
+                let settings = LocConf::of(request).call().ok_or(Status::InternalFailure)?;
+                let caller = self.caller.clone();
+                Ok(Origin::of_request(request, settings.clone(), owner, caller))
             }
             None => Ok(self.root.clone()),
         }

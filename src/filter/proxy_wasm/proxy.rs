@@ -11,10 +11,9 @@ use proxy_wasm_host::{
     RedisService, Status,
 };
 
-use crate::conf::MainConf;
 use crate::filter::proxy_wasm::foreign;
 use crate::filter::proxy_wasm::foreign::Caller;
-use crate::filter::proxy_wasm::instance::{Instance, Process, SharedVm};
+use crate::filter::proxy_wasm::instance::Instance;
 use crate::filter::proxy_wasm::outbound::Outbound;
 use crate::filter::proxy_wasm::redis::{RedisCalls, Services};
 use crate::filter::proxy_wasm::stream::Stream;
@@ -25,6 +24,7 @@ use crate::nginx::log::{Level, Log, printable};
 use crate::nginx::log_rate::LogRate;
 use crate::shm::Shared;
 use crate::shm::queue::queues::Listener;
+use crate::worker::process::{Main, ProcessKind};
 
 /// nginx cuts a line of its log here, in bytes.
 const MAX_LINE: usize = NGX_MAX_ERROR_STR as usize;
@@ -39,8 +39,8 @@ pub struct NginxProxy {
     pub log_rate: Rc<LogRate>,
     /// `None`: the zone has no room for the module.
     pub metrics: Option<Rc<ModuleMetrics>>,
-    conf: *const MainConf,
-    /// Index in [`MainConf::modules`].
+    main: *const Main,
+    /// Index in the configuration's modules.
     module: usize,
     /// Its calls, from the first one on.
     outbound: OnceCell<Option<Outbound>>,
@@ -61,8 +61,8 @@ pub struct Link(Rc<OnceCell<Weak<Instance>>>);
 
 impl Link {
     /// `None`: it is still being started, or is gone.
-    pub fn instance(&self) -> Option<SharedVm> {
-        self.0.get()?.upgrade().map(SharedVm)
+    pub fn instance(&self) -> Option<Rc<Instance>> {
+        self.0.get()?.upgrade()
     }
 
     pub fn set(&self, instance: &Rc<Instance>) {
@@ -75,22 +75,18 @@ impl NginxProxy {
     /// `log` is where messages go that belong to no request; it must live as long as the
     /// instance, and so must `conf`.
     pub fn new(
-        process: Process,
-        conf: &MainConf,
+        process: ProcessKind,
+        main: &Main,
         module: usize,
         log: Log,
         link: Link,
     ) -> NginxProxy {
-        let module_conf = &conf.modules[module];
-        let name: Rc<str> = module_conf.name.as_str().into();
-        let new_rate = || LogRate::new(process, module_conf.limits.log_rate, name.clone(), log);
-        let log_rate = match process {
-            Process::Worker => module_conf.log_rate.get_or_init(new_rate).clone(),
-            Process::Check => new_rate(),
-        };
+        let conf = &main.conf;
+        let name: Rc<str> = conf.modules[module].name.as_str().into();
+        let log_rate = main.log_rate(process, module, log);
         let host = match process {
-            Process::Worker => conf.metrics().cloned(),
-            Process::Check => {
+            ProcessKind::Worker => main.metrics().cloned(),
+            ProcessKind::Check => {
                 let zone = conf.zones.metrics.as_ref();
                 zone.and_then(Host::private).map(Rc::new)
             }
@@ -101,15 +97,15 @@ impl NginxProxy {
             name,
             outbound: OnceCell::new(),
             services: Rc::default(),
-            calls: process == Process::Worker,
+            calls: process == ProcessKind::Worker,
             log_rate,
             metrics,
             log,
             ticks: Rc::default(),
             link,
-            conf,
+            main,
             module,
-            shared: conf.shared(),
+            shared: main.process.shared(),
             number: next_number(),
             listens: Cell::new(false),
         }
@@ -128,7 +124,7 @@ impl NginxProxy {
             log: self.log,
             ticks: Rc::default(),
             link: Link::default(),
-            conf: self.conf,
+            main: self.main,
             module: self.module,
             shared: self.shared.clone(),
             number: next_number(),
@@ -136,16 +132,16 @@ impl NginxProxy {
         }
     }
 
-    /// The configuration that the instance was started for.
-    fn conf(&self) -> &MainConf {
+    /// The configuration that the instance was started for, and what its process keeps.
+    fn main(&self) -> &Main {
         // SAFETY: a worker's instances belong to the configuration, and those of the check are
         // gone before it is.
-        unsafe { &*self.conf }
+        unsafe { &*self.main }
     }
 
     /// What its module may take of a turn of nginx's event loop.
     pub fn turn(&self) -> &Rc<Turn> {
-        &self.conf().modules[self.module].turn
+        &self.main().module(self.module).turn
     }
 
     fn metrics(&self) -> Result<&ModuleMetrics, Status> {
@@ -155,24 +151,17 @@ impl NginxProxy {
     /// Its calls, which are made for the first one; `None`: it makes none.
     pub fn outbound(&self) -> Option<&Outbound> {
         let new = || {
-            let conf = self.conf();
+            let state = self.main().module(self.module);
             let redis = RedisCalls::new(
-                conf.redis().clone(),
-                (conf.modules[self.module].calls.clone(), self.turn().clone()),
+                self.main().process.redis.clone(),
+                (state.calls.clone(), state.turn.clone()),
                 self.services.clone(),
                 self.name.clone(),
                 self.link.clone(),
                 self.log_rate.clone(),
                 self.metrics.clone(),
             );
-            Outbound::new(
-                conf,
-                &conf.modules[self.module],
-                (self.log, self.log_rate.clone()),
-                self.link.clone(),
-                self.metrics.clone(),
-                redis,
-            )
+            Outbound::new(self.main(), self.module, self, redis)
         };
         match self.calls {
             true => self.outbound.get_or_init(new).as_ref(),
@@ -211,7 +200,7 @@ impl NginxProxy {
 
     /// The space of the module's keys and queues: its `vm_id`, or its name.
     fn space(&self) -> &[u8] {
-        let module = &self.conf().modules[self.module];
+        let module = &self.main().conf.modules[self.module];
         match module.vm.vm_id.as_slice() {
             [] => module.name.as_bytes(),
             vm_id => vm_id,
@@ -452,17 +441,17 @@ struct QueueListener {
 
 impl Listener for QueueListener {
     fn queue_ready(&self, queue: u32) -> bool {
-        let Some(vm) = self.link.instance().filter(SharedVm::is_alive) else {
+        let Some(vm) = self.link.instance().filter(|vm| vm.is_alive()) else {
             return false;
         };
         let tell = || vm.call_logged(|vm| vm.on_queue_ready(self.root, queue));
-        vm.turn().run(false, tell);
+        vm.turn.run(false, tell);
         vm.is_alive()
     }
 
     fn has_time(&self) -> bool {
         let vm = self.link.instance();
-        vm.is_none_or(|vm| vm.turn().is_free())
+        vm.is_none_or(|vm| vm.turn.is_free())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use proxy_wasm_host::{
-    CallId, ContextId, RedisCall as AskedCall, RedisReply, RedisService as AskedService, Status,
+    CallId, ContextId, RedisCall as GuestCall, RedisReply, RedisService as GuestService, Status,
 };
 
 use crate::client::budget::Budget;
@@ -142,7 +142,7 @@ impl RedisCalls {
         &self,
         origin: &Origin,
         root: ContextId,
-        asked: &AskedService<'_>,
+        asked: &GuestService<'_>,
     ) -> Result<(), Status> {
         let login = (asked.username, asked.password);
         let service = Service::new(origin, asked.name, login, asked.timeout);
@@ -152,7 +152,7 @@ impl RedisCalls {
 
     /// Starts a call. `Err(BadArgument)`: the service is unknown, or the query is no command that may be sent.
     /// `Err(InternalFailure)`: the module's calls hold too much.
-    pub fn call(&self, origin: &Origin, id: CallId, asked: &AskedCall<'_>) -> Result<(), Status> {
+    pub fn call(&self, origin: &Origin, id: CallId, asked: &GuestCall<'_>) -> Result<(), Status> {
         let service = self.services.get(asked.root, asked.service);
         let service = service.ok_or(Status::BadArgument)?;
         let command = Command::parse(asked.query).ok_or(Status::BadArgument)?;

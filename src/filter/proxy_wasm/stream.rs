@@ -6,15 +6,15 @@ use proxy_wasm_host::{
     BufferType, HttpStream, LocalResponse, MapType, OwnedPairs, Status, StreamType,
 };
 
-use crate::filter::chain::context::bounds::LINE;
-use crate::filter::chain::context::filter::Half;
+use crate::filter::chain::context::Context;
 use crate::filter::chain::context::unsendable::Unsendable;
-use crate::filter::chain::context::{Context, Direction, RequestStage};
-use crate::filter::chain::response::Stage;
+use crate::filter::chain::filter::DirectionState;
+use crate::filter::chain::stage::{Direction, RequestStage, ResponseStage};
 use crate::filter::chain::{filter_state, properties, upstream};
 use crate::message::headers::{request, response};
 use crate::message::local::LocalReply;
 use crate::net::origin::Owner;
+use crate::nginx::pool::LINE;
 use crate::nginx::request::Request;
 
 /// One filter's view of a request.
@@ -49,7 +49,7 @@ impl Stream {
         let there = match map {
             MapType::RequestHeaders => true,
             MapType::ResponseHeaders | MapType::ResponseTrailers => {
-                self.context.response.stage() != Stage::New
+                self.context.response.stage() != ResponseStage::New
             }
             _ => false,
         };
@@ -61,12 +61,12 @@ impl Stream {
         self.context.active().ok_or(Status::BadArgument)
     }
 
-    fn half(&self, direction: Direction) -> Result<&Half, Status> {
+    fn half(&self, direction: Direction) -> Result<&DirectionState, Status> {
         let filter = self.context.filters().get(self.index);
         Ok(filter.ok_or(Status::BadArgument)?.half(direction))
     }
 
-    fn body(&self, buffer: BufferType) -> Result<&Half, Status> {
+    fn body(&self, buffer: BufferType) -> Result<&DirectionState, Status> {
         let direction = match buffer {
             BufferType::RequestBody => Direction::Request,
             BufferType::ResponseBody => Direction::Response,

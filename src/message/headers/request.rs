@@ -11,7 +11,9 @@ use ngx::ffi::{
 };
 use proxy_wasm_host::Status;
 
-use crate::message::headers::request::lines::{Lines, NO_MEMORY, Own, append, is_named, list, set};
+use crate::message::headers::request::lines::{
+    Lines, NO_MEMORY, OwnLines, append, is_named, list, set,
+};
 use crate::message::headers::{
     Visit, check_line, check_value, host_name, is_host, visit_lower, without_blanks,
 };
@@ -97,7 +99,7 @@ fn pseudo(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool {
 }
 
 /// Appends a line; a pseudo-header and `host` are set.
-pub fn add(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<(), Status> {
+pub fn add(request: Request, own: &OwnLines, name: &[u8], value: &[u8]) -> Result<(), Status> {
     if is_request_line(name) {
         return set_request_line(request, own, name, value);
     }
@@ -109,7 +111,7 @@ pub fn add(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<(),
 }
 
 /// Leaves one line of this name, with this value.
-pub fn replace(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<(), Status> {
+pub fn replace(request: Request, own: &OwnLines, name: &[u8], value: &[u8]) -> Result<(), Status> {
     if is_request_line(name) {
         return set_request_line(request, own, name, value);
     }
@@ -121,7 +123,7 @@ pub fn replace(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result
 }
 
 /// Drops all lines of this name. Pseudo-headers cannot be missing, and stay.
-pub fn remove(request: Request, own: &Own, name: &[u8]) -> Result<(), Status> {
+pub fn remove(request: Request, own: &OwnLines, name: &[u8]) -> Result<(), Status> {
     if name.first() == Some(&b':') {
         return Ok(());
     }
@@ -133,7 +135,7 @@ pub fn remove(request: Request, own: &Own, name: &[u8]) -> Result<(), Status> {
 }
 
 /// Replaces the whole map; pseudo-headers that are not among the pairs keep their values.
-pub fn set_pairs(request: Request, own: &Own, pairs: &[(&[u8], &[u8])]) -> Result<(), Status> {
+pub fn set_pairs(request: Request, own: &OwnLines, pairs: &[(&[u8], &[u8])]) -> Result<(), Status> {
     for (name, value) in pairs {
         match is_request_line(name) {
             true => check_request_line(request, name, value)?,
@@ -164,7 +166,7 @@ pub fn set_pairs(request: Request, own: &Own, pairs: &[(&[u8], &[u8])]) -> Resul
 
 /// Sets the body's length, after a filter has changed the body or the `content-length` line, so
 /// that what is proxied is framed right.
-pub fn set_body_length(request: Request, own: &Own, length: u64) -> Result<(), Status> {
+pub fn set_body_length(request: Request, own: &OwnLines, length: u64) -> Result<(), Status> {
     let text = length.to_string();
     replace(request, own, b"content-length", text.as_bytes())?;
     // SAFETY: the request is live; the body is complete, so no chunk is left to decode.
@@ -207,7 +209,12 @@ fn is_method(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().all(allowed)
 }
 
-fn set_request_line(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<(), Status> {
+fn set_request_line(
+    request: Request,
+    own: &OwnLines,
+    name: &[u8],
+    value: &[u8],
+) -> Result<(), Status> {
     check_request_line(request, name, value)?;
     match name.to_ascii_lowercase().as_slice() {
         b":authority" | b"host" => set_authority(request, own, value),
@@ -225,7 +232,7 @@ fn set_request_line(request: Request, own: &Own, name: &[u8], value: &[u8]) -> R
 
 /// Sets the Host line and `$host` (which has neither port nor upper case); the server block that
 /// was chosen by the old one stays.
-fn set_authority(request: Request, own: &Own, value: &[u8]) -> Result<(), Status> {
+fn set_authority(request: Request, own: &OwnLines, value: &[u8]) -> Result<(), Status> {
     set(request, own, b"host", b"Host", value)?;
     let name = host_name(value);
     let name = name.strip_suffix(b".").unwrap_or(name).to_ascii_lowercase();

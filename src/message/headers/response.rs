@@ -2,22 +2,22 @@
 //! own (Server, Date, Content-Type, Content-Length, Last-Modified) or from the state of the
 //! connection (Connection, Transfer-Encoding).
 
-pub mod apart;
 pub mod connection;
 pub mod fields;
 pub mod lines;
+pub mod outside_list;
 pub mod trailers;
 
 use ngx::ffi::{ngx_list_t, ngx_parse_http_time};
 use proxy_wasm_host::Status;
 
-use crate::message::headers::response::apart::{
-    APART, Apart, apart, is_apart, named, set_content_type,
-};
 use crate::message::headers::response::connection::is_of_connection;
 use crate::message::headers::response::fields::{field, offset, point, point_all};
 use crate::message::headers::response::lines::{
     get_in_list, push, remove_in_list, replace_in_list, visit_list,
+};
+use crate::message::headers::response::outside_list::{
+    OUTSIDE_LIST, OutsideList, is_outside_list, named, set_content_type, visit_outside_list,
 };
 use crate::message::headers::{Visit, check_line, without_blanks};
 use crate::nginx::request::Request;
@@ -26,15 +26,17 @@ use crate::nginx::table;
 /// Visits `:status`, the lines that nginx keeps apart, and those in its list.
 pub fn visit(request: Request, visit: Visit<'_>) {
     visit(b":status", status(request).as_bytes());
-    for (name, line) in APART {
-        apart(request, line, &mut |value| visit(name, value));
+    for (name, line) in OUTSIDE_LIST {
+        visit_outside_list(request, line, &mut |value| visit(name, value));
     }
     visit_list(list(request), visit);
 }
 
 /// How many [`visit`] visits.
 pub fn count(request: Request) -> usize {
-    let apart = APART.iter().filter(|(_, line)| is_apart(request, *line));
+    let apart = OUTSIDE_LIST
+        .iter()
+        .filter(|(_, line)| is_outside_list(request, *line));
     // SAFETY: as in `visit_list`.
     let lines = unsafe { table::iter(list(request)).filter(|line| (**line).hash != 0) };
     1 + apart.count() + lines.count()
@@ -46,7 +48,7 @@ pub fn get(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool 
         found(status(request).as_bytes());
         return true;
     }
-    let apart = named(name).is_some_and(|line| apart(request, line, found));
+    let apart = named(name).is_some_and(|line| visit_outside_list(request, line, found));
     apart || get_in_list(list(request), name, found)
 }
 
@@ -82,23 +84,23 @@ pub fn replace(
     // SAFETY: the request is live.
     let headers = unsafe { &raw mut (*request.as_ptr()).headers_out };
     match named(name) {
-        Some(Apart::ContentType) => set_content_type(request, value),
-        Some(Apart::ContentLength) => {
+        Some(OutsideList::ContentType) => set_content_type(request, value),
+        Some(OutsideList::ContentLength) => {
             request.set_response_length(length);
             Ok(())
         }
-        Some(Apart::Connection) => {
+        Some(OutsideList::Connection) => {
             if value.eq_ignore_ascii_case(b"close") {
                 // SAFETY: as above.
                 unsafe { (*request.as_ptr()).set_keepalive(0) };
             }
             Ok(())
         }
-        Some(Apart::TransferEncoding) => {
+        Some(OutsideList::TransferEncoding) => {
             request.set_response_length(None);
             Ok(())
         }
-        Some(Apart::LastModified) => {
+        Some(OutsideList::LastModified) => {
             // SAFETY: nginx's parser only reads the value.
             unsafe {
                 (*headers).last_modified_time =
@@ -106,7 +108,7 @@ pub fn replace(
             }
             replace_in_list(request, list(request), name, value)
         }
-        Some(Apart::Server | Apart::Date) | None => {
+        Some(OutsideList::Server | OutsideList::Date) | None => {
             replace_in_list(request, list(request), name, value)
         }
     }?;
@@ -124,10 +126,10 @@ pub fn remove(request: Request, name: &[u8]) -> Result<(), Status> {
     let headers = unsafe { &raw mut (*request.as_ptr()).headers_out };
     remove_in_list(list(request), name);
     match named(name) {
-        Some(Apart::ContentType) => set_content_type(request, b"")?,
-        Some(Apart::ContentLength) => request.set_response_length(None),
+        Some(OutsideList::ContentType) => set_content_type(request, b"")?,
+        Some(OutsideList::ContentLength) => request.set_response_length(None),
         // nginx writes its own unless the field points at a line, be it switched off.
-        Some(Apart::Server | Apart::Date) => {
+        Some(OutsideList::Server | OutsideList::Date) => {
             let line = push(request, list(request), name, b"")?;
             // SAFETY: the line was made just now.
             unsafe {
@@ -137,8 +139,8 @@ pub fn remove(request: Request, name: &[u8]) -> Result<(), Status> {
             return Ok(());
         }
         // SAFETY: as above.
-        Some(Apart::LastModified) => unsafe { (*headers).last_modified_time = -1 },
-        Some(Apart::TransferEncoding | Apart::Connection) | None => {}
+        Some(OutsideList::LastModified) => unsafe { (*headers).last_modified_time = -1 },
+        Some(OutsideList::TransferEncoding | OutsideList::Connection) | None => {}
     }
     point(request, name);
     Ok(())
@@ -167,7 +169,11 @@ pub fn set_pairs(
     };
     let is_there = |name: &[u8]| get(request, name, &mut |_| {});
     let goes = |name: &&[u8]| last(name).is_none() && is_there(name);
-    let gone: Vec<_> = APART.iter().map(|(name, _)| *name).filter(goes).collect();
+    let gone: Vec<_> = OUTSIDE_LIST
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(goes)
+        .collect();
     // SAFETY: the list is the live request's; switching off lines does not change it.
     unsafe {
         for line in table::iter(list(request)).filter(|line| (**line).hash != 0) {

@@ -29,7 +29,7 @@ pub async fn open(origin: &Origin, address: &Address, want: &Want) -> Result<Con
         established(&connection)?;
         match &want.tls {
             None => Ok(()),
-            Some(wanted) => match conf.tls() {
+            Some(wanted) => match conf.tls.as_ref() {
                 Some(context) => tls::handshake(&connection, context, wanted).await,
                 None => Err(Error::Internal {
                     reason: "this nginx is built without SSL".into(),

@@ -13,8 +13,9 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-pub use imp::{Context, handshake, is_tls, serves};
-use ngx::ffi::ngx_conf_t;
+pub use imp::{SslContext, handshake, is_tls, serves};
+
+use crate::nginx::conf::Cf;
 
 /// Longest chain of certificates between the server's and a trusted one; OpenSSL's own limit.
 /// nginx's default of 1 for upstreams would refuse most public servers.
@@ -29,28 +30,24 @@ pub struct Trust {
     pub file: Option<Box<[u8]>>,
 }
 
+/// A mistake, which has been logged.
+#[derive(Debug)]
+pub struct Logged;
+
 /// The contexts of a configuration, one for each kind of trust.
 #[derive(Default)]
-pub struct Contexts(RefCell<Vec<(Trust, Rc<Context>)>>);
+pub struct SslContexts(RefCell<Vec<(Trust, Rc<SslContext>)>>);
 
-impl Contexts {
-    /// The context for calls that trust so; see [`Context::new`].
-    ///
-    /// # Safety
-    /// `cf` is the configuration in a merge step or later.
-    pub unsafe fn context(
-        &self,
-        cf: *mut ngx_conf_t,
-        trust: &Trust,
-    ) -> Option<Option<Rc<Context>>> {
+impl SslContexts {
+    /// The context for calls that trust so; see [`SslContext::new`].
+    pub fn context(&self, cf: Cf<'_>, trust: &Trust) -> Result<Option<Rc<SslContext>>, Logged> {
         let mut known = self.0.borrow_mut();
         if let Some((_, context)) = known.iter().find(|(other, _)| other == trust) {
-            return Some(Some(context.clone()));
+            return Ok(Some(context.clone()));
         }
-        // SAFETY: by the contract.
-        let new = unsafe { Context::new(cf, trust)? };
+        let new = SslContext::new(cf, trust)?;
         known.extend(new.clone().map(|context| (trust.clone(), context)));
-        Some(new)
+        Ok(new)
     }
 }
 

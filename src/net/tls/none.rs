@@ -3,30 +3,33 @@
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use ngx::ffi::{ngx_conf_t, ngx_connection_t};
+use ngx::ffi::ngx_connection_t;
 
 use crate::net::connection::Connection;
 use crate::net::error::Error;
-use crate::net::tls::{Tls, Trust};
+use crate::net::tls::{Logged, Tls, Trust};
+use crate::nginx::conf::Cf;
 
 /// There is none.
-pub struct Context(Infallible);
+pub struct SslContext(Infallible);
 
-impl Context {
-    /// # Safety
-    /// None is needed; see the variant with OpenSSL.
-    pub unsafe fn new(_cf: *mut ngx_conf_t, _trust: &Trust) -> Option<Option<Rc<Context>>> {
-        Some(None)
+impl SslContext {
+    pub fn new(_cf: Cf<'_>, _trust: &Trust) -> Result<Option<Rc<SslContext>>, Logged> {
+        Ok(None)
     }
 }
 
-pub async fn handshake(_: &Connection, context: &Context, _: &Tls) -> Result<(), Error> {
+pub async fn handshake(_: &Connection, context: &SslContext, _: &Tls) -> Result<(), Error> {
     match context.0 {}
 }
 
 /// # Safety
 /// None is needed; see the variant with OpenSSL.
-pub unsafe fn serves(_: *mut ngx_connection_t, context: Option<&Context>, _: Option<&Tls>) -> bool {
+pub unsafe fn serves(
+    _: *mut ngx_connection_t,
+    context: Option<&SslContext>,
+    _: Option<&Tls>,
+) -> bool {
     context.is_none()
 }
 

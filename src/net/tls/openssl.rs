@@ -11,43 +11,39 @@ use ngx::ffi::{
     SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX_ctrl, SSL_CTX_set_cert_store,
     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_ctrl, SSL_get_SSL_CTX,
     SSL_get_verify_result, SSL_get0_param, SSL_set_alpn_protos, TLSEXT_NAMETYPE_host_name,
-    X509_V_OK, X509_VERIFY_PARAM_set1_ip_asc, X509_verify_cert_error_string, ngx_conf_t,
-    ngx_connection_t, ngx_pool_cleanup_t, ngx_ssl_check_host, ngx_ssl_cleanup_ctx, ngx_ssl_create,
+    X509_V_OK, X509_VERIFY_PARAM_set1_ip_asc, X509_verify_cert_error_string, ngx_connection_t,
+    ngx_pool_cleanup_t, ngx_ssl_check_host, ngx_ssl_cleanup_ctx, ngx_ssl_create,
     ngx_ssl_create_connection, ngx_ssl_handshake, ngx_ssl_t, ngx_ssl_trusted_certificate,
     ngx_str_t,
 };
 
 use crate::net::connection::{Connection, on_handshake};
 use crate::net::error::Error;
-use crate::net::tls::{ServerName, Tls, Trust};
-use crate::nginx::log::conf_error;
+use crate::net::tls::{Logged, ServerName, Tls, Trust};
+use crate::nginx::conf::Cf;
 use crate::nginx::{AGAIN, OK, borrowed_str, pool};
 
 /// OpenSSL's settings and trusted certificates, made when the configuration is read.
-pub struct Context {
+pub struct SslContext {
     /// Boxed: nginx keeps pointers into it.
     ssl: Box<UnsafeCell<ngx_ssl_t>>,
     verify: bool,
 }
 
-impl Context {
-    /// `None` when there is a mistake in the certificates, which has been logged; there is always
-    /// a context otherwise.
-    ///
-    /// # Safety
-    /// `cf` is the configuration in a merge step or later.
-    pub unsafe fn new(cf: *mut ngx_conf_t, trust: &Trust) -> Option<Option<Rc<Context>>> {
+impl SslContext {
+    /// An error is a mistake in the certificates; there is always a context otherwise.
+    pub fn new(cf: Cf<'_>, trust: &Trust) -> Result<Option<Rc<SslContext>>, Logged> {
         // SAFETY: nginx makes its own from zeroes.
         let ssl = Box::new(UnsafeCell::new(unsafe { mem::zeroed::<ngx_ssl_t>() }));
-        // SAFETY: by the contract; the box does not move what is in it. What is made here is
+        // SAFETY: nginx is reading the configuration; the box does not move what is in it. What is made here is
         // freed by `drop`.
         unsafe {
-            (*ssl.get()).log = (*cf).log;
+            (*ssl.get()).log = cf.log().as_ptr();
             let protocols = NGX_SSL_TLSv1_2 | NGX_SSL_TLSv1_3;
             if ngx_ssl_create(ssl.get(), protocols as usize, ptr::null_mut()) != OK {
-                return None;
+                return Err(Logged);
             }
-            let context = Context {
+            let context = SslContext {
                 ssl,
                 verify: trust.verify,
             };
@@ -63,12 +59,12 @@ impl Context {
             if trust.verify || trust.file.is_some() {
                 // nginx makes a full path of the name, in its pool, and keeps it.
                 let mut file = match &trust.file {
-                    Some(file) => pool::copy((*cf).pool, file)?,
+                    Some(file) => pool::copy((*cf.as_ptr()).pool, file).ok_or(Logged)?,
                     None => ngx_str_t::empty(),
                 };
                 let depth = trust.depth as isize;
-                if ngx_ssl_trusted_certificate(cf, ssl, &mut file, depth) != OK {
-                    return None;
+                if ngx_ssl_trusted_certificate(cf.as_ptr(), ssl, &mut file, depth) != OK {
+                    return Err(Logged);
                 }
             }
             if trust.verify && trust.file.is_none() {
@@ -77,17 +73,17 @@ impl Context {
                     Ok(Some(store)) => SSL_CTX_set_cert_store((*ssl).ctx, store),
                     Ok(None) => {}
                     Err(function) => {
-                        conf_error(cf, format_args!("{function}() failed"));
-                        return None;
+                        cf.error(format_args!("{function}() failed"));
+                        return Err(Logged);
                     }
                 }
             }
-            Some(Some(Rc::new(context)))
+            Ok(Some(Rc::new(context)))
         }
     }
 }
 
-impl Drop for Context {
+impl Drop for SslContext {
     fn drop(&mut self) {
         // SAFETY: `new` has made it; connections that still use it have references of their own.
         unsafe { ngx_ssl_cleanup_ctx(self.ssl.get().cast()) };
@@ -95,7 +91,11 @@ impl Drop for Context {
 }
 
 /// Makes TLS of a connection that has just been established.
-pub async fn handshake(connection: &Connection, context: &Context, tls: &Tls) -> Result<(), Error> {
+pub async fn handshake(
+    connection: &Connection,
+    context: &SslContext,
+    tls: &Tls,
+) -> Result<(), Error> {
     let failed = |reason: String| Error::Tls {
         with: format!("{} ({})", tls.name, connection.server()),
         reason,
@@ -228,7 +228,7 @@ pub unsafe fn is_tls(raw: *mut ngx_connection_t) -> bool {
 /// `raw` is open and has a pool.
 pub unsafe fn serves(
     raw: *mut ngx_connection_t,
-    context: Option<&Context>,
+    context: Option<&SslContext>,
     tls: Option<&Tls>,
 ) -> bool {
     // SAFETY: by the contract; with the handler of `mark` comes its note.

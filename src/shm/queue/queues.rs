@@ -6,13 +6,13 @@ use std::rc::Rc;
 
 use proxy_wasm_host::{ContextId, Status};
 
-use crate::net::turn::hurry;
+use crate::nginx::event::{Event, Round};
 use crate::nginx::log::Log;
 use crate::shm::Complaint;
 use crate::shm::queue::listeners::Who;
 use crate::shm::queue::store::{Queues, Refused};
 use crate::shm::wakers::Wakers;
-use crate::shm::zone::{Guard, Usage, Zone};
+use crate::shm::zone::{Locked, Usage, Zone};
 
 /// A root context that listens to queues.
 pub trait Listener {
@@ -46,6 +46,8 @@ pub struct SharedQueues {
     /// The process is shutting down: others are to listen.
     leaving: Cell<bool>,
     complaint: Complaint,
+    /// Has the next round of the event loop begin without a pause.
+    hurry: Event,
 }
 
 /// What there is of queues.
@@ -68,6 +70,7 @@ impl SharedQueues {
             epoch: Cell::new(None),
             leaving: Cell::new(false),
             complaint: Complaint::default(),
+            hurry: Event::new(|| {}),
         }
     }
 
@@ -243,7 +246,7 @@ impl SharedQueues {
         }
         if more {
             // In the next round of the event loop.
-            hurry();
+            self.hurry.post(Round::Next, Log::of_cycle());
             self.wake(Some(self.who(0, 0)));
         }
     }
@@ -254,7 +257,7 @@ impl SharedQueues {
         let Some(wakers) = &self.wakers else { return };
         let slot = wakers.own_slot();
         wakers.clear(slot);
-        let others = |guard: Guard<'_, Queues>| guard.others_due(slot, pid());
+        let others = |guard: Locked<'_, Queues>| guard.others_due(slot, pid());
         if self.lock().is_some_and(others) {
             wakers.wake(slot);
         }
@@ -262,7 +265,7 @@ impl SharedQueues {
 
     /// The zone. When it was made anew, because a process died while it changed it, what this
     /// process had registered is there again.
-    fn lock(&self) -> Option<Guard<'_, Queues>> {
+    fn lock(&self) -> Option<Locked<'_, Queues>> {
         let mut guard = self.zone.lock()?;
         let (queues, slab) = guard.parts();
         let epoch = queues.epoch;

@@ -4,9 +4,11 @@ use std::rc::Rc;
 
 use proxy_wasm_host::Action;
 
-use crate::conf::LocConf;
-use crate::filter::chain::context::filter::{Filter, Half};
-use crate::filter::chain::context::{Context, Direction, Stop};
+use crate::conf::location::LocConf;
+use crate::filter::chain::context::Context;
+use crate::filter::chain::filter::{DirectionState, Filter};
+use crate::filter::chain::guest::Callback;
+use crate::filter::chain::stage::{Direction, Stop};
 use crate::message::body::Body;
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
@@ -53,14 +55,10 @@ impl Context {
             };
             let size = piece.len();
             half.body.replace(Some(piece));
-            let call = || {
-                self.callback(direction, index, |vm, id| match direction {
-                    Direction::Request => vm.on_request_body(id, size, end),
-                    Direction::Response => vm.on_response_body(id, size, end),
-                })
-            };
+            let callback = Callback::Body(direction, size, end);
+            let call = || self.callback(direction, index, callback);
             let action = match self.filters()[index].instance() {
-                Some((vm, _)) => vm.turn().run(self.later.waited(), call),
+                Some((guest, _)) => guest.turn().run(self.later.waited(), call),
                 None => Ok(Action::Continue),
             };
             piece = half.body.take().unwrap_or_default();
@@ -83,7 +81,7 @@ impl Context {
 
     /// Puts what a filter holds back before the piece that it sees next, or keeps it apart.
     #[cold]
-    fn take_held(&self, half: &Half, piece: &mut Body) -> Result<Before, Stop> {
+    fn take_held(&self, half: &DirectionState, piece: &mut Body) -> Result<Before, Stop> {
         let (Some(_), Some(mut held)) = (half.held.take(), half.body.take()) else {
             return Ok(Before::Nothing);
         };

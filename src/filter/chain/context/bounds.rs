@@ -5,8 +5,9 @@ use std::fmt::Arguments;
 
 use proxy_wasm_host::Status;
 
-use crate::conf::LocConf;
-use crate::filter::chain::context::{Context, Direction, Stop};
+use crate::conf::location::LocConf;
+use crate::filter::chain::context::Context;
+use crate::filter::chain::stage::{Direction, ResponseStage, Stop};
 use crate::nginx::log::Level;
 use crate::nginx::pool;
 use crate::nginx::request::Request;
@@ -18,9 +19,6 @@ pub struct Bounds {
     response: Cell<usize>,
     read: Cell<usize>,
 }
-
-/// What nginx makes of a line beside its bytes.
-pub const LINE: usize = 64;
 
 /// Values of nginx's variables, which filters read more often than they write headers, may take so
 /// many times as much memory.
@@ -79,7 +77,7 @@ impl Context {
     /// Where what belongs to neither of the two is counted: with that which the filters are at.
     pub fn direction(&self) -> Direction {
         match self.response.stage() {
-            crate::filter::chain::response::Stage::New => Direction::Request,
+            ResponseStage::New => Direction::Request,
             _ => Direction::Response,
         }
     }

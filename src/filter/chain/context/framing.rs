@@ -1,6 +1,7 @@
 //! The lines of a request that frame its body, whatever filters make of them.
 
-use crate::filter::chain::context::{Context, RequestStage};
+use crate::filter::chain::context::Context;
+use crate::filter::chain::stage::RequestStage;
 use crate::message::headers::request as headers;
 use crate::nginx::request::Request;
 

@@ -4,9 +4,9 @@
 use proxy_wasm_host::Action;
 
 use crate::conf::policy::HeaderStop;
-use crate::filter::chain::context::filter::Half;
-use crate::filter::chain::context::{Context, Direction, RequestStage};
-use crate::filter::chain::response::Stage;
+use crate::filter::chain::context::Context;
+use crate::filter::chain::filter::DirectionState;
+use crate::filter::chain::stage::{Direction, RequestStage, ResponseStage};
 
 impl Context {
     /// A header callback has answered; `end`: there is no body. Does the header wait for its filter?
@@ -34,7 +34,7 @@ impl Context {
     pub fn paused_header(&self, direction: Direction) -> Option<usize> {
         match (direction, self.stage.get(), self.response.stage()) {
             (Direction::Request, RequestStage::HeadersPaused(index), _) => Some(index),
-            (Direction::Response, _, Stage::HeadersPaused(place)) => Some(place),
+            (Direction::Response, _, ResponseStage::HeadersPaused(place)) => Some(place),
             _ => None,
         }
     }
@@ -73,7 +73,7 @@ impl Context {
     }
 
     /// A filter has let a piece of the body go, or the trailers, and its header with that.
-    pub fn body_goes_on(&self, half: &Half) {
+    pub fn body_goes_on(&self, half: &DirectionState) {
         if half.iterates.get() {
             half.resume.set(true);
         }

@@ -2,7 +2,8 @@
 
 use proxy_wasm_host::Status;
 
-use crate::filter::chain::context::{Context, Direction};
+use crate::filter::chain::context::Context;
+use crate::filter::chain::stage::Direction;
 use crate::message::body::Body;
 
 impl Context {

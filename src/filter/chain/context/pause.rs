@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use crate::conf::LocConf;
-use crate::filter::chain::context::filter::Filter;
-use crate::filter::chain::context::{Context, Direction, RequestStage, Stop};
-use crate::filter::chain::response::{Stage, WINDOW};
-use crate::filter::proxy_wasm::instance::Waiter;
-use crate::message::body::Body;
+use crate::conf::location::LocConf;
+use crate::filter::chain::context::Context;
+use crate::filter::chain::filter::Filter;
+use crate::filter::chain::stage::{Direction, RequestStage, ResponseStage, Stop};
+use crate::message::body::{Body, WINDOW};
 use crate::nginx::log::Level;
+use crate::worker::modules::Waiter;
 
 impl Context {
     /// So many filters of a direction's order may see the body: as in Envoy, those before the one
@@ -89,14 +89,14 @@ impl Context {
 
     /// Does a filter hold back the response's header, body or trailers?
     pub fn response_is_paused(&self) -> bool {
-        matches!(self.response.stage(), Stage::HeadersPaused(_))
+        matches!(self.response.stage(), ResponseStage::HeadersPaused(_))
             || self.response.trailers_are_paused()
             || self.holds_response_body()
     }
 
     /// Has the response's header been sent, and no filter sees more of it?
     pub fn is_let_through(&self) -> bool {
-        self.response.stage() == Stage::Sent && !self.chain.response_body
+        self.response.stage() == ResponseStage::Sent && !self.chain.response_body
     }
 
     /// Is all that is paused a body of which more is to come?
@@ -140,7 +140,7 @@ impl Context {
             (RequestStage::Streaming, _) if self.holds_upload() && !self.upload_waits() => {
                 Some(("request body", holder(Direction::Request)?))
             }
-            (_, Stage::HeadersPaused(place)) => Some(("response headers", response(place))),
+            (_, ResponseStage::HeadersPaused(place)) => Some(("response headers", response(place))),
             _ => match self.response.paused_trailers() {
                 Some(place) => Some(("response trailers", response(place))),
                 None => Some(("response body", holder(Direction::Response)?)),
@@ -166,14 +166,15 @@ impl Context {
         if !self.watching.replace(true) {
             let waiter: Rc<dyn Waiter> = self.clone();
             let all = self.filters();
-            for (index, vm) in all
+            for (index, guest) in all
                 .iter()
                 .enumerate()
-                .filter_map(|(i, f)| Some((i, f.vm()?)))
+                .filter_map(|(i, f)| Some((i, f.guest()?)))
             {
-                let watched = |earlier: &Filter| earlier.vm().is_some_and(|e| e.is(vm));
+                let watched =
+                    |earlier: &Filter| earlier.guest().is_some_and(|e| Rc::ptr_eq(e, guest));
                 if !all[..index].iter().any(watched) {
-                    vm.watch(Rc::downgrade(&waiter));
+                    guest.watch(Rc::downgrade(&waiter));
                 }
             }
         }

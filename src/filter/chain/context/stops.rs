@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::filter::chain::context::{Direction, Stop};
+use crate::filter::chain::stage::{Direction, Stop};
 use crate::message::local::LocalReply;
 
 const FAILED: u8 = 1;

@@ -6,9 +6,8 @@ use std::rc::Rc;
 use ngx::ffi::{ngx_pool_cleanup_t, ngx_pool_t};
 
 use crate::filter::chain::context::Context;
-use crate::filter::chain::context::filter::Filter;
+use crate::filter::chain::filter::Filter;
 use crate::filter::chain::response;
-use crate::filter::proxy_wasm::instance::SharedVm;
 use crate::nginx::pool;
 use crate::nginx::request::Request;
 
@@ -41,8 +40,8 @@ unsafe extern "C" fn release(data: *mut c_void) {
             context
                 .filters()
                 .iter()
-                .filter_map(Filter::vm)
-                .for_each(SharedVm::request_ended);
+                .filter_map(Filter::guest)
+                .for_each(|guest| guest.request_ended());
         }
     });
 }

@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::filter::chain::context::{Context, Direction};
+use crate::filter::chain::context::Context;
+use crate::filter::chain::stage::Direction;
 use crate::net::executor::{Task, spawn};
 use crate::net::turn::{Turn, is_pressed};
 
@@ -51,15 +52,15 @@ impl Context {
     fn is_in_time(self: &Rc<Self>, direction: Direction, waited: bool) -> bool {
         for (filter, callbacks) in self.filters().iter().zip(&self.chain.callbacks) {
             let wanted = direction.body_callback(*callbacks);
-            let Some((vm, _)) = filter.instance().filter(|_| wanted) else {
+            let Some((guest, _)) = filter.instance().filter(|_| wanted) else {
                 continue;
             };
             let free = match waited {
-                true => !vm.turn().is_over(),
-                false => vm.turn().is_free(),
+                true => !guest.turn().is_over(),
+                false => guest.turn().is_free(),
             };
             if !free {
-                self.wait_for(vm.turn());
+                self.wait_for(guest.turn());
                 return false;
             }
         }

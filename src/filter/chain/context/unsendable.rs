@@ -2,8 +2,8 @@
 
 use ngx::ffi::{NGX_HTTP_BAD_GATEWAY, NGX_HTTP_SERVICE_UNAVAILABLE};
 
-use crate::filter::chain::context::{Context, Direction, RequestStage};
-use crate::filter::chain::response::Stage;
+use crate::filter::chain::context::Context;
+use crate::filter::chain::stage::{Direction, RequestStage, ResponseStage};
 use crate::nginx::log::{Level, printable};
 
 /// A line that a filter has written.
@@ -54,7 +54,9 @@ impl Context {
             Direction::Request => self.stage.get() != RequestStage::Done,
             Direction::Response => matches!(
                 self.response.stage(),
-                Stage::Headers | Stage::HeadersPaused(_) | Stage::HeadersHeld
+                ResponseStage::Headers
+                    | ResponseStage::HeadersPaused(_)
+                    | ResponseStage::HeadersHeld
             ),
         }
     }

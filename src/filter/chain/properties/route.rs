@@ -6,7 +6,8 @@ use std::ptr;
 use ngx::ffi::{NGX_HTTP_UPSTREAM_CREATE, ngx_http_upstream_conf_t, ngx_http_upstream_srv_conf_t};
 use proxy_wasm_host::Status;
 
-use crate::conf::{LocConf, MainConf};
+use crate::conf::location::LocConf;
+use crate::conf::main::MainConf;
 use crate::filter::chain::context::Context;
 use crate::nginx::request::Request;
 
@@ -62,7 +63,7 @@ pub fn upstream_block(request: Request) -> Option<*mut ngx_http_upstream_srv_con
 
 /// What `proxy_pass` and its like name in the location.
 fn configured_upstream(request: Request) -> Option<*mut ngx_http_upstream_srv_conf_t> {
-    let modules = MainConf::of(request)?.upstream_modules();
+    let modules = &MainConf::of(request)?.upstream_modules;
     modules.iter().find_map(|module| {
         // SAFETY: the request's location has a configuration of every HTTP module, and those of
         // these modules begin with this structure, as the module's own code says in nginx.

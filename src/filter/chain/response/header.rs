@@ -4,10 +4,13 @@ use std::rc::Rc;
 
 use ngx::ffi::{ngx_http_weak_etag, ngx_int_t};
 
-use crate::filter::chain::context::{Context, Direction, Stop};
+use crate::filter::chain::context::Context;
+use crate::filter::chain::guest::Callback;
+use crate::filter::chain::response::pass::set_buffered;
+use crate::filter::chain::response::state::UNSENT;
 use crate::filter::chain::response::stop::stopped;
 use crate::filter::chain::response::window::drop_queue;
-use crate::filter::chain::response::{Stage, UNSENT, set_buffered};
+use crate::filter::chain::stage::{Direction, ResponseStage, Stop};
 use crate::message::headers::response as headers;
 use crate::message::next;
 use crate::nginx::log::Level;
@@ -27,9 +30,8 @@ pub fn run_headers(context: &Rc<Context>, request: Request, from: usize) -> ngx_
             continue;
         }
         let count = headers::count(request);
-        let result = context.callback(Direction::Response, index, |vm, id| {
-            vm.on_response_headers(id, count, end)
-        });
+        let callback = Callback::Headers(Direction::Response, count, end);
+        let result = context.callback(Direction::Response, index, callback);
         let action = match result {
             Ok(action) => action,
             Err(stop) => return stopped(context, request, stop),
@@ -42,7 +44,7 @@ pub fn run_headers(context: &Rc<Context>, request: Request, from: usize) -> ngx_
                 format_args!("[wasm] a filter's Pause is ignored for the status 101"),
             ),
             true => {
-                response.stage.set(Stage::HeadersPaused(place));
+                response.stage.set(ResponseStage::HeadersPaused(place));
                 context.watch_instances();
                 context.wake.settle(context);
                 set_buffered(request, true);
@@ -81,7 +83,7 @@ pub fn run_headers(context: &Rc<Context>, request: Request, from: usize) -> ngx_
         // SAFETY: the request is live.
         unsafe { (*request.as_ptr()).set_single_range(1) };
     }
-    response.stage.set(Stage::HeadersHeld);
+    response.stage.set(ResponseStage::HeadersHeld);
     OK
 }
 
@@ -109,7 +111,7 @@ pub fn send_headers(context: &Context, request: Request) -> ngx_int_t {
     if unsafe { (*request.as_ptr()).method_name.as_bytes() } == b"HEAD" && !request.is_head() {
         request.set_response_length(None);
     }
-    context.response.stage.set(Stage::Sent);
+    context.response.stage.set(ResponseStage::Sent);
     // A subrequest's header is not sent; that of a slice has the length of all of them.
     let promised = match request.is_main() {
         true => request.response_length(),
@@ -121,7 +123,7 @@ pub fn send_headers(context: &Context, request: Request) -> ngx_int_t {
     // A content handler that was told so early enough sends no body then.
     // SAFETY: the request is live.
     if rc != ERROR && unsafe { (*request.as_ptr()).header_only() } != 0 {
-        context.response.stage.set(Stage::Discarding);
+        context.response.stage.set(ResponseStage::Discarding);
         drop_queue(context, request);
     }
     rc

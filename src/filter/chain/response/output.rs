@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use ngx::ffi::{ngx_buf_t, ngx_chain_t, ngx_http_special_response_handler, ngx_int_t};
 
-use crate::filter::chain::context::{Context, Stop};
+use crate::filter::chain::context::Context;
 use crate::filter::chain::response::header::{body_changes, send_headers};
+use crate::filter::chain::response::state::{Response, UNSENT};
 use crate::filter::chain::response::window::{Source, Window, drop_queue, used};
-use crate::filter::chain::response::{Response, Stage, UNSENT, WINDOW};
-use crate::message::body::{Body, Part};
+use crate::filter::chain::stage::{ResponseStage, Stop};
+use crate::message::body::{Body, Part, WINDOW};
 use crate::message::next;
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
@@ -34,9 +35,12 @@ pub fn forward(context: &Rc<Context>, request: Request, window: Window) -> Resul
         Source::LastPart(count) | Source::Buffers(count) => count,
     };
     response.passed.set(0);
-    let changed = response.changed.get().then_some(None);
+    let changed = response
+        .changed
+        .get()
+        .then_some(BodyChange { length: None });
     let rc = hold_off_headers(context, request, changed, window.end);
-    if rc == ERROR || rc > OK || response.stage.get() != Stage::Sent {
+    if rc == ERROR || rc > OK || response.stage.get() != ResponseStage::Sent {
         return Ok(rc);
     }
     let mut size = 0;
@@ -99,9 +103,12 @@ pub fn send_file_part(
     let response = &context.response;
     let from = response.sent.get();
     let end = last.is_some_and(|window| window.end);
-    let changed = response.changed.get().then_some(None);
+    let changed = response
+        .changed
+        .get()
+        .then_some(BodyChange { length: None });
     let rc = hold_off_headers(context, request, changed, end);
-    if rc == ERROR || rc > OK || response.stage.get() != Stage::Sent {
+    if rc == ERROR || rc > OK || response.stage.get() != ResponseStage::Sent {
         return Ok(rc);
     }
     keep_promise(context, request, upto - from, end)?;
@@ -141,8 +148,15 @@ pub fn send_piece(
     if size == 0 && !end {
         return Ok(OK);
     }
-    let rc = hold_off_headers(context, request, Some(end.then_some(size)), end);
-    if rc == ERROR || rc > OK || response.stage.get() != Stage::Sent {
+    let rc = hold_off_headers(
+        context,
+        request,
+        Some(BodyChange {
+            length: end.then_some(size),
+        }),
+        end,
+    );
+    if rc == ERROR || rc > OK || response.stage.get() != ResponseStage::Sent {
         return Ok(rc);
     }
     let mut parts = piece.into_parts().map_err(|_| context.io_failure())?;
@@ -209,17 +223,23 @@ pub unsafe fn finish_buffer(part: *mut ngx_buf_t, request: Request, end: bool, f
     }
 }
 
-/// Sends the header if it is still held. `changed` is there when the body is not what the
-/// upstream sent, with the new length if that is all of it.
+/// The body is not what the upstream sent.
+#[derive(Clone, Copy)]
+pub struct BodyChange {
+    /// Its new length in bytes, where that is all of it.
+    pub length: Option<usize>,
+}
+
+/// Sends the header if it is still held. `changed`: the body is another one.
 #[inline]
 pub fn hold_off_headers(
     context: &Rc<Context>,
     request: Request,
-    changed: Option<Option<usize>>,
+    changed: Option<BodyChange>,
     end: bool,
 ) -> ngx_int_t {
     match context.response.stage.get() {
-        Stage::HeadersHeld => send_held_headers(context, request, changed, end),
+        ResponseStage::HeadersHeld => send_held_headers(context, request, changed, end),
         _ => OK,
     }
 }
@@ -228,11 +248,11 @@ pub fn hold_off_headers(
 fn send_held_headers(
     context: &Rc<Context>,
     request: Request,
-    changed: Option<Option<usize>>,
+    changed: Option<BodyChange>,
     end: bool,
 ) -> ngx_int_t {
     // What a slice's header says is of all slices, and of no interest to the client.
-    if let Some(length) = changed
+    if let Some(BodyChange { length }) = changed
         && !request.is_clone()
     {
         if request.response_length().is_some() {
@@ -251,7 +271,7 @@ fn send_held_headers(
 /// The next filters have refused the header with a status (416, say): the response is nginx's
 /// own page for it, with what they have put into the header (`Content-Range`).
 pub fn refused(context: &Context, request: Request, status: ngx_int_t) -> ngx_int_t {
-    context.response.stage.set(Stage::Passing);
+    context.response.stage.set(ResponseStage::Passing);
     drop_queue(context, request);
     // A content handler finalizes the request with the status. nginx's upstream passes over it
     // once it has sent the header, as it thinks that it has.

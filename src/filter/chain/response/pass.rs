@@ -4,16 +4,17 @@ use std::rc::Rc;
 
 use ngx::ffi::ngx_int_t;
 
-use crate::filter::chain::context::{Context, Direction, Stop};
+use crate::filter::chain::context::Context;
 use crate::filter::chain::response::header::run_headers;
 use crate::filter::chain::response::output::{
     forward, refused, send, send_piece, send_unchanged_before,
 };
+use crate::filter::chain::response::state::{BUFFERED, Trailers};
 use crate::filter::chain::response::stop::stopped;
 use crate::filter::chain::response::trailers::{has_trailers, run_trailers};
 use crate::filter::chain::response::window::{Window, drop_input, next_window, used};
-use crate::filter::chain::response::{BUFFERED, Stage, Trailers, WINDOW};
-use crate::message::body::Body;
+use crate::filter::chain::stage::{Direction, ResponseStage, Stop};
+use crate::message::body::{Body, WINDOW};
 use crate::nginx::request::Request;
 use crate::nginx::{AGAIN, ERROR, OK, buf};
 
@@ -37,7 +38,7 @@ fn see_to_pause(context: &Context) {
 
 fn pass(context: &Rc<Context>, request: Request) -> ngx_int_t {
     let response = &context.response;
-    if matches!(response.stage.get(), Stage::HeadersPaused(_)) {
+    if matches!(response.stage.get(), ResponseStage::HeadersPaused(_)) {
         match let_header_go(context, request) {
             Some(rc) if rc == ERROR || rc > OK => return rc,
             Some(_) => {}
@@ -47,16 +48,16 @@ fn pass(context: &Rc<Context>, request: Request) -> ngx_int_t {
             None => {}
         }
     }
-    if matches!(response.stage.get(), Stage::HeadersPaused(_))
+    if matches!(response.stage.get(), ResponseStage::HeadersPaused(_))
         && let Some(rc) = pass_to_limit(context, request)
     {
         return rc;
     }
-    if response.stage.get() == Stage::Discarding {
+    if response.stage.get() == ResponseStage::Discarding {
         return OK;
     }
     let mut rc = OK;
-    let flush = response.stage.get() == Stage::Sent && response.queue.get().is_null();
+    let flush = response.stage.get() == ResponseStage::Sent && response.queue.get().is_null();
     if flush || is_full(context, request) {
         rc = send(context, request, std::ptr::null_mut());
     }
@@ -73,7 +74,10 @@ pub fn go_on(context: &Rc<Context>, request: Request, rc: ngx_int_t) -> ngx_int_
 fn pass_rest(context: &Rc<Context>, request: Request, mut rc: ngx_int_t) -> ngx_int_t {
     let response = &context.response;
     loop {
-        let done = matches!(response.stage.get(), Stage::Discarding | Stage::Passing);
+        let done = matches!(
+            response.stage.get(),
+            ResponseStage::Discarding | ResponseStage::Passing
+        );
         if rc == ERROR || rc > OK || done {
             return rc;
         }
@@ -116,7 +120,7 @@ fn pass_to_limit(context: &Rc<Context>, request: Request) -> Option<ngx_int_t> {
         }
         match let_header_go(context, request) {
             Some(rc) if rc == ERROR || rc > OK => return Some(rc),
-            _ if matches!(response.stage.get(), Stage::HeadersPaused(_)) => {}
+            _ if matches!(response.stage.get(), ResponseStage::HeadersPaused(_)) => {}
             _ => return None,
         }
     }
@@ -155,12 +159,14 @@ pub fn let_header_go(context: &Rc<Context>, request: Request) -> Option<ngx_int_
     if !context.header_goes_on(Direction::Response) {
         return None;
     }
-    response.stage.set(Stage::Headers);
+    response.stage.set(ResponseStage::Headers);
     let rc = run_headers(context, request, place + 1);
-    Some(match rc > OK && response.stage.get() == Stage::Sent {
-        true => refused(context, request, rc),
-        false => rc,
-    })
+    Some(
+        match rc > OK && response.stage.get() == ResponseStage::Sent {
+            true => refused(context, request, rc),
+            false => rc,
+        },
+    )
 }
 
 /// Passes on what has come out of the filters that may see it.

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use ngx::ffi::ngx_int_t;
 
-use crate::filter::chain::context::{Context, Stop};
-use crate::filter::chain::response::Stage;
+use crate::filter::chain::context::Context;
 use crate::filter::chain::response::window::drop_queue;
+use crate::filter::chain::stage::{ResponseStage, Stop};
 use crate::message::local::LocalReply;
 use crate::message::next;
 use crate::nginx::log::Level;
@@ -16,7 +16,7 @@ use crate::nginx::{ERROR, OK};
 /// The filters stop this response: by a response of their own where the header is not yet sent.
 pub fn stopped(context: &Rc<Context>, request: Request, stop: Stop) -> ngx_int_t {
     let response = &context.response;
-    let stage = response.stage.replace(Stage::Discarding);
+    let stage = response.stage.replace(ResponseStage::Discarding);
     drop_queue(context, request);
     context.stops.seen_to();
     let reply = match stop {
@@ -31,7 +31,7 @@ pub fn stopped(context: &Rc<Context>, request: Request, stop: Stop) -> ngx_int_t
     let upgrading = request.forget_upgrade();
     let unsent = matches!(
         stage,
-        Stage::Headers | Stage::HeadersPaused(_) | Stage::HeadersHeld
+        ResponseStage::Headers | ResponseStage::HeadersPaused(_) | ResponseStage::HeadersHeld
     );
     // A slice stands in the middle of a response whose header has been sent.
     let unsent = unsent && !request.is_clone();

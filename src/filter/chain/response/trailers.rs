@@ -5,10 +5,12 @@ use std::rc::Rc;
 use ngx::ffi::ngx_int_t;
 use proxy_wasm_host::Action;
 
-use crate::filter::chain::context::{Context, Direction, Stop};
-use crate::filter::chain::response::Trailers;
+use crate::filter::chain::context::Context;
+use crate::filter::chain::guest::Callback;
 use crate::filter::chain::response::output::send_piece;
 use crate::filter::chain::response::pass::{deliver, let_header_go};
+use crate::filter::chain::response::state::Trailers;
+use crate::filter::chain::stage::{Direction, Stop};
 use crate::message::body::Body;
 use crate::message::headers::response as headers;
 use crate::nginx::request::Request;
@@ -48,9 +50,7 @@ pub fn run_trailers(
         if context.chain.callbacks[index].response_trailers() && !made {
             let mut count = 0;
             headers::trailers::visit(request, &mut |_, _| count += 1);
-            let action = context.callback(direction, index, |vm, id| {
-                vm.on_response_trailers(id, count)
-            })?;
+            let action = context.callback(direction, index, Callback::ResponseTrailers(count))?;
             if action != Action::Continue {
                 context
                     .response

@@ -1,8 +1,9 @@
 //! What comes in: nginx's buffers, and the pieces of them that the filters see.
 
-use crate::filter::chain::context::{Context, Direction};
-use crate::filter::chain::response::{WINDOW, set_buffered};
-use crate::message::body::Body;
+use crate::filter::chain::context::Context;
+use crate::filter::chain::response::pass::set_buffered;
+use crate::filter::chain::stage::Direction;
+use crate::message::body::{Body, WINDOW};
 use crate::nginx::buf;
 use crate::nginx::request::Request;
 

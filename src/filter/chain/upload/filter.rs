@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use ngx::ffi::{NGX_HTTP_BAD_REQUEST, NGX_HTTP_INTERNAL_SERVER_ERROR, ngx_chain_t, ngx_int_t};
 
+use crate::filter::chain::context::Context;
 use crate::filter::chain::context::store::find;
-use crate::filter::chain::context::{Context, Direction, RequestStage, Stop};
-use crate::filter::chain::response::WINDOW;
-use crate::filter::chain::upload::Upload;
+use crate::filter::chain::stage::{Direction, RequestStage, Stop};
 use crate::filter::chain::upload::length::Wrong;
 use crate::filter::chain::upload::queue::Chain;
-use crate::message::body::Body;
+use crate::filter::chain::upload::state::Upload;
+use crate::message::body::{Body, WINDOW};
 use crate::message::next;
 use crate::nginx::OK;
 use crate::nginx::request::Request;

@@ -6,11 +6,10 @@
 //!   which the client has not told the length: in chunks over HTTP/1.1, without a length in gRPC.
 //! - A body that ends before the upstream's request is made gets its right length in any case.
 
-use std::cell::Cell;
-
 use ngx::ffi::{NGX_HTTP_VERSION_20, ngx_http_chunked_t, ngx_http_request_body_t, off_t};
 
 use crate::filter::chain::context::Context;
+use crate::filter::chain::upload::state::Length;
 use crate::message::headers::request as headers;
 use crate::nginx::log::Level;
 use crate::nginx::pool;
@@ -18,20 +17,6 @@ use crate::nginx::request::Request;
 
 /// `sw_chunk_data` of `ngx_http_parse_chunked`: within the data of a chunk.
 const CHUNK_DATA: usize = 4;
-
-#[derive(Default)]
-pub struct Length {
-    /// What the client has declared, in bytes.
-    declared: Cell<Option<u64>>,
-    /// The upstream is not told it.
-    is_open: Cell<bool>,
-    /// nginx reads a body of a declared length as if it were within a chunk of that size.
-    as_chunk: Cell<bool>,
-    /// Bytes that have come in.
-    received: Cell<u64>,
-    /// Bytes that have gone on.
-    sent: Cell<u64>,
-}
 
 /// A body that is not as long as it has to be.
 pub enum Wrong {

@@ -4,22 +4,12 @@
 //! nginx begins it when it begins to read the body. So it reads as if it were to read all of the body, until a
 //! piece goes on. With gRPC, where a server may talk first, nothing is put off.
 
-use std::cell::Cell;
-
 use ngx::ffi::ngx_http_block_reading;
 
-use crate::conf::MainConf;
+use crate::conf::main::MainConf;
 use crate::filter::chain::context::Context;
+use crate::filter::chain::upload::state::Start;
 use crate::nginx::request::Request;
-
-#[derive(Default)]
-pub struct Start {
-    /// The request's references while the content handler runs.
-    references: Cell<u32>,
-    is_put_off: Cell<bool>,
-    /// The content handler has returned: an event begins the upstream's request.
-    is_due: Cell<bool>,
-}
 
 impl Start {
     /// nginx begins to read the body.

@@ -2,10 +2,10 @@
 
 use ngx::ffi::{ngx_del_timer, ngx_http_finalize_request};
 
+use crate::filter::chain::context::Context;
 use crate::filter::chain::context::store::find;
-use crate::filter::chain::context::{Context, RequestStage};
 use crate::filter::chain::give_up::stopped;
-use crate::filter::chain::response::Stage;
+use crate::filter::chain::stage::{RequestStage, ResponseStage};
 use crate::nginx::ERROR;
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
@@ -44,14 +44,14 @@ pub fn wake(context: &Context, request: Request) -> bool {
 /// Ends the request as a filter has asked for, or for one's sake. `false`: the response sees to it.
 fn end(context: &Context, request: Request) -> bool {
     match context.response.stage() {
-        Stage::New => {
+        ResponseStage::New => {
             if let Err(stop) = context.stops.check() {
                 request.drop_upstream();
                 stopped(context, request, stop);
             }
             true
         }
-        Stage::Sent if !context.response.has_ended() => {
+        ResponseStage::Sent if !context.response.has_ended() => {
             request.log().write(
                 Level::Error,
                 format_args!(

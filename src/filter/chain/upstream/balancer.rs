@@ -12,13 +12,14 @@ use std::ffi::c_void;
 use std::ptr;
 
 use ngx::ffi::{
-    ngx_conf_t, ngx_event_free_peer_pt, ngx_event_get_peer_pt, ngx_event_notify_peer_pt,
-    ngx_http_request_t, ngx_http_upstream_init_peer_pt, ngx_http_upstream_rr_peers_t,
-    ngx_http_upstream_srv_conf_t, ngx_int_t, ngx_peer_connection_t, ngx_str_t, ngx_uint_t,
+    ngx_event_free_peer_pt, ngx_event_get_peer_pt, ngx_event_notify_peer_pt, ngx_http_request_t,
+    ngx_http_upstream_init_peer_pt, ngx_http_upstream_rr_peers_t, ngx_http_upstream_srv_conf_t,
+    ngx_int_t, ngx_peer_connection_t, ngx_str_t, ngx_uint_t,
 };
 
-use crate::conf::MainConf;
+use crate::filter::chain::chains::Chains;
 use crate::filter::chain::context;
+use crate::nginx::conf::Cf;
 use crate::nginx::log::{Level, Log};
 use crate::nginx::peers::List;
 use crate::nginx::request::Request;
@@ -31,10 +32,8 @@ pub struct Balancers(HashMap<usize, ngx_http_upstream_init_peer_pt>);
 
 impl Balancers {
     /// Puts this balancer in front of those of all upstreams.
-    ///
-    /// # Safety
-    /// `cf` is the configuration in the postconfiguration step.
-    pub unsafe fn install(cf: *mut ngx_conf_t) -> Balancers {
+    /// In the postconfiguration step.
+    pub fn install(cf: Cf<'_>) -> Balancers {
         // SAFETY: in this step all upstreams are there, with the balancers that they have chosen.
         unsafe {
             let blocks = peers::upstreams(cf).iter().copied();
@@ -144,7 +143,7 @@ unsafe extern "C" fn init(
             let Some(request) = Request::new(r) else {
                 return ERROR;
             };
-            let own = MainConf::of(request).and_then(|main| main.balancers().0.get(&block.addr()));
+            let own = Chains::of(request).and_then(|chains| chains.balancers.0.get(&block.addr()));
             let Some(own) = own.copied().flatten() else {
                 return ERROR;
             };
@@ -162,7 +161,7 @@ unsafe extern "C" fn init(
 /// The server that a filter of this request has chosen.
 fn chosen(request: Request) -> Option<Box<[u8]>> {
     let context = context::store::find(request)?;
-    // The request may be a copy, made for a call of a guest's (`net/fake.rs`).
+    // The request may be a copy, made for a call of a guest's (`net/upstream/request_copy.rs`).
     let is_own = context.request() == Some(request);
     is_own.then(|| context.chosen.get()).flatten()
 }

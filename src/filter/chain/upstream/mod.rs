@@ -5,7 +5,7 @@ pub mod chosen;
 
 use proxy_wasm_host::{OwnedPairs, Status};
 
-use crate::conf::MainConf;
+use crate::filter::chain::chains::Chains;
 use crate::filter::chain::properties::route;
 use crate::nginx::peers;
 use crate::nginx::peers::Server;
@@ -15,7 +15,7 @@ use crate::nginx::request::Request;
 /// metrics, which are nginx's own numbers.
 pub fn hosts(request: Request) -> Result<OwnedPairs, Status> {
     let block = route::upstream_block(request).ok_or(Status::NotFound)?;
-    let balancers = MainConf::of(request).ok_or(Status::NotFound)?.balancers();
+    let balancers = &Chains::of(request).ok_or(Status::NotFound)?.balancers;
     if !balancers.know(block) {
         return Err(Status::NotFound);
     }

@@ -14,22 +14,22 @@ use crate::nginx::{pool, table};
 
 /// Where the lines of a request are once a filter has changed them: memory that nothing else has lines
 /// in.
-pub struct Own {
+pub struct OwnLines {
     lines: Cell<*const c_void>,
     /// Has the client asked for another protocol (Upgrade)? Known from the first change on.
     upgrade: Cell<Option<bool>>,
 }
 
-impl Default for Own {
-    fn default() -> Own {
-        Own {
+impl Default for OwnLines {
+    fn default() -> OwnLines {
+        OwnLines {
             lines: Cell::new(std::ptr::null()),
             upgrade: Cell::new(None),
         }
     }
 }
 
-impl Own {
+impl OwnLines {
     /// Has a filter changed the lines of a client that has not asked for another protocol? An upstream that
     /// changes to one has been asked by the filter then.
     pub fn has_made_upgrade(&self) -> bool {
@@ -74,7 +74,7 @@ pub fn is_named(line: &ngx_table_elt_t, name: &[u8]) -> bool {
 /// Leaves one line of this name; `new` is how the name is written if there was none.
 pub fn set(
     request: Request,
-    own: &Own,
+    own: &OwnLines,
     name: &[u8],
     new: &[u8],
     value: &[u8],
@@ -94,7 +94,7 @@ pub fn set(
 }
 
 /// Adds a line behind the others: where they are, if nobody else has lines there.
-pub fn append(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<(), Status> {
+pub fn append(request: Request, own: &OwnLines, name: &[u8], value: &[u8]) -> Result<(), Status> {
     // SAFETY: the list is the live request's, and its one part has room for one more; a subrequest
     // that shares the lines counts its own.
     unsafe {
@@ -123,7 +123,7 @@ pub fn append(request: Request, own: &Own, name: &[u8], value: &[u8]) -> Result<
 }
 
 /// Moves the lines as they are to memory that nobody else has lines in, with room for more.
-fn move_to_own(request: Request, own: &Own) -> Result<(), Status> {
+fn move_to_own(request: Request, own: &OwnLines) -> Result<(), Status> {
     let list = list(request);
     // SAFETY: the list, the pool and the fields are the live request's; a part has `nelts` lines.
     unsafe {
@@ -202,7 +202,7 @@ impl Lines {
     }
 
     /// Makes these the request's lines, and points nginx's fields for known headers at them.
-    pub fn store(self, request: Request, own: &Own) -> Result<(), Status> {
+    pub fn store(self, request: Request, own: &OwnLines) -> Result<(), Status> {
         // SAFETY: the list and the pool are the live request's; the fields are renewed below.
         unsafe {
             if !table::rebuild(list(request), request.pool(), &self.0) {

@@ -4,9 +4,9 @@ use std::mem::offset_of;
 
 use ngx::ffi::{ngx_http_headers_out_t, ngx_table_elt_t};
 
-use crate::message::headers::response::apart::named;
 use crate::message::headers::response::lines::live_lines;
 use crate::message::headers::response::list;
+use crate::message::headers::response::outside_list::named;
 use crate::nginx::request::Request;
 
 /// Points nginx's field for lines of this name, if it has one, at the live ones.

@@ -1,26 +1,23 @@
-//! A filter of the chain in one request, and what becomes of the request when it fails.
+//! A filter of the chain in one request.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
 
 use proxy_wasm_host::{CallError, ContextId, Status};
 
-use crate::conf::MainConf;
-use crate::conf::policy::OnFailure;
-use crate::filter::chain::context::{Context, Direction};
-use crate::filter::proxy_wasm::instance::SharedVm;
+use crate::filter::chain::guest::Guest;
+use crate::filter::chain::stage::Direction;
 use crate::message::body::Body;
 use crate::message::spool::Spool;
-use crate::nginx::log::Level;
-use crate::nginx::request::Request;
 
 /// One filter of the chain in this request.
 pub struct Filter {
     /// `None`: there was none to be had, and the request goes on without it.
-    instance: Option<(SharedVm, ContextId)>,
+    instance: Option<(Rc<dyn Guest>, ContextId)>,
     /// It has failed, and the request goes on without it.
-    skipped: Cell<bool>,
-    pub request: Half,
-    pub response: Half,
+    pub skipped: Cell<bool>,
+    pub request: DirectionState,
+    pub response: DirectionState,
     /// Made when it is first needed: most requests need none of it.
     aside: OnceCell<Box<Aside>>,
 }
@@ -41,7 +38,7 @@ struct Aside {
 
 /// A filter's state in one direction.
 #[derive(Default)]
-pub struct Half {
+pub struct DirectionState {
     /// The piece that its body callback sees, or that it holds back.
     pub body: RefCell<Option<Body>>,
     /// Held back by `Pause`; the value says whether the held piece ends the body.
@@ -66,17 +63,17 @@ impl Aside {
 }
 
 impl Filter {
-    pub fn new(instance: Option<(SharedVm, ContextId)>) -> Filter {
+    pub fn new(instance: Option<(Rc<dyn Guest>, ContextId)>) -> Filter {
         Filter {
             skipped: Cell::new(instance.is_none()),
             instance,
-            request: Half::default(),
-            response: Half::default(),
+            request: DirectionState::default(),
+            response: DirectionState::default(),
             aside: OnceCell::new(),
         }
     }
 
-    pub fn half(&self, direction: Direction) -> &Half {
+    pub fn half(&self, direction: Direction) -> &DirectionState {
         match direction {
             Direction::Request => &self.request,
             Direction::Response => &self.response,
@@ -138,16 +135,16 @@ impl Filter {
     }
 
     /// Where its callbacks are made; `None`: it is skipped.
-    pub fn instance(&self) -> Option<(&SharedVm, ContextId)> {
+    pub fn instance(&self) -> Option<(&Rc<dyn Guest>, ContextId)> {
         match (&self.instance, self.skipped.get()) {
-            (Some((vm, id)), false) => Some((vm, *id)),
+            (Some((guest, id)), false) => Some((guest, *id)),
             _ => None,
         }
     }
 
     /// Its instance, be it that the filter is skipped.
-    pub fn vm(&self) -> Option<&SharedVm> {
-        self.instance.as_ref().map(|(vm, _)| vm)
+    pub fn guest(&self) -> Option<&Rc<dyn Guest>> {
+        self.instance.as_ref().map(|(guest, _)| guest)
     }
 
     /// May what it has paused go on? A filter that is skipped holds nothing.
@@ -163,86 +160,19 @@ impl Filter {
     }
 
     /// Makes the last callbacks: done, log, delete.
-    pub fn finish(&self, failed: impl FnOnce(&SharedVm, &CallError)) {
-        if let Some((vm, id)) = &self.instance
-            && let Err(error) = vm.call(|vm| vm.finish(*id, true))
+    pub fn finish(&self, failed: impl FnOnce(&dyn Guest, &CallError)) {
+        if let Some((guest, id)) = &self.instance
+            && let Err(error) = guest.finish(*id, true)
         {
-            failed(vm, &error);
+            failed(&**guest, &error);
         }
     }
 
     /// Makes the last callbacks but that of the log, which needs the request.
     pub fn finish_without_log(&self) {
-        if let Some((vm, id)) = &self.instance {
+        if let Some((guest, id)) = &self.instance {
             // Nothing can be logged for the request any more.
-            let _ = vm.call(|vm| vm.finish(*id, false));
+            let _ = guest.finish(*id, false);
         }
     }
-}
-
-impl Context {
-    /// The name of a filter's module in the configuration.
-    pub fn filter_name(&self, index: usize) -> &str {
-        let conf = self.request().and_then(MainConf::of);
-        let id = self.chain.filters.get(index).copied();
-        match (conf, id) {
-            (Some(conf), Some(id)) => &conf.module_of(id).name,
-            _ => "",
-        }
-    }
-
-    /// A callback of this filter has failed.
-    pub fn filter_failed(&self, index: usize, error: &CallError) {
-        let Some(filter) = self.filters().get(index) else {
-            return;
-        };
-        if let (Some(request), Some(vm)) = (self.request(), filter.vm()) {
-            report(request, vm, error, self.chain.on_failure[index]);
-        }
-        self.give_up(index);
-        if !self.stops.has_failed() && self.skip_dead() {
-            self.wake_if_paused();
-        }
-    }
-
-    /// The request goes on without this filter, or not at all.
-    fn give_up(&self, index: usize) {
-        match self.chain.on_failure[index] {
-            OnFailure::Open => self.filters()[index].skipped.set(true),
-            OnFailure::Closed => self.stops.fail(),
-        }
-    }
-
-    /// Gives up the filters whose instances have failed; were there any?
-    pub fn skip_dead(&self) -> bool {
-        let mut any = false;
-        for (index, filter) in self.filters().iter().enumerate() {
-            if let (Some(request), Some((vm, _))) = (self.request(), filter.instance())
-                && !vm.is_alive()
-            {
-                report(
-                    request,
-                    vm,
-                    &CallError::Poisoned,
-                    self.chain.on_failure[index],
-                );
-                self.give_up(index);
-                any = true;
-            }
-        }
-        any
-    }
-}
-
-/// One line about a failed callback: an error for each trap. That the instance had failed before, for
-/// which there is a line already, is worth a warning where it costs the request.
-pub fn report(request: Request, vm: &SharedVm, error: &CallError, policy: OnFailure) {
-    let level = match (error, policy) {
-        (CallError::Trap { .. }, _) => Level::Error,
-        (_, OnFailure::Closed) => Level::Warn,
-        (_, OnFailure::Open) => Level::Info,
-    };
-    request
-        .log()
-        .write(level, format_args!("[wasm] {}: {error}", vm.name()));
 }

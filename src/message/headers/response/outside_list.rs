@@ -11,7 +11,7 @@ use crate::nginx::request::Request;
 
 /// A line that is not in nginx's list.
 #[derive(Clone, Copy)]
-pub enum Apart {
+pub enum OutsideList {
     Server,
     Date,
     ContentType,
@@ -22,48 +22,52 @@ pub enum Apart {
 }
 
 /// The lines that are not in nginx's list, in the order in which nginx writes them.
-pub const APART: [(&[u8], Apart); 7] = [
-    (b"server", Apart::Server),
-    (b"date", Apart::Date),
-    (b"content-type", Apart::ContentType),
-    (b"content-length", Apart::ContentLength),
-    (b"last-modified", Apart::LastModified),
-    (b"transfer-encoding", Apart::TransferEncoding),
-    (b"connection", Apart::Connection),
+pub const OUTSIDE_LIST: [(&[u8], OutsideList); 7] = [
+    (b"server", OutsideList::Server),
+    (b"date", OutsideList::Date),
+    (b"content-type", OutsideList::ContentType),
+    (b"content-length", OutsideList::ContentLength),
+    (b"last-modified", OutsideList::LastModified),
+    (b"transfer-encoding", OutsideList::TransferEncoding),
+    (b"connection", OutsideList::Connection),
 ];
 
 /// The line of this name, if it is one of them.
-pub fn named(name: &[u8]) -> Option<Apart> {
-    let mut all = APART.iter();
+pub fn named(name: &[u8]) -> Option<OutsideList> {
+    let mut all = OUTSIDE_LIST.iter();
     let found = all.find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map(|(_, line)| *line)
 }
 
 /// Is there this line, and not in nginx's list?
-pub fn is_apart(request: Request, line: Apart) -> bool {
+pub fn is_outside_list(request: Request, line: OutsideList) -> bool {
     // SAFETY: the request, its strings and its configuration are live.
     unsafe {
         let r = request.as_ptr();
         let headers = &raw const (*r).headers_out;
         match line {
-            Apart::Server => (*headers).server.is_null(),
-            Apart::Date => (*headers).date.is_null(),
-            Apart::ContentType => (*headers).content_type.len > 0,
-            Apart::ContentLength => {
+            OutsideList::Server => (*headers).server.is_null(),
+            OutsideList::Date => (*headers).date.is_null(),
+            OutsideList::ContentType => (*headers).content_type.len > 0,
+            OutsideList::ContentLength => {
                 (*headers).content_length.is_null() && request.response_length().is_some()
             }
-            Apart::LastModified => {
+            OutsideList::LastModified => {
                 (*headers).last_modified.is_null() && (*headers).last_modified_time != -1
             }
-            Apart::TransferEncoding => is_chunked(request),
-            Apart::Connection => (*r).http_version < NGX_HTTP_VERSION_20 as usize,
+            OutsideList::TransferEncoding => is_chunked(request),
+            OutsideList::Connection => (*r).http_version < NGX_HTTP_VERSION_20 as usize,
         }
     }
 }
 
 /// Passes on the value of this line; `false` when it is not there, or in nginx's list.
-pub fn apart(request: Request, line: Apart, found: &mut dyn FnMut(&[u8])) -> bool {
-    if !is_apart(request, line) {
+pub fn visit_outside_list(
+    request: Request,
+    line: OutsideList,
+    found: &mut dyn FnMut(&[u8]),
+) -> bool {
+    if !is_outside_list(request, line) {
         return false;
     }
     // SAFETY: as above.
@@ -71,18 +75,18 @@ pub fn apart(request: Request, line: Apart, found: &mut dyn FnMut(&[u8])) -> boo
         let r = request.as_ptr();
         let headers = &raw const (*r).headers_out;
         match line {
-            Apart::Server => {
+            OutsideList::Server => {
                 found(match (*request.core_loc_conf()).server_tokens {
                     0 => b"nginx",
                     1 => NGINX_VER.to_bytes(),
                     _ => NGINX_VER_BUILD.to_bytes(),
                 });
             }
-            Apart::Date => {
+            OutsideList::Date => {
                 let now = &raw const ngx_cached_http_time;
                 found((*now).as_bytes());
             }
-            Apart::ContentType => {
+            OutsideList::ContentType => {
                 let value = (*headers).content_type.as_bytes();
                 match (*headers).content_type_len == value.len() && (*headers).charset.len > 0 {
                     true => {
@@ -92,18 +96,18 @@ pub fn apart(request: Request, line: Apart, found: &mut dyn FnMut(&[u8])) -> boo
                     false => found(value),
                 }
             }
-            Apart::ContentLength => match request.response_length() {
+            OutsideList::ContentLength => match request.response_length() {
                 Some(length) => found(length.to_string().as_bytes()),
                 None => return false,
             },
-            Apart::LastModified => {
+            OutsideList::LastModified => {
                 let mut text = [0u8; 32];
                 let end = ngx_http_time(text.as_mut_ptr(), (*headers).last_modified_time);
                 let length = end.offset_from(text.as_ptr()).clamp(0, 32) as usize;
                 found(&text[..length]);
             }
-            Apart::TransferEncoding => found(b"chunked"),
-            Apart::Connection => {
+            OutsideList::TransferEncoding => found(b"chunked"),
+            OutsideList::Connection => {
                 found(match (*r).keepalive() {
                     _ if request.status() == 101 => b"upgrade",
                     0 => b"close",
@@ -129,7 +133,7 @@ fn is_chunked(request: Request) -> bool {
 
 /// Is there a content-type?
 pub fn is_typed(request: Request) -> bool {
-    is_apart(request, Apart::ContentType)
+    is_outside_list(request, OutsideList::ContentType)
 }
 
 /// Sets the type so that nginx writes these bytes; a `charset` directive can only add to a type

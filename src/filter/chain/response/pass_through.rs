@@ -4,13 +4,15 @@ use std::rc::Rc;
 
 use ngx::ffi::{ngx_chain_t, ngx_int_t};
 
-use crate::filter::chain::context::{Context, Direction, Stop};
-use crate::filter::chain::response::output::{hold_off_headers, keep_promise};
+use crate::filter::chain::context::Context;
+use crate::filter::chain::response::enqueue;
+use crate::filter::chain::response::output::{BodyChange, hold_off_headers, keep_promise};
 use crate::filter::chain::response::pass::{conclude, go_on};
 use crate::filter::chain::response::stop::stopped;
 use crate::filter::chain::response::trailers::has_trailers;
 use crate::filter::chain::response::window::{Source, Window, waits_for_end};
-use crate::filter::chain::response::{Stage, WINDOW, enqueue};
+use crate::filter::chain::stage::{Direction, ResponseStage, Stop};
+use crate::message::body::WINDOW;
 use crate::message::next;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK, buf};
@@ -19,8 +21,10 @@ use crate::nginx::{ERROR, OK, buf};
 /// they were. `None`: they have to be queued; no filter has seen them.
 pub fn pass(context: &Rc<Context>, request: Request, input: *mut ngx_chain_t) -> Option<ngx_int_t> {
     let response = &context.response;
-    let idle = matches!(response.stage.get(), Stage::HeadersHeld | Stage::Sent)
-        && response.queue.get().is_null()
+    let idle = matches!(
+        response.stage.get(),
+        ResponseStage::HeadersHeld | ResponseStage::Sent
+    ) && response.queue.get().is_null()
         && response.output.borrow().is_empty()
         && !response.trailers_are_paused()
         && !context.has_held()
@@ -107,9 +111,12 @@ fn forward(
     end: bool,
 ) -> Result<ngx_int_t, Stop> {
     let response = &context.response;
-    let changed = response.changed.get().then_some(None);
+    let changed = response
+        .changed
+        .get()
+        .then_some(BodyChange { length: None });
     let rc = hold_off_headers(context, request, changed, end);
-    if rc == ERROR || rc > OK || response.stage.get() != Stage::Sent {
+    if rc == ERROR || rc > OK || response.stage.get() != ResponseStage::Sent {
         // SAFETY: nobody reads these buffers any more.
         unsafe { buf::iter(input).for_each(|buf| buf::consume(buf)) };
         return Ok(rc);

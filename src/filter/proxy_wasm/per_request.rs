@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use proxy_wasm_host::{Engine, Snapshot, StartError};
 
-use crate::filter::proxy_wasm::instance::{Instance, SharedVm, WorkerVm};
+use crate::filter::proxy_wasm::instance::{Instance, WorkerVm};
 use crate::filter::proxy_wasm::proxy::NginxProxy;
 use crate::nginx::log::{Level, Log};
 
@@ -47,11 +47,11 @@ impl Pool {
     }
 
     /// An instance that is as new.
-    fn start(&self, shared: &SharedVm) -> Result<Rc<RefCell<WorkerVm>>, String> {
+    fn start(&self, shared: &Instance) -> Result<Rc<RefCell<WorkerVm>>, String> {
         if let Some(vm) = self.idle.borrow_mut().pop() {
             return Ok(vm);
         }
-        let proxy = match shared.0.vm.try_borrow() {
+        let proxy = match shared.vm.try_borrow() {
             Ok(vm) => vm.proxy().of_request(),
             Err(_) => return Err("its own call is running".to_owned()),
         };
@@ -61,13 +61,13 @@ impl Pool {
 }
 
 /// What an instance of one request has beside that of others.
-pub struct Own {
+pub struct PerRequest {
     pool: Rc<Pool>,
     /// The instance itself, when its request has ended and something that it has going has not.
-    lingers: RefCell<Option<SharedVm>>,
+    lingers: RefCell<Option<Rc<Instance>>>,
 }
 
-impl Drop for Own {
+impl Drop for PerRequest {
     fn drop(&mut self) {
         let live = &self.pool.live;
         live.set(live.get().saturating_sub(1));
@@ -89,13 +89,13 @@ impl Template {
 
 /// The instances of one request.
 #[derive(Default)]
-pub struct OwnVms(Vec<(usize, SharedVm)>);
+pub struct RequestInstances(Vec<(usize, Rc<Instance>)>);
 
-impl OwnVms {
+impl RequestInstances {
     /// The request's instance of a module, whose ordinary instance is this one; the latter itself where requests share it. `None`:
     /// there can be no more; the log says so.
-    pub fn of(&mut self, index: usize, shared: SharedVm, log: Log) -> Option<SharedVm> {
-        let Some(template) = &shared.0.template else {
+    pub fn of(&mut self, index: usize, shared: Rc<Instance>, log: Log) -> Option<Rc<Instance>> {
+        let Some(template) = &shared.template else {
             return Some(shared);
         };
         if let Some((_, own)) = self.0.iter().find(|(known, _)| *known == index) {
@@ -107,10 +107,10 @@ impl OwnVms {
     }
 }
 
-impl SharedVm {
-    fn own(&self, template: &Template, log: Log) -> Option<SharedVm> {
+impl Instance {
+    fn own(&self, template: &Template, log: Log) -> Option<Rc<Instance>> {
         let failed = |error: &str| {
-            let line = format_args!("[wasm] {}: {error}", self.name());
+            let line = format_args!("[wasm] {}: {error}", self.name);
             log.write(Level::Error, line);
             None
         };
@@ -124,7 +124,7 @@ impl SharedVm {
             Err(error) => return failed(&error),
         };
         pool.live.set(live + 1);
-        let own = Own {
+        let own = PerRequest {
             pool: pool.clone(),
             lingers: RefCell::default(),
         };
@@ -142,12 +142,13 @@ impl SharedVm {
         if let Some(metrics) = &metrics {
             metrics.runs(bytes);
         }
-        let instance = Rc::new(Instance {
-            name: self.0.name.clone(),
-            turn: self.0.turn.clone(),
+        let instance = Rc::new_cyclic(|this| Instance {
+            this: this.clone(),
+            name: self.name.clone(),
+            turn: self.turn.clone(),
             metrics,
             vm,
-            roots: self.0.roots.clone(),
+            roots: self.roots.clone(),
             ticks,
             waiters: RefCell::default(),
             timers: RefCell::default(),
@@ -155,21 +156,21 @@ impl SharedVm {
             own: Some(own),
         });
         link.set(&instance);
-        Some(SharedVm(instance))
+        Some(instance)
     }
 
     /// The request that the instance may belong to has ended: it stays as long as it has calls going.
-    pub fn request_ended(&self) {
-        if let Some(own) = &self.0.own
+    pub fn linger(&self) {
+        if let Some(own) = &self.own
             && self.has_calls()
         {
-            own.lingers.replace(Some(self.clone()));
+            own.lingers.replace(self.this.upgrade());
         }
     }
 
     /// A call has ended.
     pub fn end_lingering(&self) {
-        if let Some(own) = &self.0.own
+        if let Some(own) = &self.own
             && own.lingers.borrow().is_some()
             && !self.has_calls()
         {
@@ -179,8 +180,7 @@ impl SharedVm {
     }
 
     fn has_calls(&self) -> bool {
-        self.0
-            .vm
+        self.vm
             .try_borrow()
             .is_ok_and(|vm| !vm.poisoned() && (vm.has_calls() || vm.proxy().has_questions()))
     }

@@ -1,0 +1,124 @@
+//! The `http` block's configuration.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxy_wasm_host::{CapabilityRules, Engine, Limits, Program, VmConfig};
+
+use crate::conf::limits::InstanceLimits;
+use crate::conf::policy::{HeaderStop, Isolation, OnFailure};
+use crate::conf::request_buffering::Proxy;
+use crate::conf::zones::Zones;
+use crate::net::origin::Top;
+use crate::net::tls;
+use crate::nginx::conf::{Cf, Place};
+use crate::nginx::guard::module;
+use crate::nginx::request::Request;
+
+/// The `http` block's configuration.
+#[derive(Default)]
+pub struct MainConf {
+    pub modules: Vec<ModuleConf>,
+    pub filters: Vec<FilterConf>,
+    pub zones: Zones,
+    /// Some location shows metrics.
+    pub shows_metrics: bool,
+    /// Compiled code is kept in a directory.
+    pub has_cache: bool,
+    /// Most connections of guests' calls in a worker; `None`: half of `worker_connections`.
+    pub call_connections: Option<usize>,
+    /// Compiles what `wasm_module` names. The check of the configuration and the workers go on with it.
+    engine: OnceCell<Engine>,
+    /// The `http` block's own level.
+    pub top: Option<Top>,
+    /// Numbers, among the HTTP modules, of those whose configuration of a location begins with
+    /// nginx's `ngx_http_upstream_conf_t`.
+    pub upstream_modules: Vec<usize>,
+    /// TLS of outbound calls.
+    pub tls: tls::SslContexts,
+    /// nginx's modules that proxy.
+    proxies: Vec<Proxy>,
+}
+
+/// A `wasm_module` directive.
+pub struct ModuleConf {
+    pub name: String,
+    pub program: Program,
+    pub vm: VmConfig,
+    /// `allow=` and `deny=`.
+    pub rules: CapabilityRules,
+    pub limits: InstanceLimits,
+    pub on_failure: OnFailure,
+    pub isolation: Isolation,
+    pub header_stop: HeaderStop,
+    pub place: Place,
+}
+
+/// A distinct module with its configuration and root id of the `wasm_filter` directives.
+pub struct FilterConf {
+    /// Index in [`MainConf::modules`].
+    pub module: usize,
+    pub configuration: Arc<[u8]>,
+    /// The guest's `plugin_root_id`.
+    pub root_id: Vec<u8>,
+    pub place: Place,
+}
+
+impl MainConf {
+    /// The configuration that the request runs under.
+    pub fn of<'a>(request: Request) -> Option<&'a MainConf> {
+        // SAFETY: what the module makes there begins with it; it lives as long as the cycle, and the cycle as long as
+        // its requests.
+        unsafe { request.main_conf::<MainConf>(module()).as_ref() }
+    }
+
+    /// What calls of root contexts need; there from the postconfiguration step on.
+    pub fn top(&self) -> Option<&Top> {
+        self.top.as_ref()
+    }
+
+    /// The engine; it is the workers' as well.
+    pub fn engine(&self) -> Result<&Engine, String> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let engine = Engine::new().map_err(|error| error.to_string())?;
+        Ok(self.engine.get_or_init(|| engine))
+    }
+
+    /// The module of a filter, by its number.
+    pub fn module_of(&self, filter: usize) -> &ModuleConf {
+        &self.modules[self.filters[filter].module]
+    }
+
+    /// Finds nginx's modules that proxy. In the postconfiguration step.
+    pub fn find_proxies(&mut self, cf: Cf<'_>) {
+        self.proxies = Proxy::find_all(cf);
+    }
+
+    /// The module that proxies this request.
+    pub fn proxy_of(&self, request: Request) -> Option<&Proxy> {
+        self.proxies.iter().find(|proxy| proxy.handles(request))
+    }
+
+    /// Can any guest make outbound calls?
+    pub fn calls_out(&self) -> bool {
+        let mut modules = self.modules.iter();
+        modules.any(|module| module.program.calls_out(&module.vm.capabilities))
+    }
+
+    /// What the instances of a worker may take to start, one after the other.
+    pub fn start_times(&self) -> Duration {
+        let times = self.modules.iter();
+        let times = times.map(|module| module.vm.limits.start_time);
+        times.fold(Duration::ZERO, Duration::saturating_add)
+    }
+
+    /// The shortest `cpu_time=` or `start_time=` of the modules.
+    pub fn shortest_time(&self) -> Duration {
+        let limits = self.modules.iter().map(|module| &module.vm.limits);
+        let times = limits.map(|limits| limits.cpu_time.min(limits.start_time));
+        times.min().unwrap_or(Limits::default().cpu_time)
+    }
+}

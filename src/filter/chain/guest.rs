@@ -1,0 +1,44 @@
+//! A filter's instance, as the chain sees it: whatever kind of guest it is.
+
+use std::rc::{Rc, Weak};
+
+use proxy_wasm_host::{Action, CallError, ContextId};
+
+use crate::filter::chain::stage::Direction;
+use crate::net::turn::Turn;
+use crate::worker::modules::Waiter;
+
+/// A callback of a stream.
+#[derive(Clone, Copy, Debug)]
+pub enum Callback {
+    /// Pairs in the map, and whether nothing follows.
+    Headers(Direction, usize, bool),
+    /// Bytes in the buffer, and whether nothing follows.
+    Body(Direction, usize, bool),
+    /// Pairs in the map; of responses alone, since nginx has none of requests.
+    ResponseTrailers(usize),
+}
+
+/// A running instance; streams have contexts in it, by their numbers.
+pub trait Guest {
+    /// The module's name in the configuration.
+    fn name(&self) -> &str;
+
+    /// What its module may take of a turn of nginx's event loop.
+    fn turn(&self) -> &Rc<Turn>;
+
+    /// May it still be called? A callback that runs may.
+    fn is_alive(&self) -> bool;
+
+    /// Has `waiter` told when the instance fails.
+    fn watch(&self, waiter: Weak<dyn Waiter>);
+
+    /// Makes a callback in a stream's context. A call from within one of its own host calls is refused.
+    fn call(&self, stream: ContextId, callback: Callback) -> Result<Action, CallError>;
+
+    /// Makes the last callbacks in a stream's context: done, log if the request can still be read, delete.
+    fn finish(&self, stream: ContextId, log: bool) -> Result<(), CallError>;
+
+    /// The request that the instance may belong to has ended: it stays as long as it has calls going.
+    fn request_ended(&self);
+}

@@ -1,0 +1,116 @@
+//! The Proxy-Wasm filters of a worker.
+
+use std::rc::{Rc, Weak};
+
+use proxy_wasm_host::ContextId;
+
+use crate::conf::chain::FilterId;
+use crate::conf::policy::OnFailure;
+use crate::filter::chain::chains::Guests;
+use crate::filter::chain::context::Context;
+use crate::filter::chain::context::failure::report;
+use crate::filter::chain::filter::Filter;
+use crate::filter::chain::guest::Guest;
+use crate::filter::proxy_wasm::instance::{Instance, start};
+use crate::filter::proxy_wasm::per_request::RequestInstances;
+use crate::filter::proxy_wasm::stream::Stream;
+use crate::nginx::log::Log;
+use crate::nginx::request::Request;
+use crate::worker::modules::{Modules, Restartable, Waiter};
+use crate::worker::process::{Main, ProcessKind};
+
+/// The filters' instances, for one configuration.
+pub struct Filters {
+    main: *const Main,
+    modules: Modules<Rc<Instance>>,
+}
+
+impl Filters {
+    /// Starts all modules that have filters. A module that does not start is reported and tried again after a while.
+    ///
+    /// # Safety
+    /// `main` owns what is made here, so it outlives it; `log` is the cycle's.
+    pub unsafe fn start(main: &Main, log: Log) -> Filters {
+        let filters = Filters {
+            main,
+            // SAFETY: the caller says so.
+            modules: unsafe { Modules::new(main, log) },
+        };
+        for filter in &main.conf.filters {
+            filters.modules.instance(filter.module, log);
+        }
+        filters
+    }
+
+    fn main(&self) -> &Main {
+        // SAFETY: what `start` was given outlives this.
+        unsafe { &*self.main }
+    }
+
+    /// The instance and the root context of a filter. `None` when none is to be had: the log has
+    /// the reason, and the request is subject to the module's `on_failure=`.
+    ///
+    /// `own`: the instances that the request has to itself.
+    fn filter(
+        &self,
+        filter: FilterId,
+        own: &mut RequestInstances,
+        log: Log,
+    ) -> Option<(Rc<Instance>, ContextId)> {
+        let index = self.main().conf.filters.get(filter)?.module;
+        let instance = own.of(index, self.modules.instance(index, log)?, log)?;
+        let root = instance.root(filter)?;
+        Some((instance, root))
+    }
+}
+
+impl Guests for Filters {
+    fn contexts(&self, context: &Rc<Context>, request: Request) -> Vec<Filter> {
+        let chain = &context.chain;
+        let mut own = RequestInstances::default();
+        let mut filters = Vec::with_capacity(chain.filters.len());
+        for (index, &id) in chain.filters.iter().enumerate() {
+            let found = self.filter(id, &mut own, request.log());
+            let guest = found.and_then(|(instance, root)| {
+                let stream = Stream::new(context.clone(), index);
+                match instance.call(|vm| vm.create_stream(root, stream)) {
+                    Ok(id) => Some((instance as Rc<dyn Guest>, id)),
+                    Err(error) => {
+                        report(request, &*instance, &error, chain.on_failure[index]);
+                        None
+                    }
+                }
+            });
+            if guest.is_none() && chain.on_failure[index] == OnFailure::Closed {
+                break;
+            }
+            filters.push(Filter::new(guest));
+        }
+        filters
+    }
+
+    fn shutdown(&self) {
+        self.modules.shutdown();
+    }
+}
+
+impl Restartable for Rc<Instance> {
+    fn start(main: &Main, module: usize, log: Log) -> Result<Rc<Instance>, String> {
+        let instance = start(ProcessKind::Worker, main, module, log);
+        let instance = instance.map_err(|(_, error)| error)?;
+        instance.set_timers();
+        Ok(instance)
+    }
+
+    fn is_alive(&self) -> bool {
+        Instance::is_alive(self)
+    }
+
+    fn watch(&self, waiter: Weak<dyn Waiter>) {
+        Instance::watch(self, waiter);
+    }
+
+    fn shutdown(&self) {
+        Instance::shutdown(self);
+    }
+}

@@ -1,0 +1,261 @@
+//! What a process keeps for a configuration, beside what the directives say.
+
+use std::any::Any;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+use ngx::ffi::ngx_log_t;
+use proxy_wasm_host::Ticker;
+
+use crate::client::budget::Budget;
+use crate::client::grpc::channel::Channels;
+use crate::client::redis::Client;
+use crate::conf::main::{MainConf, ModuleConf};
+use crate::metrics::host::Host;
+use crate::net::origin::{Caller, Origin};
+use crate::net::slots::{ModuleSlots, Slots};
+use crate::net::turn::Turn;
+use crate::nginx::guard::module;
+use crate::nginx::log::{Level, Log};
+use crate::nginx::log_rate::LogRate;
+use crate::nginx::request::Request;
+use crate::nginx::variable;
+use crate::shm::wakers::Wakers;
+use crate::shm::{Shared, notify};
+
+/// The module's main configuration, as nginx keeps it: what the directives say, and what a process keeps for it.
+/// Rooms below this one know the first half alone, so it stands at the beginning.
+#[repr(C)]
+#[derive(Default)]
+pub struct Main {
+    pub conf: MainConf,
+    pub process: Process,
+}
+
+impl Main {
+    /// That of the configuration which the request runs under.
+    pub fn of<'a>(request: Request) -> Option<&'a Main> {
+        // SAFETY: `create_main_conf` put it there; it lives as long as the cycle, and the cycle as long as its
+        // requests.
+        unsafe { request.main_conf::<Main>(module()).as_ref() }
+    }
+
+    /// What this process keeps for a module.
+    pub fn module(&self, index: usize) -> &ModuleState {
+        &self.process.modules(&self.conf)[index]
+    }
+
+    /// This process's part in the metrics; `None` when they cannot be kept.
+    pub fn metrics(&self) -> Option<&Rc<Host>> {
+        let open = || {
+            let zone = self.conf.zones.metrics.as_ref()?;
+            Host::open(zone, self.conf.shows_metrics).map(Rc::new)
+        };
+        self.process.metrics.get_or_init(open).as_ref()
+    }
+
+    /// How many lines the guests of a module may write here. The log is the cycle's.
+    pub fn log_rate(&self, kind: ProcessKind, index: usize, log: Log) -> Rc<LogRate> {
+        let conf = &self.conf.modules[index];
+        let has_events = kind == ProcessKind::Worker;
+        let new = || {
+            LogRate::new(
+                has_events,
+                conf.limits.log_rate,
+                conf.name.as_str().into(),
+                log,
+            )
+        };
+        match kind {
+            ProcessKind::Worker => self.module(index).log_rate.get_or_init(new).clone(),
+            ProcessKind::Check => new(),
+        }
+    }
+
+    /// For calls of root contexts, and others that belong to no request. `log` must live as long as the calls.
+    pub fn origin(&self, log: Log, caller: Rc<Caller>) -> Option<Origin> {
+        Some(Origin::of_root(self.conf.top()?, log, caller))
+    }
+}
+
+/// What kind of process a guest runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessKind {
+    /// One that reads the configuration: the instance is thrown away, there is no event loop and
+    /// no shared memory yet.
+    Check,
+    /// One that serves requests.
+    Worker,
+}
+
+/// What a process keeps for a configuration. The master makes the first of it; workers go on with that.
+#[derive(Default)]
+pub struct Process {
+    /// What this process counts for the host's own metrics.
+    metrics: OnceCell<Option<Rc<Host>>>,
+    /// Wakes workers of other processes; made before nginx forks them.
+    wakers: OnceCell<Rc<Wakers>>,
+    /// What instances share: with nobody in the dry run, with other processes in a worker.
+    shared: RefCell<Option<Rc<Shared>>>,
+    /// By the modules' numbers.
+    modules: OnceCell<Vec<ModuleState>>,
+    /// The HTTP/2 connections that gRPC calls share.
+    pub channels: Channels,
+    /// The connections that Redis calls share.
+    pub redis: Client,
+    /// Ends guests that run for too long, in a process that serves requests.
+    ticker: OnceCell<Ticker>,
+    serves: Cell<bool>,
+    /// See [`variable::of_requests`].
+    request_variables: OnceCell<Vec<usize>>,
+    /// What the rooms above keep, one of each type.
+    rooms: [OnceCell<Box<dyn Any>>; 4],
+}
+
+/// What a process keeps for a module, whatever kind of guest it has.
+pub struct ModuleState {
+    /// What its guests take of a turn of nginx's event loop.
+    pub turn: Rc<Turn>,
+    /// The connections of its guests' calls.
+    pub slots: Rc<ModuleSlots>,
+    /// What the calls of its guests hold.
+    pub calls: Budget,
+    /// What its guests write to the log.
+    log_rate: OnceCell<Rc<LogRate>>,
+}
+
+impl ModuleState {
+    fn new(conf: &ModuleConf, slots: &Slots) -> ModuleState {
+        ModuleState {
+            turn: Turn::new(conf.limits.turn_time),
+            slots: slots.module(),
+            calls: Budget::default(),
+            log_rate: OnceCell::new(),
+        }
+    }
+}
+
+impl Process {
+    fn modules(&self, conf: &MainConf) -> &[ModuleState] {
+        self.modules.get_or_init(|| {
+            let slots = Slots::new(conf.call_connections);
+            let modules = conf.modules.iter();
+            modules
+                .map(|module| ModuleState::new(module, &slots))
+                .collect()
+        })
+    }
+
+    /// Makes what has to be there before nginx forks workers. An error is that of the system's `eventfd()`.
+    pub fn prepare(&self, conf: &MainConf) -> std::io::Result<()> {
+        if conf.modules.is_empty() {
+            return Ok(());
+        }
+        // Once for each configuration.
+        let _ = self.wakers.set(Wakers::get()?);
+        Ok(())
+    }
+
+    /// What the instances of this process share. `None`: there are no modules.
+    pub fn shared(&self) -> Option<Rc<Shared>> {
+        self.shared.borrow().clone()
+    }
+
+    /// Keeps what instances started from now on share.
+    pub fn set_shared(&self, shared: Option<Rc<Shared>>) {
+        self.shared.replace(shared);
+    }
+
+    /// Does this process serve requests under this configuration?
+    pub fn serves(&self) -> bool {
+        self.serves.get()
+    }
+
+    /// Has nginx find out anew what its variables are that follow from the request's line and
+    /// headers, after these have changed.
+    pub fn forget_request_variables(&self, request: Request) {
+        let all = self
+            .request_variables
+            .get_or_init(|| variable::of_requests(request));
+        variable::forget(request, all);
+    }
+
+    /// Keeps something of a room above this one, one thing of each type, as long as the configuration.
+    pub fn keep<T: Any>(&self, state: T) {
+        if let Some(free) = self.rooms.iter().find(|room| room.get().is_none()) {
+            let _ = free.set(Box::new(state));
+        }
+    }
+
+    /// What a room above has kept.
+    #[inline]
+    pub fn kept<T: Any>(&self) -> Option<&T> {
+        let mut rooms = self.rooms.iter().map_while(OnceCell::get);
+        rooms.find_map(|room| room.downcast_ref())
+    }
+}
+
+/// Begins to serve requests: with the engine that the configuration was checked with, and with what the
+/// instances of this process share with those of others. `None`, which has been logged: there are no guests.
+///
+/// # Safety
+/// The process serves requests; `log` is the cycle's, and `main` lives as long as the process.
+pub unsafe fn serve(main: &Main, log: *mut ngx_log_t) -> Option<Log> {
+    // SAFETY: the caller passes the cycle's log, which lives as long as its configuration.
+    let log = unsafe { Log::new(log) };
+    // With all that the check has loaded and linked, in memory that the master shares with its workers.
+    let ticker = main.conf.engine().and_then(|engine| {
+        let ticker = engine.start_ticker(main.conf.shortest_time());
+        ticker.map_err(|error| error.to_string())
+    });
+    let ticker = match ticker {
+        Ok(ticker) => ticker,
+        Err(error) => {
+            log.write(Level::Crit, format_args!("[wasm] no engine: {error}"));
+            return None;
+        }
+    };
+    // SAFETY: what they share belongs to `main`, which lives as long as the process.
+    if !unsafe { share(main, log) } {
+        log.write(
+            Level::Crit,
+            format_args!("[wasm] the modules' shared memory is not there"),
+        );
+        return None;
+    }
+    // A process starts once for each configuration.
+    let _ = main.process.ticker.set(ticker);
+    main.process.serves.set(true);
+    Some(log)
+}
+
+/// The process exits: what was not written to the log is summed up, and queues are left to others.
+pub fn leave(main: &Main) {
+    for module in main.process.modules.get().into_iter().flatten() {
+        if let Some(log_rate) = module.log_rate.get() {
+            log_rate.sum_up();
+        }
+    }
+    if let Some(shared) = main.process.shared() {
+        shared.queues.leave();
+    }
+}
+
+/// Opens what the instances of this process share with those of others. `false` when it is not
+/// there.
+///
+/// # Safety
+/// The process serves requests, and `main` lives as long as it does.
+unsafe fn share(main: &Main, log: Log) -> bool {
+    let Some(wakers) = main.process.wakers.get() else {
+        return false;
+    };
+    let Some(shared) = main.conf.zones.open(wakers.clone()) else {
+        return false;
+    };
+    let shared = Rc::new(shared);
+    // SAFETY: the process has an event loop, and what it listens to is kept in `main`.
+    unsafe { notify::listen(&shared.queues, wakers, log) };
+    main.process.set_shared(Some(shared));
+    true
+}
