@@ -23,7 +23,6 @@
 mod abi;
 mod callbacks;
 mod calls;
-mod capabilities;
 mod codec;
 mod context;
 mod engine;
@@ -36,24 +35,24 @@ pub mod fuzzing;
 mod hostcalls;
 mod memory;
 mod nothing;
-mod output;
 mod pending;
+mod permissions;
 mod program;
 mod state;
 mod traits;
 mod vm;
 mod wasi;
 
-pub use abi::{AbiVersion, Action, BufferType, LogLevel, MapType, MetricType, Status, StreamType};
+pub use abi::{AbiVersion, Action, BufferType, MapType, MetricType, Status, StreamType};
 pub use callbacks::Callbacks;
 pub use calls::{
     CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall, OwnedPairs, Pairs, RedisCall, RedisReply,
     RedisService,
 };
-pub use capabilities::{Capabilities, Capability, CapabilityRules};
 pub use codec::serialize_map;
 pub use engine::Engine;
 pub use error::{CallError, LoadError, StartError};
+pub use guest_host::{Capabilities, Capability, CapabilityRules, InterfaceError, LogLevel};
 pub use program::Program;
 pub use traits::{HttpStream, LocalResponse, Proxy};
 pub use vm::{ContextId, PluginConfig, Snapshot, Vm, VmConfig};

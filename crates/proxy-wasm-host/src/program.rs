@@ -3,15 +3,16 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wasm_runtime::wasmtime::{ExternType, Linker, Store};
+use guest_host::imports;
+use guest_host::{Capabilities, Capability};
+use wasm_runtime::wasmtime::{Linker, Store};
 use wasm_runtime::{Artifact, Guard, Initial, Limits, Outline};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
-use crate::capabilities::{Capabilities, Capability};
 use crate::engine::Engine;
 use crate::error::LoadError;
-use crate::exports::{self, function_type, outline_type};
+use crate::exports;
 use crate::hostcalls::{self, upstream};
 use crate::nothing::NoProxy;
 use crate::state::State;
@@ -156,29 +157,5 @@ fn check_imports(engine: &Engine, outline: &Outline) -> Result<(), LoadError> {
     let config = Rc::new(VmConfig::default());
     let state = State::new(NoProxy, AbiVersion::V0_2_1, config, guard);
     let mut store = Store::new(runtime, state);
-
-    let mut unknown = Vec::new();
-    for import in &outline.imports {
-        let name = format!("{}.{}", import.module, import.name);
-        let Ok(host) = linker.get(&mut store, &import.module, &import.name) else {
-            if !unknown.contains(&name) {
-                unknown.push(name);
-            }
-            continue;
-        };
-        // Everything defined is a function.
-        let host = match host.ty(&store) {
-            ExternType::Func(host) => function_type(&host),
-            _ => continue,
-        };
-        let module = outline_type(&import.ty);
-        if module != host {
-            return Err(LoadError::ImportType { name, module, host });
-        }
-    }
-    if unknown.is_empty() {
-        Ok(())
-    } else {
-        Err(LoadError::UnknownImports(unknown))
-    }
+    Ok(imports::check(&linker, &mut store, outline)?)
 }

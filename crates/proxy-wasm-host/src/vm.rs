@@ -8,12 +8,12 @@ mod streams;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use guest_host::Capabilities;
 use wasm_runtime::wasmtime::Instance;
 use wasm_runtime::{Guard, Limits, Rewind};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
-use crate::capabilities::Capabilities;
 use crate::context::{Context, Kind};
 use crate::engine::Engine;
 use crate::error::{CallError, StartError};

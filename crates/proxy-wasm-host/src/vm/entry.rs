@@ -3,13 +3,14 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use guest_host::exports::function;
 use wasm_runtime::wasmtime::{Error, Instance, Store, TypedFunc, WasmParams, WasmResults};
 use wasm_runtime::{Guard, trap_reason};
 
 use super::{ContextId, Vm, VmConfig};
 use crate::context::{Kind, Phase};
 use crate::error::CallError;
-use crate::exports::{Exports, function};
+use crate::exports::Exports;
 use crate::program::Program;
 use crate::state::State;
 use crate::traits::Proxy;

@@ -4,12 +4,12 @@ use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
 
+use guest_host::Denials;
 use wasm_runtime::Initial;
 use wasm_runtime::wasmtime::InstancePre;
 
 use super::entry::{self, Guest, reason};
 use super::{Vm, VmConfig};
-use crate::capabilities::Denied;
 use crate::context::{Contexts, Roots};
 use crate::engine::Engine;
 use crate::error::{LoadError, StartError};
@@ -32,7 +32,7 @@ pub struct Snapshot<P: Proxy> {
     config: Rc<VmConfig>,
     roots: Roots,
     declared: Declared,
-    denied: Denied,
+    denials: Denials,
     started: Instant,
     /// The guest may remember calls: others must not get their numbers.
     calls: LastCalls,
@@ -59,7 +59,7 @@ impl<P: Proxy> Vm<P> {
             roots: data.contexts.roots(),
             declared: data.declared.clone(),
             calls: data.calls.last(),
-            denied: data.denied.clone(),
+            denials: data.denials.clone(),
             started: data.started,
             instance_pre,
             runtime,
@@ -109,7 +109,7 @@ impl<P: Proxy> Snapshot<P> {
     fn apply(&self, state: &mut State<P>) {
         state.contexts = Contexts::of_roots(&self.roots);
         state.declared = self.declared.clone();
-        state.denied = self.denied.clone();
+        state.denials = self.denials.clone();
         state.calls = Calls::behind(self.calls);
         state.started = self.started;
     }
