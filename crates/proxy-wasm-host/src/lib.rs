@@ -25,7 +25,6 @@ mod callbacks;
 mod calls;
 mod codec;
 mod context;
-mod engine;
 mod error;
 mod exports;
 mod foreign;
@@ -50,10 +49,9 @@ pub use calls::{
     RedisService,
 };
 pub use codec::serialize_map;
-pub use engine::Engine;
 pub use error::{CallError, LoadError, StartError};
 pub use guest_host::{Capabilities, Capability, CapabilityRules, InterfaceError, LogLevel};
 pub use program::Program;
 pub use traits::{HttpStream, LocalResponse, Proxy};
 pub use vm::{ContextId, PluginConfig, Snapshot, Vm, VmConfig};
-pub use wasm_runtime::{CompileCounts, Limits, Size, Ticker, compile_counts, sha256};
+pub use wasm_runtime::{CompileCounts, Engine, Limits, Size, Ticker, compile_counts, sha256};

@@ -5,13 +5,12 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use guest_host::Denials;
-use wasm_runtime::Initial;
 use wasm_runtime::wasmtime::InstancePre;
+use wasm_runtime::{Engine, Initial};
 
-use super::entry::{self, Guest, reason};
+use super::entry::{self, Guest};
 use super::{Vm, VmConfig};
 use crate::context::{Contexts, Roots};
-use crate::engine::Engine;
 use crate::error::{LoadError, StartError};
 use crate::exports::Places;
 use crate::foreign::Declared;
@@ -26,7 +25,7 @@ use crate::traits::Proxy;
 pub struct Snapshot<P: Proxy> {
     state: wasm_runtime::Snapshot,
     instance_pre: InstancePre<State<P>>,
-    runtime: wasm_runtime::Engine,
+    runtime: Engine,
     program: Program,
     places: Places,
     config: Rc<VmConfig>,
@@ -45,8 +44,8 @@ impl<P: Proxy> Vm<P> {
         self.guest.check()?;
         let program = self.program.clone();
         let store = &mut self.guest.store;
-        let runtime = engine.runtime_of(&program, &store.data().config.limits)?;
-        let instance_pre = engine.link(&runtime, &program)?;
+        let runtime = program.runtime(engine, &store.data().config.limits)?;
+        let instance_pre = program.link(&runtime)?;
         let module = instance_pre.module();
         let state =
             wasm_runtime::Snapshot::take(store, &self.instance, module).map_err(LoadError::from)?;
@@ -75,7 +74,7 @@ impl<P: Proxy> Snapshot<P> {
         self.apply(store.data_mut());
         let started = self.state.instantiate(&self.instance_pre, &mut store);
         let (instance, rewind) =
-            started.map_err(|error| StartError::Instantiate(reason(store.data(), &error)))?;
+            started.map_err(|error| StartError::Instantiate(store.data().guard.reason(&error)))?;
         store.data_mut().memory = instance.get_memory(&mut store, "memory");
         let initial = self.program.inner.initial.as_ref();
         Ok(Vm {
