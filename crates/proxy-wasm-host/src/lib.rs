@@ -24,7 +24,9 @@ mod abi;
 mod callbacks;
 mod calls;
 mod codec;
+mod config;
 mod context;
+mod declared;
 mod error;
 mod exports;
 mod foreign;
@@ -32,6 +34,7 @@ mod foreign;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hostcalls;
+mod ids;
 mod memory;
 mod nothing;
 mod pending;
@@ -45,13 +48,15 @@ mod wasi;
 pub use abi::{AbiVersion, Action, BufferType, MapType, MetricType, Status, StreamType};
 pub use callbacks::Callbacks;
 pub use calls::{
-    CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall, OwnedPairs, Pairs, RedisCall, RedisReply,
+    CallResponse, GrpcCall, GrpcEvent, HttpCall, OwnedPairs, Pairs, RedisCall, RedisReply,
     RedisService,
 };
 pub use codec::serialize_map;
+pub use config::{PluginConfig, VmConfig};
 pub use error::{CallError, LoadError, StartError};
 pub use guest_host::{Capabilities, Capability, CapabilityRules, InterfaceError, LogLevel};
+pub use ids::{CallId, ContextId};
 pub use program::Program;
 pub use traits::{HttpStream, LocalResponse, Proxy};
-pub use vm::{ContextId, PluginConfig, Snapshot, Vm, VmConfig};
+pub use vm::{Snapshot, Vm};
 pub use wasm_runtime::{CompileCounts, Engine, Limits, Size, Ticker, compile_counts, sha256};

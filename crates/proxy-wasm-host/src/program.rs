@@ -10,13 +10,13 @@ use wasm_runtime::{Artifact, Engine, Guard, Initial, Limits, Outline};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
+use crate::config::VmConfig;
 use crate::error::LoadError;
 use crate::exports;
 use crate::hostcalls::{self, upstream};
 use crate::nothing::NoProxy;
 use crate::state::State;
 use crate::traits::Proxy;
-use crate::vm::VmConfig;
 
 /// A compiled and checked Proxy-Wasm module, independent of any process: compiled in one, it
 /// starts in those forked from it as well. Clone = refcount.

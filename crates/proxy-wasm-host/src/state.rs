@@ -8,12 +8,12 @@ use wasm_runtime::Guard;
 use wasm_runtime::wasmtime::{Memory, TypedFunc};
 
 use crate::abi::{AbiVersion, Status};
-use crate::calls::CallId;
+use crate::config::{PluginConfig, VmConfig};
 use crate::context::{Context, Contexts, Kind};
-use crate::foreign::Declared;
+use crate::declared::Declared;
+use crate::ids::{CallId, ContextId};
 use crate::pending::{CallKind, Calls, Incoming};
 use crate::traits::Proxy;
-use crate::vm::{ContextId, PluginConfig, VmConfig};
 
 pub(crate) struct State<P: Proxy> {
     pub proxy: P,

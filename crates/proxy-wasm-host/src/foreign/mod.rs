@@ -11,7 +11,7 @@ mod inject;
 mod signature;
 mod zlib;
 
-pub(crate) use filter_state::{Declared, property, set_property};
+pub(crate) use filter_state::{property, set_property};
 
 use guest_host::Capability;
 

@@ -12,8 +12,9 @@ use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
 use crate::abi::Status;
-use crate::calls::{CallId, GrpcCall};
+use crate::calls::GrpcCall;
 use crate::codec;
+use crate::ids::CallId;
 use crate::memory::{Fault, Out, give};
 use crate::pending::CallKind;
 use crate::state::State;

@@ -6,11 +6,12 @@
 
 use wasm_runtime::wasmtime::{TypedFunc, WasmParams};
 
+use super::instance::Vm;
 use super::streams::count;
-use super::{ContextId, Vm};
-use crate::calls::{CallId, CallResponse, GrpcEvent, RedisReply};
+use crate::calls::{CallResponse, GrpcEvent, RedisReply};
 use crate::error::CallError;
 use crate::exports::Exports;
+use crate::ids::{CallId, ContextId};
 use crate::pending::{CallKind, Incoming};
 use crate::traits::Proxy;
 

@@ -8,12 +8,13 @@ use guest_host::Denials;
 use wasm_runtime::wasmtime::InstancePre;
 use wasm_runtime::{Engine, Initial};
 
-use super::entry::{self, Guest};
-use super::{Vm, VmConfig};
+use super::guest::{self, Guest};
+use super::instance::Vm;
+use crate::config::VmConfig;
 use crate::context::{Contexts, Roots};
+use crate::declared::Declared;
 use crate::error::{LoadError, StartError};
 use crate::exports::Places;
-use crate::foreign::Declared;
 use crate::pending::{Calls, LastCalls};
 use crate::program::Program;
 use crate::state::{Allocator, State};
@@ -70,7 +71,7 @@ impl<P: Proxy> Vm<P> {
 impl<P: Proxy> Snapshot<P> {
     /// Makes a VM with this state. No code of the guest's runs.
     pub fn start(&self, proxy: P) -> Result<Vm<P>, StartError> {
-        let mut store = entry::store(&self.runtime, &self.program, proxy, self.config.clone());
+        let mut store = guest::store(&self.runtime, &self.program, proxy, self.config.clone());
         self.apply(store.data_mut());
         let started = self.state.instantiate(&self.instance_pre, &mut store);
         let (instance, rewind) =

@@ -1,10 +1,11 @@
 //! The stream contexts and their callbacks.
 
-use super::{ContextId, Vm};
+use super::instance::Vm;
 use crate::abi::Action;
 use crate::context::{Context, Kind, Phase};
 use crate::error::CallError;
 use crate::exports::{Answer1, Answer2, Exports, HeadersFn};
+use crate::ids::ContextId;
 use crate::traits::Proxy;
 
 /// What a guest sees of a number of bytes or pairs.
