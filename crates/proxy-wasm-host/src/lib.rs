@@ -30,6 +30,7 @@ mod declared;
 mod error;
 mod exports;
 mod foreign;
+mod functions;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -3,9 +3,9 @@
 use wasm_runtime::wasmtime::{TypedFunc, WasmParams, WasmResults};
 
 use super::instance::Vm;
+use crate::callbacks::{CONTEXT_CREATE, Callback, DELETE, DONE, LOG};
 use crate::context::{Kind, Phase};
 use crate::error::CallError;
-use crate::exports::Exports;
 use crate::ids::ContextId;
 use crate::traits::Proxy;
 
@@ -15,26 +15,19 @@ impl<P: Proxy> Vm<P> {
     pub(super) fn call<A: WasmParams, R: WasmResults>(
         &mut self,
         id: ContextId,
-        callback: &'static str,
-        function: fn(&Exports) -> Option<&TypedFunc<A, R>>,
+        callback: Callback<TypedFunc<A, R>>,
         arguments: A,
     ) -> Result<Option<R>, CallError> {
-        let Some(function) = function(&self.exports) else {
+        let Some(function) = (callback.function)(&self.exports) else {
             return Ok(None);
         };
-        let result = self.guest.enter(id, callback, function, arguments)?;
+        let result = self.guest.enter(id, callback.name, function, arguments)?;
         self.finish_done();
         Ok(Some(result))
     }
 
     pub(super) fn call_create(&mut self, id: ContextId, parent: u32) -> Result<(), CallError> {
-        let name = "proxy_on_context_create";
-        self.call(
-            id,
-            name,
-            |exports| exports.context_create.as_ref(),
-            (id, parent),
-        )?;
+        self.call(id, CONTEXT_CREATE, (id, parent))?;
         Ok(())
     }
 
@@ -53,7 +46,7 @@ impl<P: Proxy> Vm<P> {
             return Ok(());
         }
         let log = log && stream;
-        match self.call(id, "proxy_on_done", |exports| exports.done.as_ref(), id) {
+        match self.call(id, DONE, id) {
             Ok(Some(0)) if self.state().await_done(id, log) => Ok(()),
             // Too many wait already, or this one does not.
             Ok(_) => self.log_and_delete(id, log),
@@ -67,13 +60,13 @@ impl<P: Proxy> Vm<P> {
     /// What comes after `proxy_on_done`; the context is gone then, whatever happens.
     fn log_and_delete(&mut self, id: ContextId, log: bool) -> Result<(), CallError> {
         let mut result = Ok(());
-        if let Some(on_log) = &self.exports.log
+        if let Some(on_log) = (LOG.function)(&self.exports)
             && log
         {
-            result = self.guest.enter(id, "proxy_on_log", on_log, id);
+            result = self.guest.enter(id, LOG.name, on_log, id);
         }
-        if let (Ok(()), Some(on_delete)) = (&result, &self.exports.delete) {
-            result = self.guest.enter(id, "proxy_on_delete", on_delete, id);
+        if let (Ok(()), Some(on_delete)) = (&result, (DELETE.function)(&self.exports)) {
+            result = self.guest.enter(id, DELETE.name, on_delete, id);
         }
         self.state().remove_context(id);
         result

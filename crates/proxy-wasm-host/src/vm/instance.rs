@@ -7,10 +7,10 @@ use wasm_runtime::{Engine, Guard, Rewind};
 
 use super::guest::{self, Guest};
 use crate::abi::AbiVersion;
-use crate::callbacks::Callbacks;
+use crate::callbacks::{Callbacks, Exports};
 use crate::config::VmConfig;
 use crate::error::StartError;
-use crate::exports::Exports;
+use crate::exports::exports;
 use crate::program::Program;
 use crate::state::State;
 use crate::traits::Proxy;
@@ -60,7 +60,7 @@ impl<P: Proxy> Vm<P> {
         store.data_mut().guard.set_starting(false);
 
         Ok(Vm {
-            exports: Exports::of(&mut store, |store, name| instance.get_func(store, name)),
+            exports: exports(&mut store, &instance),
             guest: Guest::new(store),
             instance,
             program: program.clone(),

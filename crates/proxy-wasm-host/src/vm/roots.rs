@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::instance::Vm;
+use crate::callbacks::{CONFIGURE, TICK, VM_START};
 use crate::config::PluginConfig;
 use crate::context::{Context, Kind};
 use crate::error::{CallError, StartError};
@@ -30,23 +31,21 @@ impl<P: Proxy> Vm<P> {
     fn configure_root(&mut self, id: ContextId, configuration_len: u32) -> Result<(), StartError> {
         self.call_create(id, 0)?;
 
-        let name = "proxy_on_vm_start";
         let arguments = (id, self.state().config.configuration.len() as u32);
         self.state().in_vm_start = true;
-        let answer = self.call(id, name, |exports| exports.vm_start.as_ref(), arguments);
+        let answer = self.call(id, VM_START, arguments);
         self.state().in_vm_start = false;
-        refused(answer?, name)?;
+        refused(answer?, VM_START.name)?;
 
-        let name = "proxy_on_configure";
         let arguments = (id, configuration_len);
-        let answer = self.call(id, name, |exports| exports.configure.as_ref(), arguments)?;
-        refused(answer, name)
+        let answer = self.call(id, CONFIGURE, arguments)?;
+        refused(answer, CONFIGURE.name)
     }
 
     /// `proxy_on_tick` of a root context, also while it waits for `proxy_done`.
     pub fn on_tick(&mut self, root: ContextId) -> Result<(), CallError> {
         self.is_root(root)?;
-        self.call(root, "proxy_on_tick", |exports| exports.tick.as_ref(), root)?;
+        self.call(root, TICK, root)?;
         Ok(())
     }
 
