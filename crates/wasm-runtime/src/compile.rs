@@ -7,8 +7,8 @@ use crate::cache::{Cache, Miss};
 use crate::engine::Engine;
 use crate::error::{Error, one_line};
 use crate::outline::Outline;
-use crate::rewrite::{check_code, rewrite};
-use crate::snapshot::Initial;
+use crate::snapshot::rewrite::{check_code, rewrite};
+use crate::snapshot::state::Initial;
 use crate::source::{binary, invalid};
 
 impl Engine {

@@ -10,9 +10,9 @@ use crate::artifact::Artifact;
 use crate::cache::Cache;
 use crate::error::{Error, one_line};
 use crate::limits::Limits;
-use crate::memory::Memories;
 use crate::modules::Modules;
 use crate::settings::config;
+use crate::snapshot::memory::Memories;
 use crate::ticker::{Clock, TICK, Ticker};
 
 /// The WebAssembly runtime of one process. Clone = refcount.
