@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::vm::ContextId;
-
-/// Number of an HTTP, gRPC or Redis call within its VM; never 0, and not used again while the call lives.
-pub type CallId = u32;
+use crate::ids::ContextId;
 
 /// Header pairs as a guest gave them: names and values are unchecked bytes.
 pub type Pairs<'a> = &'a [(&'a [u8], &'a [u8])];

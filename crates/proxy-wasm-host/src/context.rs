@@ -5,7 +5,8 @@ use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
-use crate::vm::{ContextId, PluginConfig};
+use crate::config::PluginConfig;
+use crate::ids::ContextId;
 
 /// A root (plugin) context or a stream context.
 pub(crate) struct Context<S> {

@@ -1,13 +1,13 @@
 //! What a guest exports: types, checked when it is compiled, and the functions of an instance.
 
-use wasm_runtime::wasmtime::{
-    Func, FuncType, Instance, Module, ModuleExport, Store, TypedFunc, WasmParams, WasmResults,
-};
-use wasm_runtime::{Outline, Type};
+use guest_host::exports;
+use wasm_runtime::Outline;
+use wasm_runtime::wasmtime::{Instance, Module, ModuleExport, Store};
 
 use crate::abi::AbiVersion;
-use crate::callbacks::Callbacks;
+use crate::callbacks::{Callbacks, Exports, NAMES};
 use crate::error::LoadError;
+use crate::functions::{Answer, Function};
 use crate::memory::ALLOCATORS;
 
 /// Marker exports, the newest first: a module that has several gets the newest.
@@ -20,96 +20,8 @@ const ABI_MARKERS: [(&str, AbiVersion); 4] = [
 const ABI_MARKER: &str = "proxy_abi_version_";
 
 const VOID: &[&str] = &["() -> ()"];
-const ID: &[&str] = &["(i32) -> ()"];
-const ID_1: &[&str] = &["(i32, i32) -> ()"];
-const ID_2: &[&str] = &["(i32, i32, i32) -> ()"];
-const ID_3: &[&str] = &["(i32, i32, i32, i32) -> ()"];
-const ID_4: &[&str] = &["(i32, i32, i32, i32, i32) -> ()"];
-const ANSWER: &[&str] = &["(i32) -> i32"];
-const ANSWER_1: &[&str] = &["(i32, i32) -> i32"];
-const ANSWER_2: &[&str] = &["(i32, i32, i32) -> i32"];
-/// 0.1.0 has no end of stream; guests mix the two, so the type decides and not the version.
-const HEADERS: &[&str] = &["(i32, i32, i32) -> i32", "(i32, i32) -> i32"];
 /// C's, with or without arguments and result.
 const MAIN: &[&str] = &["(i32, i32) -> i32", "() -> i32", "() -> ()"];
-
-/// Every callback of the ABI with the types it may have.
-const CALLBACKS: [(&str, Callbacks, &[&str]); 26] = [
-    ("proxy_on_context_create", Callbacks::CONTEXT_CREATE, ID_1),
-    ("proxy_on_vm_start", Callbacks::VM_START, ANSWER_1),
-    ("proxy_on_configure", Callbacks::CONFIGURE, ANSWER_1),
-    ("proxy_on_tick", Callbacks::TICK, ID),
-    ("proxy_on_queue_ready", Callbacks::QUEUE_READY, ID_1),
-    (
-        "proxy_on_request_headers",
-        Callbacks::REQUEST_HEADERS,
-        HEADERS,
-    ),
-    ("proxy_on_request_body", Callbacks::REQUEST_BODY, ANSWER_2),
-    (
-        "proxy_on_request_trailers",
-        Callbacks::REQUEST_TRAILERS,
-        ANSWER_1,
-    ),
-    (
-        "proxy_on_response_headers",
-        Callbacks::RESPONSE_HEADERS,
-        HEADERS,
-    ),
-    ("proxy_on_response_body", Callbacks::RESPONSE_BODY, ANSWER_2),
-    (
-        "proxy_on_response_trailers",
-        Callbacks::RESPONSE_TRAILERS,
-        ANSWER_1,
-    ),
-    (
-        "proxy_on_http_call_response",
-        Callbacks::HTTP_CALL_RESPONSE,
-        ID_4,
-    ),
-    (
-        "proxy_on_redis_call_response",
-        Callbacks::REDIS_CALL_RESPONSE,
-        ID_3,
-    ),
-    (
-        "proxy_on_grpc_receive_initial_metadata",
-        Callbacks::GRPC_RECEIVE_INITIAL_METADATA,
-        ID_2,
-    ),
-    ("proxy_on_grpc_receive", Callbacks::GRPC_RECEIVE, ID_2),
-    (
-        "proxy_on_grpc_receive_trailing_metadata",
-        Callbacks::GRPC_RECEIVE_TRAILING_METADATA,
-        ID_2,
-    ),
-    ("proxy_on_grpc_close", Callbacks::GRPC_CLOSE, ID_2),
-    ("proxy_on_new_connection", Callbacks::NEW_CONNECTION, ANSWER),
-    (
-        "proxy_on_downstream_data",
-        Callbacks::DOWNSTREAM_DATA,
-        ANSWER_2,
-    ),
-    ("proxy_on_upstream_data", Callbacks::UPSTREAM_DATA, ANSWER_2),
-    (
-        "proxy_on_downstream_connection_close",
-        Callbacks::DOWNSTREAM_CONNECTION_CLOSE,
-        ID_1,
-    ),
-    (
-        "proxy_on_upstream_connection_close",
-        Callbacks::UPSTREAM_CONNECTION_CLOSE,
-        ID_1,
-    ),
-    (
-        "proxy_on_foreign_function",
-        Callbacks::FOREIGN_FUNCTION,
-        ID_2,
-    ),
-    ("proxy_on_done", Callbacks::DONE, ANSWER),
-    ("proxy_on_log", Callbacks::LOG, ID),
-    ("proxy_on_delete", Callbacks::DELETE, ID),
-];
 
 /// Checks a module's exports; tells its version and which callbacks it has.
 pub(crate) fn check(module: &Outline) -> Result<(AbiVersion, Callbacks), LoadError> {
@@ -126,183 +38,42 @@ pub(crate) fn check(module: &Outline) -> Result<(AbiVersion, Callbacks), LoadErr
         });
     };
 
-    match module.export("memory") {
-        Some(Type::Memory) => {}
-        _ => return Err(LoadError::NoMemory),
-    }
+    exports::check_memory(module)?;
 
-    let mut callbacks = Callbacks::default();
-    for (name, callback, types) in CALLBACKS {
-        if check_one(module, name, types)? {
-            callbacks.insert(callback);
-        }
-    }
+    let callbacks = Callbacks::of(module)?;
     // What is not used may have any type.
     for name in ALLOCATORS {
-        if check_one(module, name, ANSWER)? {
+        if exports::check(module, name, Answer::TYPES)? {
             break;
         }
     }
-    if !check_one(module, "_initialize", VOID)? && check_one(module, "_start", VOID)? {
+    if !exports::check(module, "_initialize", VOID)? && exports::check(module, "_start", VOID)? {
         return Ok((abi, callbacks));
     }
-    check_one(module, "main", MAIN)?;
+    exports::check(module, "main", MAIN)?;
     Ok((abi, callbacks))
 }
 
-/// Is it exported? With none of the types it is an error.
-fn check_one(module: &Outline, name: &str, types: &[&str]) -> Result<bool, LoadError> {
-    let found = match module.export(name) {
-        None => return Ok(false),
-        Some(found) => outline_type(found),
-    };
-    if types.contains(&found.as_str()) {
-        return Ok(true);
-    }
-    Err(LoadError::ExportType {
-        name: name.to_owned(),
-        module: found,
-        expected: types.join(" or "),
-    })
-}
-
-/// `(i32, i32) -> i32`
-pub(crate) fn function_type(function: &FuncType) -> String {
-    let params: Vec<_> = function.params().map(|ty| ty.to_string()).collect();
-    let results: Vec<_> = function.results().map(|ty| ty.to_string()).collect();
-    signature(&params, &results)
-}
-
-/// The same of a module's own.
-pub(crate) fn outline_type(ty: &Type) -> String {
-    match ty {
-        Type::Func { params, results } => signature(params, results),
-        _ => "something that is no function".to_owned(),
-    }
-}
-
-fn signature(params: &[String], results: &[String]) -> String {
-    match results {
-        [one] => format!("({}) -> {one}", params.join(", ")),
-        results => format!("({}) -> ({})", params.join(", "), results.join(", ")),
-    }
-}
-
-/// A callback with the context, a number, and an answer.
-pub(crate) type Answer1 = TypedFunc<(u32, u32), u32>;
-/// A callback with the context, two numbers, and an answer.
-pub(crate) type Answer2 = TypedFunc<(u32, u32, u32), u32>;
-
-/// A callback with the context and two numbers, without an answer.
-pub(crate) type Event = TypedFunc<(u32, u32, u32), ()>;
-
-/// `proxy_on_http_call_response`.
-pub(crate) type CallEvent = TypedFunc<(u32, u32, u32, u32, u32), ()>;
-
-/// `proxy_on_redis_call_response`.
-pub(crate) type RedisEvent = TypedFunc<(u32, u32, u32, u32), ()>;
-
-/// `proxy_on_request_headers` and `proxy_on_response_headers`, of either type.
-pub(crate) enum HeadersFn {
-    WithEnd(Answer2),
-    WithoutEnd(Answer1),
-}
-
-/// The callbacks of an instance.
-pub(crate) struct Exports {
-    pub context_create: Option<TypedFunc<(u32, u32), ()>>,
-    pub vm_start: Option<Answer1>,
-    pub configure: Option<Answer1>,
-    pub tick: Option<TypedFunc<u32, ()>>,
-    pub queue_ready: Option<TypedFunc<(u32, u32), ()>>,
-    pub request_headers: Option<HeadersFn>,
-    pub request_body: Option<Answer2>,
-    pub request_trailers: Option<Answer1>,
-    pub response_headers: Option<HeadersFn>,
-    pub response_body: Option<Answer2>,
-    pub response_trailers: Option<Answer1>,
-    pub http_call_response: Option<CallEvent>,
-    pub redis_call_response: Option<RedisEvent>,
-    pub grpc_initial_metadata: Option<Event>,
-    pub grpc_receive: Option<Event>,
-    pub grpc_trailing_metadata: Option<Event>,
-    pub grpc_close: Option<Event>,
-    pub foreign_function: Option<Event>,
-    pub done: Option<TypedFunc<u32, u32>>,
-    pub log: Option<TypedFunc<u32, ()>>,
-    pub delete: Option<TypedFunc<u32, ()>>,
-}
-
-impl Exports {
-    /// Looks up the functions of an instance of a checked module.
-    pub fn of<T: 'static>(
-        store: &mut Store<T>,
-        mut find: impl FnMut(&mut Store<T>, &'static str) -> Option<Func>,
-    ) -> Exports {
-        macro_rules! find {
-            ($name:literal) => {
-                find(store, $name).and_then(|function| function.typed(&*store).ok())
-            };
-        }
-        macro_rules! headers {
-            ($name:literal) => {
-                find!($name)
-                    .map(HeadersFn::WithEnd)
-                    .or_else(|| find!($name).map(HeadersFn::WithoutEnd))
-            };
-        }
-        Exports {
-            context_create: find!("proxy_on_context_create"),
-            vm_start: find!("proxy_on_vm_start"),
-            configure: find!("proxy_on_configure"),
-            tick: find!("proxy_on_tick"),
-            queue_ready: find!("proxy_on_queue_ready"),
-            request_headers: headers!("proxy_on_request_headers"),
-            request_body: find!("proxy_on_request_body"),
-            request_trailers: find!("proxy_on_request_trailers"),
-            response_headers: headers!("proxy_on_response_headers"),
-            response_body: find!("proxy_on_response_body"),
-            response_trailers: find!("proxy_on_response_trailers"),
-            http_call_response: find!("proxy_on_http_call_response"),
-            redis_call_response: find!("proxy_on_redis_call_response"),
-            grpc_initial_metadata: find!("proxy_on_grpc_receive_initial_metadata"),
-            grpc_receive: find!("proxy_on_grpc_receive"),
-            grpc_trailing_metadata: find!("proxy_on_grpc_receive_trailing_metadata"),
-            grpc_close: find!("proxy_on_grpc_close"),
-            foreign_function: find!("proxy_on_foreign_function"),
-            done: find!("proxy_on_done"),
-            log: find!("proxy_on_log"),
-            delete: find!("proxy_on_delete"),
-        }
-    }
-}
-
-/// Where a module has its callbacks, for instances that are made in a hurry.
-pub(crate) struct Places(Vec<(&'static str, ModuleExport)>);
+/// Where a module has its callbacks, by their place in the table, for instances that are made in a hurry.
+pub(crate) struct Places(Vec<Option<ModuleExport>>);
 
 impl Places {
     pub fn of(module: &Module) -> Places {
-        let names = CALLBACKS.iter().map(|(name, ..)| *name);
-        Places(
-            names
-                .filter_map(|name| Some((name, module.get_export_index(name)?)))
-                .collect(),
-        )
+        let names = NAMES.iter();
+        Places(names.map(|name| module.get_export_index(name)).collect())
     }
 
     pub fn exports<T: 'static>(&self, store: &mut Store<T>, instance: &Instance) -> Exports {
-        Exports::of(store, |store, wanted| {
-            let (_, place) = self.0.iter().find(|(name, _)| *name == wanted)?;
-            instance.get_module_export(store, place)?.into_func()
+        Exports::of(store, |store, place| {
+            let export = self.0.get(place)?.as_ref()?;
+            instance.get_module_export(store, export)?.into_func()
         })
     }
 }
 
-/// An exported function, if it is there with this type.
-pub(crate) fn function<T: 'static, A: WasmParams, R: WasmResults>(
-    instance: &Instance,
-    store: &mut Store<T>,
-    name: &str,
-) -> Option<TypedFunc<A, R>> {
-    instance.get_func(&mut *store, name)?.typed(&*store).ok()
+/// The callbacks of an instance.
+pub(crate) fn exports<T: 'static>(store: &mut Store<T>, instance: &Instance) -> Exports {
+    Exports::of(store, |store, place| {
+        instance.get_func(store, NAMES.get(place)?)
+    })
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 use crate::abi::{BufferType, MapType, Status};
-use crate::calls::{CallId, CallResponse, OwnedPairs};
+use crate::calls::{CallResponse, OwnedPairs};
 use crate::context::IdHasher;
-use crate::vm::ContextId;
+use crate::ids::{CallId, ContextId};
 
 /// Most calls of one VM at a time.
 const MAX_CALLS: usize = 10_000;

@@ -34,6 +34,11 @@ pub enum Error {
     Engine(String),
 }
 
+/// A binary that a parser stops at.
+pub(crate) fn broken(error: wasmparser::BinaryReaderError) -> Error {
+    Error::Invalid(error.to_string())
+}
+
 /// An error with all of its causes, as one line.
 pub fn one_line(error: &wasmtime::Error) -> String {
     let mut line = String::new();

@@ -7,17 +7,16 @@
 
 mod artifact;
 mod cache;
+mod compile;
 mod engine;
 mod error;
 mod guard;
-mod image;
 mod limits;
-mod memory;
+mod modules;
 mod outline;
-mod pagemap;
-mod rewrite;
-mod slot;
+mod settings;
 mod snapshot;
+mod source;
 mod ticker;
 mod trap;
 

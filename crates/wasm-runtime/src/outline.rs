@@ -2,8 +2,7 @@
 
 use wasmparser::{CompositeInnerType, ExternalKind, Parser, Payload, TypeRef};
 
-use crate::error::Error;
-use crate::rewrite::broken;
+use crate::error::{Error, broken};
 
 /// What a module imports and exports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -155,7 +155,7 @@ impl Drop for Ticker {
 /// thread, as nginx does, must not get them in another, where they would interrupt nothing.
 #[allow(unsafe_code)]
 fn block_signals() -> io::Result<libc::sigset_t> {
-    // SAFETY: zeroes are a valid set, which is filled before it is used.
+    // SAFETY: a set is an array of numbers, so zeroes are one; the system writes to both sets, which are local.
     unsafe {
         let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
         libc::sigfillset(&mut all);
@@ -168,7 +168,7 @@ fn block_signals() -> io::Result<libc::sigset_t> {
 
 #[allow(unsafe_code)]
 fn restore_signals(before: &libc::sigset_t) {
-    // SAFETY: a set that the system has filled.
+    // SAFETY: the set is only read, and a null pointer asks for no answer.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, std::ptr::null_mut()) };
 }
 
@@ -179,7 +179,7 @@ pub(crate) fn cpu_time() -> Duration {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the system writes the time there; this clock is always there. (Not by rustix, which reads a page of
+    // SAFETY: the system writes the time to a local; this clock is always there. (Not by rustix, which reads a page of
     // the system's that is not there under valgrind.)
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

@@ -9,7 +9,6 @@ use prost::Message;
 use crate::abi::Status;
 use crate::state::State;
 use crate::traits::{HttpStream, Proxy};
-use crate::vm::ContextId;
 
 /// Envoy's `ext/set_envoy_filter_state.proto`.
 #[derive(Message)]
@@ -39,35 +38,6 @@ struct DeclareArguments {
     span: i32,
 }
 
-/// Most declarations in one VM.
-const MAX_DECLARED: usize = 1024;
-
-/// Longest name of a declared property, in bytes.
-const MAX_NAME: usize = 1024;
-
-/// What `declare_property` has declared in a VM, per root context.
-#[derive(Clone, Default)]
-pub(crate) struct Declared(Vec<Declaration>);
-
-#[derive(Clone)]
-struct Declaration {
-    root: ContextId,
-    name: Vec<u8>,
-    readonly: bool,
-}
-
-impl Declared {
-    /// Is it read-only? `None` when it was not declared.
-    fn get(&self, root: ContextId, name: &[u8]) -> Option<bool> {
-        let found = self.0.iter().find(|d| d.root == root && d.name == name);
-        found.map(|declaration| declaration.readonly)
-    }
-
-    pub fn forget(&mut self, root: ContextId) {
-        self.0.retain(|declaration| declaration.root != root);
-    }
-}
-
 /// `BadArgument`: no such message. `NotFound`: there is no stream, or no name.
 pub(super) fn set<P: Proxy>(state: &State<P>, arguments: &[u8]) -> Result<(), Status> {
     let arguments = SetArguments::decode(arguments).map_err(|_| Status::BadArgument)?;
@@ -83,18 +53,7 @@ pub(super) fn declare<P: Proxy>(state: &mut State<P>, arguments: &[u8]) -> Resul
     let arguments = DeclareArguments::decode(arguments).map_err(|_| Status::BadArgument)?;
     let root = state.current().ok_or(Status::BadArgument)?.root;
     let name = arguments.name.into_bytes();
-    if name.len() > MAX_NAME || state.declared.get(root, &name).is_some() {
-        return Err(Status::BadArgument);
-    }
-    if state.declared.0.len() >= MAX_DECLARED {
-        return Err(Status::InternalFailure);
-    }
-    state.declared.0.push(Declaration {
-        root,
-        name,
-        readonly: arguments.readonly,
-    });
-    Ok(())
+    state.declared.declare(root, name, arguments.readonly)
 }
 
 /// Where a property's value is in the filter state.

@@ -11,10 +11,11 @@ mod inject;
 mod signature;
 mod zlib;
 
-pub(crate) use filter_state::{Declared, property, set_property};
+pub(crate) use filter_state::{property, set_property};
+
+use guest_host::Capability;
 
 use crate::abi::Status;
-use crate::capabilities::Capability;
 use crate::memory::Fault;
 use crate::state::State;
 use crate::traits::{HttpStream, Proxy};

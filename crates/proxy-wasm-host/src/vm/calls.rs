@@ -6,11 +6,15 @@
 
 use wasm_runtime::wasmtime::{TypedFunc, WasmParams};
 
+use super::instance::Vm;
 use super::streams::count;
-use super::{ContextId, Vm};
-use crate::calls::{CallId, CallResponse, GrpcEvent, RedisReply};
+use crate::callbacks::{
+    Callback, FOREIGN_FUNCTION, GRPC_CLOSE, GRPC_RECEIVE, GRPC_RECEIVE_INITIAL_METADATA,
+    GRPC_RECEIVE_TRAILING_METADATA, HTTP_CALL_RESPONSE, QUEUE_READY, REDIS_CALL_RESPONSE,
+};
+use crate::calls::{CallResponse, GrpcEvent, RedisReply};
 use crate::error::CallError;
-use crate::exports::Exports;
+use crate::ids::{CallId, ContextId};
 use crate::pending::{CallKind, Incoming};
 use crate::traits::Proxy;
 
@@ -46,8 +50,7 @@ impl<P: Proxy> Vm<P> {
         );
         let result = self.deliver(
             root,
-            "proxy_on_http_call_response",
-            |exports| exports.http_call_response.as_ref(),
+            HTTP_CALL_RESPONSE,
             arguments,
             Some(Incoming::Response(response)),
         );
@@ -79,8 +82,7 @@ impl<P: Proxy> Vm<P> {
         let len = count(reply.len());
         let result = self.deliver(
             root,
-            "proxy_on_redis_call_response",
-            |exports| exports.redis_call_response.as_ref(),
+            REDIS_CALL_RESPONSE,
             (root, id, status, len),
             Some(Incoming::RedisReply(reply)),
         );
@@ -120,8 +122,7 @@ impl<P: Proxy> Vm<P> {
                     let len = count(answer.len());
                     let result = self.deliver(
                         root,
-                        "proxy_on_grpc_receive",
-                        |exports| exports.grpc_receive.as_ref(),
+                        GRPC_RECEIVE,
                         (root, id, len),
                         Some(Incoming::Message(answer)),
                     );
@@ -141,22 +142,19 @@ impl<P: Proxy> Vm<P> {
         let result = match event {
             GrpcEvent::InitialMetadata(pairs) => self.deliver(
                 root,
-                "proxy_on_grpc_receive_initial_metadata",
-                |exports| exports.grpc_initial_metadata.as_ref(),
+                GRPC_RECEIVE_INITIAL_METADATA,
                 (root, id, count(pairs.len())),
                 Some(Incoming::InitialMetadata(pairs)),
             ),
             GrpcEvent::Message(message) => self.deliver(
                 root,
-                "proxy_on_grpc_receive",
-                |exports| exports.grpc_receive.as_ref(),
+                GRPC_RECEIVE,
                 (root, id, count(message.len())),
                 Some(Incoming::Message(message)),
             ),
             GrpcEvent::TrailingMetadata(pairs) => self.deliver(
                 root,
-                "proxy_on_grpc_receive_trailing_metadata",
-                |exports| exports.grpc_trailing_metadata.as_ref(),
+                GRPC_RECEIVE_TRAILING_METADATA,
                 (root, id, count(pairs.len())),
                 Some(Incoming::TrailingMetadata(pairs)),
             ),
@@ -179,13 +177,7 @@ impl<P: Proxy> Vm<P> {
         let root = call.root;
         call.over = true;
         self.state().grpc_status = (status, message);
-        let result = self.deliver(
-            root,
-            "proxy_on_grpc_close",
-            |exports| exports.grpc_close.as_ref(),
-            (root, id, status),
-            None,
-        );
+        let result = self.deliver(root, GRPC_CLOSE, (root, id, status), None);
         self.state().calls.remove(id);
         self.leave(result)
     }
@@ -193,12 +185,7 @@ impl<P: Proxy> Vm<P> {
     /// `proxy_on_queue_ready` of a root context, also while it waits for `proxy_done`.
     pub fn on_queue_ready(&mut self, root: ContextId, queue: u32) -> Result<(), CallError> {
         self.is_root(root)?;
-        self.call(
-            root,
-            "proxy_on_queue_ready",
-            |exports| exports.queue_ready.as_ref(),
-            (root, queue),
-        )?;
+        self.call(root, QUEUE_READY, (root, queue))?;
         Ok(())
     }
 
@@ -212,8 +199,7 @@ impl<P: Proxy> Vm<P> {
     ) -> Result<(), CallError> {
         let result = self.deliver(
             id,
-            "proxy_on_foreign_function",
-            |exports| exports.foreign_function.as_ref(),
+            FOREIGN_FUNCTION,
             (id, function, count(arguments.len())),
             Some(Incoming::ForeignArguments(arguments.to_vec())),
         );
@@ -224,16 +210,15 @@ impl<P: Proxy> Vm<P> {
     fn deliver<A: WasmParams>(
         &mut self,
         id: ContextId,
-        callback: &'static str,
-        function: fn(&Exports) -> Option<&TypedFunc<A, ()>>,
+        callback: Callback<TypedFunc<A, ()>>,
         arguments: A,
         incoming: Option<Incoming>,
     ) -> Result<(), CallError> {
-        let Some(function) = function(&self.exports) else {
+        let Some(function) = (callback.function)(&self.exports) else {
             return Ok(());
         };
         self.guest.store.data_mut().incoming = incoming;
-        let result = self.guest.enter(id, callback, function, arguments);
+        let result = self.guest.enter(id, callback.name, function, arguments);
         self.guest.store.data_mut().incoming = None;
         result
     }

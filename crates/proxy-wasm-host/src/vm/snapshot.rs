@@ -4,17 +4,17 @@ use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
 
-use wasm_runtime::Initial;
+use guest_host::Denials;
 use wasm_runtime::wasmtime::InstancePre;
+use wasm_runtime::{Engine, Initial};
 
-use super::entry::{self, Guest, reason};
-use super::{Vm, VmConfig};
-use crate::capabilities::Denied;
+use super::guest::{self, Guest};
+use super::instance::Vm;
+use crate::config::VmConfig;
 use crate::context::{Contexts, Roots};
-use crate::engine::Engine;
+use crate::declared::Declared;
 use crate::error::{LoadError, StartError};
 use crate::exports::Places;
-use crate::foreign::Declared;
 use crate::pending::{Calls, LastCalls};
 use crate::program::Program;
 use crate::state::{Allocator, State};
@@ -26,13 +26,13 @@ use crate::traits::Proxy;
 pub struct Snapshot<P: Proxy> {
     state: wasm_runtime::Snapshot,
     instance_pre: InstancePre<State<P>>,
-    runtime: wasm_runtime::Engine,
+    runtime: Engine,
     program: Program,
     places: Places,
     config: Rc<VmConfig>,
     roots: Roots,
     declared: Declared,
-    denied: Denied,
+    denials: Denials,
     started: Instant,
     /// The guest may remember calls: others must not get their numbers.
     calls: LastCalls,
@@ -45,8 +45,8 @@ impl<P: Proxy> Vm<P> {
         self.guest.check()?;
         let program = self.program.clone();
         let store = &mut self.guest.store;
-        let runtime = engine.runtime_of(&program, &store.data().config.limits)?;
-        let instance_pre = engine.link(&runtime, &program)?;
+        let runtime = program.runtime(engine, &store.data().config.limits)?;
+        let instance_pre = program.link(&runtime)?;
         let module = instance_pre.module();
         let state =
             wasm_runtime::Snapshot::take(store, &self.instance, module).map_err(LoadError::from)?;
@@ -59,7 +59,7 @@ impl<P: Proxy> Vm<P> {
             roots: data.contexts.roots(),
             declared: data.declared.clone(),
             calls: data.calls.last(),
-            denied: data.denied.clone(),
+            denials: data.denials.clone(),
             started: data.started,
             instance_pre,
             runtime,
@@ -71,11 +71,11 @@ impl<P: Proxy> Vm<P> {
 impl<P: Proxy> Snapshot<P> {
     /// Makes a VM with this state. No code of the guest's runs.
     pub fn start(&self, proxy: P) -> Result<Vm<P>, StartError> {
-        let mut store = entry::store(&self.runtime, &self.program, proxy, self.config.clone());
+        let mut store = guest::store(&self.runtime, &self.program, proxy, self.config.clone());
         self.apply(store.data_mut());
         let started = self.state.instantiate(&self.instance_pre, &mut store);
         let (instance, rewind) =
-            started.map_err(|error| StartError::Instantiate(reason(store.data(), &error)))?;
+            started.map_err(|error| StartError::Instantiate(store.data().guard.reason(&error)))?;
         store.data_mut().memory = instance.get_memory(&mut store, "memory");
         let initial = self.program.inner.initial.as_ref();
         Ok(Vm {
@@ -109,7 +109,7 @@ impl<P: Proxy> Snapshot<P> {
     fn apply(&self, state: &mut State<P>) {
         state.contexts = Contexts::of_roots(&self.roots);
         state.declared = self.declared.clone();
-        state.denied = self.denied.clone();
+        state.denials = self.denials.clone();
         state.calls = Calls::behind(self.calls);
         state.started = self.started;
     }

@@ -1,10 +1,15 @@
 //! The stream contexts and their callbacks.
 
-use super::{ContextId, Vm};
+use super::instance::Vm;
 use crate::abi::Action;
+use crate::callbacks::{
+    Callback, REQUEST_BODY, REQUEST_HEADERS, REQUEST_TRAILERS, RESPONSE_BODY, RESPONSE_HEADERS,
+    RESPONSE_TRAILERS,
+};
 use crate::context::{Context, Kind, Phase};
 use crate::error::CallError;
-use crate::exports::{Answer1, Answer2, Exports, HeadersFn};
+use crate::functions::{Answer1, Answer2, HeadersFn};
+use crate::ids::ContextId;
 use crate::traits::Proxy;
 
 /// What a guest sees of a number of bytes or pairs.
@@ -48,13 +53,7 @@ impl<P: Proxy> Vm<P> {
         count: usize,
         end_of_stream: bool,
     ) -> Result<Action, CallError> {
-        self.headers(
-            id,
-            "proxy_on_request_headers",
-            |exports| exports.request_headers.as_ref(),
-            count,
-            end_of_stream,
-        )
+        self.headers(id, REQUEST_HEADERS, count, end_of_stream)
     }
 
     /// `size`: bytes now in the buffer.
@@ -64,13 +63,7 @@ impl<P: Proxy> Vm<P> {
         size: usize,
         end_of_stream: bool,
     ) -> Result<Action, CallError> {
-        self.body(
-            id,
-            "proxy_on_request_body",
-            |exports| exports.request_body.as_ref(),
-            size,
-            end_of_stream,
-        )
+        self.body(id, REQUEST_BODY, size, end_of_stream)
     }
 
     /// `count`: number of trailers.
@@ -79,12 +72,7 @@ impl<P: Proxy> Vm<P> {
         id: ContextId,
         count: usize,
     ) -> Result<Action, CallError> {
-        self.trailers(
-            id,
-            "proxy_on_request_trailers",
-            |exports| exports.request_trailers.as_ref(),
-            count,
-        )
+        self.trailers(id, REQUEST_TRAILERS, count)
     }
 
     /// `count`: number of headers.
@@ -94,13 +82,7 @@ impl<P: Proxy> Vm<P> {
         count: usize,
         end_of_stream: bool,
     ) -> Result<Action, CallError> {
-        self.headers(
-            id,
-            "proxy_on_response_headers",
-            |exports| exports.response_headers.as_ref(),
-            count,
-            end_of_stream,
-        )
+        self.headers(id, RESPONSE_HEADERS, count, end_of_stream)
     }
 
     /// `size`: bytes now in the buffer.
@@ -110,13 +92,7 @@ impl<P: Proxy> Vm<P> {
         size: usize,
         end_of_stream: bool,
     ) -> Result<Action, CallError> {
-        self.body(
-            id,
-            "proxy_on_response_body",
-            |exports| exports.response_body.as_ref(),
-            size,
-            end_of_stream,
-        )
+        self.body(id, RESPONSE_BODY, size, end_of_stream)
     }
 
     /// `count`: number of trailers.
@@ -125,32 +101,27 @@ impl<P: Proxy> Vm<P> {
         id: ContextId,
         count: usize,
     ) -> Result<Action, CallError> {
-        self.trailers(
-            id,
-            "proxy_on_response_trailers",
-            |exports| exports.response_trailers.as_ref(),
-            count,
-        )
+        self.trailers(id, RESPONSE_TRAILERS, count)
     }
 
     fn headers(
         &mut self,
         id: ContextId,
-        name: &'static str,
-        callback: fn(&Exports) -> Option<&HeadersFn>,
+        callback: Callback<HeadersFn>,
         number: usize,
         end_of_stream: bool,
     ) -> Result<Action, CallError> {
         self.live(id, Kind::Stream)?;
         let number = count(number);
-        let action = match callback(&self.exports) {
+        let action = match (callback.function)(&self.exports) {
             None => return Ok(Action::Continue),
-            Some(HeadersFn::WithEnd(callback)) => {
+            Some(HeadersFn::WithEnd(function)) => {
                 let arguments = (id, number, end_of_stream.into());
-                self.guest.enter(id, name, callback, arguments)?
+                self.guest.enter(id, callback.name, function, arguments)?
             }
-            Some(HeadersFn::WithoutEnd(callback)) => {
-                self.guest.enter(id, name, callback, (id, number))?
+            Some(HeadersFn::WithoutEnd(function)) => {
+                self.guest
+                    .enter(id, callback.name, function, (id, number))?
             }
         };
         self.finish_done();
@@ -160,26 +131,24 @@ impl<P: Proxy> Vm<P> {
     fn body(
         &mut self,
         id: ContextId,
-        name: &'static str,
-        callback: fn(&Exports) -> Option<&Answer2>,
+        callback: Callback<Answer2>,
         size: usize,
         end_of_stream: bool,
     ) -> Result<Action, CallError> {
         self.live(id, Kind::Stream)?;
         let arguments = (id, count(size), end_of_stream.into());
-        let action = self.call(id, name, callback, arguments)?;
+        let action = self.call(id, callback, arguments)?;
         Ok(action.map_or(Action::Continue, Action::from_body))
     }
 
     fn trailers(
         &mut self,
         id: ContextId,
-        name: &'static str,
-        callback: fn(&Exports) -> Option<&Answer1>,
+        callback: Callback<Answer1>,
         number: usize,
     ) -> Result<Action, CallError> {
         self.live(id, Kind::Stream)?;
-        let action = self.call(id, name, callback, (id, count(number)))?;
+        let action = self.call(id, callback, (id, count(number)))?;
         Ok(action.map_or(Action::Continue, Action::from_trailers))
     }
 

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 use std::fs::{self, DirBuilder, Metadata};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::entry;
+use super::owner::owner;
 
 /// What is not used for so long is removed.
 const UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -15,7 +16,6 @@ const UNUSED: Duration = Duration::from_secs(30 * 24 * 3600);
 const INCOMPLETE: Duration = Duration::from_secs(24 * 3600);
 
 const SUFFIX: &str = ".cwasm";
-pub const TEMPORARY: &str = ".tmp";
 
 /// Makes the directory unless it is there, and checks that its files can be trusted, and be written.
 pub fn open(path: &Path) -> Result<(), String> {
@@ -54,22 +54,6 @@ pub fn open(path: &Path) -> Result<(), String> {
     }
 }
 
-/// Can only its owner write to it, who is root or this process's user? The error says what it is.
-pub fn owner(metadata: &Metadata) -> Result<(), &'static str> {
-    if metadata.uid() != 0 && metadata.uid() != user() {
-        return Err("belongs to another user");
-    }
-    match metadata.mode() & 0o022 {
-        0 => Ok(()),
-        _ => Err("can be written by others than its owner"),
-    }
-}
-
-/// The user whose rights this process has.
-fn user() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
 /// The name of a file: the module's hash and part of the version's, so that several versions have files side by side.
 pub fn name(sha256: &[u8; 32], version: &[u8; 32]) -> String {
     let mut name = String::with_capacity(64 + 1 + 32 + SUFFIX.len());
@@ -99,7 +83,7 @@ fn kept(name: &str) -> Option<Duration> {
     if rest.is_empty() {
         return Some(UNUSED);
     }
-    let numbers = rest.strip_prefix('.')?.strip_suffix(TEMPORARY)?;
+    let numbers = rest.strip_prefix('.')?.strip_suffix(entry::TEMPORARY)?;
     let digits = |b: u8| b.is_ascii_digit() || b == b'-';
     numbers.bytes().all(digits).then_some(INCOMPLETE)
 }

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
-use super::directory::{self, owner};
+use super::owner::owner;
 use crate::artifact::{CODE, MemoryFile};
 
 const MAGIC: [u8; 8] = *b"ngxwasm\n";
@@ -19,6 +19,9 @@ const HEADER: usize = 8 + 32 + 32 + 8 + 32;
 
 /// Most bytes of code; the largest modules have some ten MiB.
 const MAX_CODE: u64 = 1 << 30;
+
+/// How the names of files end that are being written.
+pub const TEMPORARY: &str = ".tmp";
 
 /// What stands before the code: the magic, and this.
 pub struct Header {
@@ -174,7 +177,7 @@ pub fn temporary(path: &Path) -> PathBuf {
     name.push(format!(
         ".{}-{number}-{time}{}",
         std::process::id(),
-        directory::TEMPORARY
+        TEMPORARY
     ));
     name.into()
 }

@@ -6,6 +6,7 @@
 
 mod directory;
 mod entry;
+mod owner;
 
 use std::fs::File;
 use std::hash::{Hash, Hasher};

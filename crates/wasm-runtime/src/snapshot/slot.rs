@@ -8,7 +8,7 @@ use rustix::mm::{
     Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mmap_anonymous, mprotect, munmap,
 };
 
-use crate::pagemap::PAGE;
+use super::pagemap::PAGE;
 
 /// A reserved range of addresses.
 pub(crate) struct Slot {
@@ -19,10 +19,10 @@ pub(crate) struct Slot {
     writable: usize,
 }
 
-// SAFETY: it owns its range.
+// SAFETY: its range is a mapping of the process, not of a thread, and nothing else refers to it.
 #[allow(unsafe_code)]
 unsafe impl Send for Slot {}
-// SAFETY: there is nothing to do with a shared reference.
+// SAFETY: by a shared reference the range is only read (`page`), and its pointer is only copied.
 #[allow(unsafe_code)]
 unsafe impl Sync for Slot {}
 
@@ -38,7 +38,7 @@ impl Slot {
         // An empty range cannot be mapped.
         let reserved = capacity.saturating_add(guard).max(PAGE);
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
-        // SAFETY: a new mapping, wherever the system likes.
+        // SAFETY: no address is asked for, so the system takes one where nothing is mapped.
         let base = unsafe { mmap_anonymous(ptr::null_mut(), reserved, ProtFlags::empty(), flags)? };
         let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         let mut slot = Slot {
@@ -47,12 +47,16 @@ impl Slot {
             writable: 0,
         };
         // What is written is little, and is copied and zeroed by the page. A system without large pages refuses.
-        // SAFETY: within the range that this owns.
+        // SAFETY: the range is exactly what was mapped three lines up, and this advice changes no contents.
         let _ = unsafe { madvise(base.as_ptr().cast(), reserved, Advice::LinuxNoHugepage) };
         if let Some((file, len)) = image.filter(|(_, len)| *len > 0) {
+            if len > reserved {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
             let access = ProtFlags::READ | ProtFlags::WRITE;
             let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
-            // SAFETY: within the range that this owns: an image is not larger than the memory.
+            // SAFETY: it replaces the first `len` bytes of what was mapped above, which is not shorter and which nothing
+            // refers to yet.
             unsafe { mmap(base.as_ptr().cast(), len, access, flags, file, 0)? };
             slot.writable = len;
         }
@@ -61,9 +65,13 @@ impl Slot {
 
     /// Makes the bytes up to `size` accessible; `size` is a multiple of the page size, and within the range.
     pub fn make_writable(&mut self, size: usize) -> io::Result<()> {
+        if size > self.reserved {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         if size > self.writable {
             let access = MprotectFlags::READ | MprotectFlags::WRITE;
-            // SAFETY: within the range that this owns.
+            // SAFETY: from `writable` up to `size`, which is not more than `reserved`, is this slot's mapping; more access
+            // invalidates no reference.
             unsafe {
                 let from = self.base.as_ptr().add(self.writable);
                 mprotect(from.cast(), size - self.writable, access)?;
@@ -78,15 +86,16 @@ impl Slot {
         if at.saturating_add(PAGE) > self.writable {
             return &[];
         }
-        // SAFETY: within what can be accessed of the range that this owns.
+        // SAFETY: the page ends before `writable`, up to where the mapping can be read; it is mapped as long as `self`
+        // is there, and nobody writes to it meanwhile, as the caller says.
         unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(at), PAGE) }
     }
 
     /// Makes the range what it was when it was new and `size` bytes could be accessed. `None`: the system refuses.
     pub fn reset(mut self, size: usize) -> Option<Slot> {
         let base = self.base.as_ptr().cast();
-        // SAFETY: within the range that this owns, which no instance uses any more. Pages that were written are dropped, so
-        // that those of the file, or zeroes, come back.
+        // SAFETY: the first `writable` bytes are mapped, and `self` is the only way to them: its memory is gone. Pages that
+        // were written are dropped, so that those of the file, or zeroes, come back.
         unsafe { madvise(base, self.writable, Advice::LinuxDontNeed) }.ok()?;
         self.forbid_from(size).then_some(self)
     }
@@ -95,7 +104,8 @@ impl Slot {
     pub fn forbid_from(&mut self, size: usize) -> bool {
         if self.writable > size {
             let none = MprotectFlags::empty();
-            // SAFETY: within the range that this owns.
+            // SAFETY: from `size` up to `writable` is this slot's mapping. `page` is asked for nothing beyond `writable`, and
+            // a guest that had that much memory is told of less before it runs again.
             let forbidden = unsafe {
                 let from = self.base.as_ptr().add(size);
                 mprotect(from.cast(), self.writable - size, none)
@@ -114,14 +124,16 @@ impl Slot {
 #[allow(unsafe_code)]
 pub(crate) fn drop_pages(memory: &mut [u8]) -> bool {
     let start = memory.as_mut_ptr().cast();
-    // SAFETY: only this has the memory, and any contents are valid.
+    // SAFETY: the reference is the only one to these bytes, they are mapped, and other contents are as valid: any byte is
+    // a `u8`.
     memory.is_empty() || unsafe { madvise(start, memory.len(), Advice::LinuxDontNeed) }.is_ok()
 }
 
 #[allow(unsafe_code)]
 impl Drop for Slot {
     fn drop(&mut self) {
-        // SAFETY: it owns the range; there is nothing to be done about an error.
+        // SAFETY: the range is what `new` has mapped, and nothing refers to it when its owner goes. There is nothing to be
+        // done about an error.
         let _ = unsafe { munmap(self.base.as_ptr().cast(), self.reserved) };
     }
 }

@@ -143,8 +143,8 @@ impl PageMap {
 /// Answers how many regions there are.
 #[allow(unsafe_code)]
 fn scan_pages(pagemap: &File, scan: &mut Scan) -> io::Result<usize> {
-    // SAFETY: the system writes to `scan` and, up to `vec_len`, to the regions that it points to, which are their caller's; it
-    // only looks at the pages between `start` and `end`.
+    // SAFETY: the system writes to `scan` and, up to `vec_len`, to the regions that `vec` points to: an array of so many,
+    // which `PageMap::scan` has and does not touch meanwhile. It only looks at the pages between `start` and `end`.
     let count = unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN, &raw mut *scan) };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }

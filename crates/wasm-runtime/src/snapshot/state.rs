@@ -6,10 +6,10 @@ use wasmtime::{
     Extern, Global, Instance, InstancePre, Memory, Module, ModuleExport, Result, Store, Trap, Val,
 };
 
+use super::image::Image;
+use super::memory::{Backing, with_image};
+use super::rewrite::{PREFIX, START, Segment};
 use crate::error::Error;
-use crate::image::Image;
-use crate::memory::{Backing, with_image};
-use crate::rewrite::{PREFIX, START, Segment};
 
 /// What a module that was rewritten for snapshots does when an instance starts.
 #[derive(Clone)]

@@ -6,9 +6,9 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::pagemap::{PAGE, PageMap};
+use super::slot::{Slot, drop_pages};
 use crate::artifact::MemoryFile;
-use crate::pagemap::{PAGE, PageMap};
-use crate::slot::{Slot, drop_pages};
 
 /// Pages of a memory that stay when it starts again; those above them are dropped.
 const MAX_KEPT: usize = 64;
@@ -135,7 +135,7 @@ mod tests {
     fn memory(image: &Image) -> (Slot, &'static mut [u8]) {
         let mut slot = image.reserve(2 * SIZE, 0).unwrap();
         slot.make_writable(SIZE).unwrap();
-        // SAFETY: within the range; the slot is dropped last.
+        // SAFETY: the slot, which the caller keeps as long, has made these bytes accessible, and nothing else refers to them.
         #[allow(unsafe_code)]
         let memory = unsafe { std::slice::from_raw_parts_mut(slot.as_ptr(), SIZE) };
         (slot, memory)

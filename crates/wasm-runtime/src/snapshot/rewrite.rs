@@ -5,11 +5,9 @@
 //! of the module stays as it is, byte for byte.
 
 use wasm_encoder::{DataSection, ExportKind, ExportSection, RawSection};
-use wasmparser::{
-    BinaryReaderError, ConstExpr, Data, DataKind, FunctionBody, Operator, Parser, Payload, ValType,
-};
+use wasmparser::{ConstExpr, Data, DataKind, FunctionBody, Operator, Parser, Payload, ValType};
 
-use crate::error::Error;
+use crate::error::{Error, broken};
 
 /// What begins the names of the exports that are added.
 pub(crate) const PREFIX: &str = "\u{1}snapshot ";
@@ -175,8 +173,4 @@ fn check_function(body: &FunctionBody<'_>) -> Result<bool, Error> {
 
 fn stateful(what: &str) -> Error {
     Error::Snapshot(format!("the module has {what}"))
-}
-
-pub(crate) fn broken(error: BinaryReaderError) -> Error {
-    Error::Invalid(error.to_string())
 }

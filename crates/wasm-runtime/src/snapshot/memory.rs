@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
 
-use crate::image::Image;
-use crate::slot::Slot;
+use super::image::Image;
+use super::slot::Slot;
 
 /// Mappings that are kept for instances to come, of each snapshot.
 const MAX_IDLE: usize = 64;
@@ -64,8 +64,10 @@ impl Backing {
 /// Makes the memories of engines whose instances are started from snapshots.
 pub(crate) struct Memories;
 
-// SAFETY: memories are zeroed or have their image's contents, their ranges are reserved with the guard behind them, and
-// do not move.
+// SAFETY: Wasmtime's compiled code relies on three things. The memory has at least `minimum` accessible bytes, which are
+// zero or, where an image was asked for, its contents: a slot is a new private mapping, or one that was reset. All of
+// `capacity` and `guard` behind it is this memory's alone: `Slot::new` reserves both. It does not move: a slot never
+// does.
 #[allow(unsafe_code)]
 unsafe impl MemoryCreator for Memories {
     fn new_memory(
@@ -110,7 +112,9 @@ struct Memory {
     image: Option<Arc<Image>>,
 }
 
-// SAFETY: see `Memories`. It shrinks only while no guest runs, and Wasmtime is told.
+// SAFETY: `as_ptr` is the start of a slot, which does not move and is there until this is dropped; `byte_size` counts
+// bytes that are accessible, since it is set only after `make_writable`, and before `forbid_from` has any effect on a
+// guest: a memory shrinks (`Backing::shrink`) only between calls, and Wasmtime reads the size again then.
 #[allow(unsafe_code)]
 unsafe impl LinearMemory for Memory {
     fn byte_size(&self) -> usize {
