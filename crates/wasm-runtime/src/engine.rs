@@ -17,6 +17,7 @@ use crate::memory::Memories;
 use crate::outline::Outline;
 use crate::rewrite::{check_code, rewrite};
 use crate::snapshot::Initial;
+use crate::stack::{self, Stacks};
 use crate::ticker::{Clock, TICK, Ticker};
 
 /// The WebAssembly runtime of one process. Clone = refcount.
@@ -83,6 +84,8 @@ impl Engine {
             None => {
                 let mut config = config();
                 config.max_wasm_stack(kind.stack);
+                config.async_stack_size(kind.stack + stack::HOST);
+                config.with_host_stack(Arc::new(Stacks::default()));
                 if kind.snapshots {
                     config.with_host_memory(Arc::new(Memories));
                 }
