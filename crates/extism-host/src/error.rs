@@ -19,7 +19,9 @@ pub enum ManifestError {
     NoSource(usize),
     #[error("module {0} has both \"path\" and \"data\"")]
     TwoSources(usize),
-    #[error("module {0} has \"url\": modules are not fetched; save it to a file, and give its \"path\"")]
+    #[error(
+        "module {0} has \"url\": modules are not fetched; save it to a file, and give its \"path\""
+    )]
     Url(usize),
     #[error("\"data\" of module {0} is not base64: {1}")]
     Base64(usize, base64::DecodeError),

@@ -1,13 +1,11 @@
 //! Where imports come from.
 
-use std::future::{Ready, ready};
-use std::sync::Arc;
+use std::future::{Future, ready};
 
 use guest_host::{InterfaceError, LogLevel};
 use wasm_runtime::wasmtime::{ExternType, Linker, Store};
-use wasm_runtime::{Guard, Import, Limits, Outline, Type, one_line};
+use wasm_runtime::{Engine, Guard, Import, Limits, Outline, Type, one_line};
 
-use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::functions;
 use crate::services::{HttpRequest, HttpResult, Services};
@@ -36,22 +34,22 @@ pub enum Origin {
 pub struct Offer {
     linker: Linker<State<Nothing>>,
     store: Store<State<Nothing>>,
-    kernel: Arc<Outline>,
+    kernel: Outline,
 }
 
 impl Offer {
-    pub fn new(engine: &Engine) -> Result<Offer, LoadError> {
-        let runtime = engine.runtime.wasmtime();
+    pub fn new(engine: &Engine, kernel: Outline) -> Result<Offer, LoadError> {
+        let runtime = engine.wasmtime();
         let mut linker = Linker::new(runtime);
         functions::define::<Nothing>(&mut linker)
             .map_err(|e| wasm_runtime::Error::Engine(one_line(&e)))?;
-        let guard = Guard::new(&engine.runtime, Limits::default());
+        let guard = Guard::new(engine, Limits::default());
         let settings = Settings::new(&PluginConfig::default(), &Default::default(), 1);
         let state = State::new(Nothing, settings.into(), guard);
         Ok(Offer {
             linker,
             store: Store::new(runtime, state),
-            kernel: engine.kernel()?.outline,
+            kernel,
         })
     }
 
@@ -100,7 +98,9 @@ impl Offer {
             check_type(import, ty)?;
             return Ok(Some(Origin::Kernel));
         }
-        let found = self.linker.get(&mut self.store, &import.module, &import.name);
+        let found = self
+            .linker
+            .get(&mut self.store, &import.module, &import.name);
         match found.ok().map(|host| host.ty(&self.store)) {
             Some(ExternType::Func(host)) => {
                 let ty = Type::Func {
@@ -159,7 +159,10 @@ impl guest_host::Services for Nothing {
 }
 
 impl Services for Nothing {
-    fn http_request(&self, _request: HttpRequest) -> Ready<HttpResult> {
+    fn http_request(
+        &self,
+        _request: HttpRequest,
+    ) -> impl Future<Output = HttpResult> + 'static {
         ready(Err("not available".into()))
     }
 }

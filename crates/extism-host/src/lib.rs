@@ -2,7 +2,7 @@
 //!
 //! 1. [`Program::compile`] once, in the process that reads the configuration: a [`Manifest`], or a module alone
 //!    ([`Manifest::of_module`]). [`is_extism`] tells whether a module is one.
-//! 2. In every process that runs guests: an [`Engine`], and a [`Linked`] per program and configuration.
+//! 2. In every process that runs guests: a [`Linked`] per program and configuration.
 //! 3. An instance: [`Linked::plugin`]. It keeps its state, globals and vars, from call to call. More of them serve calls that
 //!    come at once.
 //! 4. A call: [`Plugin::call`], a future, or [`Plugin::call_now`] where the program [does not wait](Program::waits). The
@@ -20,7 +20,6 @@
 //! ends the call in some cases; nothing but the instance is lost then.
 #![forbid(unsafe_code)]
 
-mod engine;
 mod error;
 mod exports;
 mod functions;
@@ -35,7 +34,6 @@ mod settings;
 mod state;
 mod wait;
 
-pub use engine::Engine;
 pub use error::{Failure, LoadError, ManifestError, StartError};
 pub use exports::Function;
 pub use guest_host::{Capabilities, Capability, LogLevel, ServiceError};
@@ -45,3 +43,4 @@ pub use plugin::{Input, Outcome, Plugin, Snapshot};
 pub use program::{Program, is_extism};
 pub use services::{HttpRequest, HttpResult, Services};
 pub use settings::PluginConfig;
+pub use wasm_runtime::{Engine, Limits, Ticker};

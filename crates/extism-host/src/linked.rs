@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use wasm_runtime::wasmtime::{self, Extern, Instance, Linker, ModuleExport, Result, Store};
-use wasm_runtime::{Guard, Limits, Rewind, one_line};
+use wasm_runtime::{Engine, Guard, Limits, Rewind, one_line};
 
-use crate::engine::Engine;
 use crate::error::{LoadError, Refusal};
 use crate::exports::Returns;
 use crate::functions;
@@ -35,7 +34,7 @@ pub(crate) struct Inner<S: Services> {
     pub modules: Vec<Module>,
     /// Where the main module's functions are, in the program's order.
     pub functions: Vec<(ModuleExport, Returns)>,
-    runtime: wasm_runtime::Engine,
+    runtime: Engine,
     kernel: wasmtime::Module,
     linker: Linker<State<S>>,
     limits: Limits,
@@ -61,13 +60,10 @@ impl<S: Services> Linked<S> {
         config: &PluginConfig,
     ) -> Result<Linked<S>, LoadError> {
         let of_program = &program.inner;
-        let runtime = engine
-            .runtime
-            .variant(config.limits.stack, of_program.snapshots)?;
-        let kernel = runtime.load(&engine.kernel()?.artifact)?;
+        let runtime = engine.variant(config.limits.stack, of_program.snapshots)?;
+        let kernel = runtime.load(&of_program.kernel)?;
         let mut linker = Linker::new(runtime.wasmtime());
-        functions::define(&mut linker)
-            .map_err(|e| wasm_runtime::Error::Engine(one_line(&e)))?;
+        functions::define(&mut linker).map_err(|e| wasm_runtime::Error::Engine(one_line(&e)))?;
         let mut modules: Vec<Module> = Vec::new();
         for part in &of_program.modules {
             let module = runtime.load(&part.artifact)?;

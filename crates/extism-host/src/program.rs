@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use guest_host::Capability;
-use wasm_runtime::{Artifact, Initial, Outline, Type, sha256};
+use wasm_runtime::{Artifact, Engine, Initial, Outline, Type, sha256};
 
-use crate::engine::Engine;
 use crate::error::{Failure, LoadError};
 use crate::exports::{self, Exports, Function};
 use crate::functions::http::WAITS;
 use crate::imports::{ENV, MAIN, Offer, Origin};
+use crate::kernel::layout;
 use crate::manifest::{Manifest, Module, Source};
 use crate::settings::{PluginConfig, Rules};
 
@@ -23,6 +23,7 @@ pub struct Program {
 }
 
 pub(crate) struct Inner {
+    pub kernel: Artifact,
     /// In the order in which they are started; the main one is the last.
     pub modules: Vec<Part>,
     pub exports: Exports,
@@ -84,9 +85,12 @@ impl Program {
             let result = compile(engine, module, snapshots, &mut read);
             compiled.push(result.map_err(|error| in_module(&module.name, error))?);
         }
-        let outlines: Vec<(&str, &Outline)> =
-            compiled.iter().map(|m| (m.name.as_str(), &m.outline)).collect();
-        let mut offer = Offer::new(engine)?;
+        let outlines: Vec<(&str, &Outline)> = compiled
+            .iter()
+            .map(|m| (m.name.as_str(), &m.outline))
+            .collect();
+        let (kernel, outline) = compile_kernel(engine)?;
+        let mut offer = Offer::new(engine, outline)?;
         let mut origins = Vec::new();
         for (name, outline) in &outlines {
             let found = offer.origins(outline, &outlines);
@@ -118,6 +122,7 @@ impl Program {
         let exports = exports.filter(|exports| !exports.callable().is_empty());
         Ok(Program {
             inner: Arc::new(Inner {
+                kernel,
                 modules: parts,
                 exports: exports.ok_or(LoadError::NoFunction)?,
                 rules: Rules::new(manifest),
@@ -185,13 +190,12 @@ fn compile(
     let (artifact, initial, outline) = match snapshots {
         true => {
             let check = |outline: &Outline| shares_functions_only(outline);
-            let (artifact, initial, outline) =
-                engine.runtime.compile_for_snapshots_if(bytes, check)?;
+            let (artifact, initial, outline) = engine.compile_for_snapshots_if(bytes, check)?;
             (artifact, Some(initial), outline)
         }
         false => {
             let check = |outline: &Outline| Ok::<_, LoadError>(outline.clone());
-            let (artifact, outline) = engine.runtime.compile_if(bytes, check)?;
+            let (artifact, outline) = engine.compile_if(bytes, check)?;
             (artifact, None, outline)
         }
     };
@@ -201,6 +205,12 @@ fn compile(
         initial,
         outline,
     })
+}
+
+/// The kernel, with what it exports; compiled once.
+fn compile_kernel(engine: &Engine) -> Result<(Artifact, Outline), LoadError> {
+    let outline = |outline: &Outline| Ok(outline.clone());
+    engine.compile_if(layout::MODULE.as_bytes(), outline)
 }
 
 fn check_hash(bytes: &[u8], expected: &str) -> Result<(), LoadError> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use guest_host::Capabilities;
 use glob::Pattern;
+use guest_host::Capabilities;
 use wasm_runtime::Limits;
 
 use crate::kernel::PAGE;
@@ -60,7 +60,9 @@ impl Rules {
             allowed_hosts: manifest.allowed_hosts.as_slice().into(),
             max_response: manifest.max_http_response_bytes,
             max_vars: manifest.max_var_bytes,
-            max_growth: manifest.max_pages.map(|pages| pages as usize * PAGE as usize),
+            max_growth: manifest
+                .max_pages
+                .map(|pages| pages as usize * PAGE as usize),
             timeout: manifest.timeout,
         }
     }

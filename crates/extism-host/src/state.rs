@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use guest_host::wasi::Wasi;
-use guest_host::{Capability, Denials, Denial, GuestData, LogLevel, Output};
+use guest_host::{Capability, Denial, Denials, GuestData, LogLevel, Output};
 use send_wrapper::SendWrapper;
 use wasm_runtime::Guard;
 use wasm_runtime::wasmtime::Memory;
@@ -113,7 +113,10 @@ impl<S: Services> Wasi for State<S> {
         if !services.log_enabled(level) {
             return;
         }
-        if self.output.write(level, text, |line| services.log(level, line)) {
+        if self
+            .output
+            .write(level, text, |line| services.log(level, line))
+        {
             self.guard.note_end();
         }
     }

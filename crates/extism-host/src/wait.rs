@@ -68,11 +68,7 @@ impl Drop for Forget<'_> {
 }
 
 /// Runs a call that may wait.
-pub async fn drive<R>(
-    entrance: &Entrance,
-    waiting: &Waiting,
-    call: impl Future<Output = R>,
-) -> R {
+pub async fn drive<R>(entrance: &Entrance, waiting: &Waiting, call: impl Future<Output = R>) -> R {
     let _forget = Forget(waiting);
     let mut call = pin!(call);
     poll_fn(|context| {

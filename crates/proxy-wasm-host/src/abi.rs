@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use guest_host::OutOfBounds;
 use num_enum::TryFromPrimitive;
 
 /// What every `env.proxy_*` import returns.
@@ -26,19 +27,6 @@ pub enum Status {
     CasMismatch = 8,
     InternalFailure = 10,
     Unimplemented = 12,
-}
-
-/// Level of a guest's log message.
-#[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, TryFromPrimitive)]
-#[num_enum(error_type(name = Status, constructor = bad_argument))]
-pub enum LogLevel {
-    Trace = 0,
-    Debug,
-    Info,
-    Warn,
-    Error,
-    Critical,
 }
 
 /// A header map.
@@ -171,6 +159,12 @@ impl fmt::Display for AbiVersion {
             AbiVersion::V0_2_1 => "0.2.1",
             AbiVersion::V0_2_100 => "0.2.100",
         })
+    }
+}
+
+impl From<OutOfBounds> for Status {
+    fn from(_: OutOfBounds) -> Status {
+        Status::InvalidMemoryAccess
     }
 }
 

@@ -1,7 +1,6 @@
 //! Errors. Each displays as one line.
 
-use std::fmt;
-
+use guest_host::{InterfaceError, Name};
 use thiserror::Error;
 
 /// Why bytes are no usable Proxy-Wasm program.
@@ -10,16 +9,9 @@ pub enum LoadError {
     /// Not WebAssembly, an unsupported feature, or a failure of the compiler.
     #[error(transparent)]
     Runtime(#[from] wasm_runtime::Error),
-    /// Imports that no Proxy-Wasm host defines, as `module.name`.
-    #[error("imports {names}, which this host does not provide", names = Name(&.0.join(", ")))]
-    UnknownImports(Vec<String>),
-    /// A known import with another type: name, the module's type, the host's type.
-    #[error("imports {name} as {module}, but this host provides it as {host}")]
-    ImportType {
-        name: String,
-        module: String,
-        host: String,
-    },
+    /// Imports or exports that do not fit this host.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
     /// No `proxy_abi_version_*` export.
     #[error(
         "not a Proxy-Wasm module: exports none of proxy_abi_version_0_1_0, proxy_abi_version_0_2_0, \
@@ -29,32 +21,6 @@ pub enum LoadError {
     /// Only a marker of a version that is unknown here.
     #[error("exports {}, but this host supports the Proxy-Wasm ABI 0.1.0, 0.2.0, 0.2.1 and 0.2.100", Name(.0))]
     UnsupportedAbi(String),
-    /// No memory is exported as `memory`.
-    #[error("exports no memory of the name \"memory\"")]
-    NoMemory,
-    /// A callback, allocator or entry point with another type than the ABI's.
-    #[error("exports {name} as {module} instead of {expected}")]
-    ExportType {
-        name: String,
-        module: String,
-        expected: String,
-    },
-}
-
-/// A name of the guest's choice, which must not break the line.
-struct Name<'a>(&'a str);
-
-impl fmt::Display for Name<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            if c.is_control() {
-                write!(f, "{}", c.escape_default())?;
-            } else {
-                fmt::Write::write_char(f, c)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Why a program does not run, or a root context was not made.

@@ -1,9 +1,8 @@
 //! What a guest exports: types, checked when it is compiled, and the functions of an instance.
 
-use wasm_runtime::wasmtime::{
-    Func, FuncType, Instance, Module, ModuleExport, Store, TypedFunc, WasmParams, WasmResults,
-};
-use wasm_runtime::{Outline, Type};
+use guest_host::exports;
+use wasm_runtime::Outline;
+use wasm_runtime::wasmtime::{Func, Instance, Module, ModuleExport, Store, TypedFunc};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
@@ -126,66 +125,25 @@ pub(crate) fn check(module: &Outline) -> Result<(AbiVersion, Callbacks), LoadErr
         });
     };
 
-    match module.export("memory") {
-        Some(Type::Memory) => {}
-        _ => return Err(LoadError::NoMemory),
-    }
+    exports::check_memory(module)?;
 
     let mut callbacks = Callbacks::default();
     for (name, callback, types) in CALLBACKS {
-        if check_one(module, name, types)? {
+        if exports::check(module, name, types)? {
             callbacks.insert(callback);
         }
     }
     // What is not used may have any type.
     for name in ALLOCATORS {
-        if check_one(module, name, ANSWER)? {
+        if exports::check(module, name, ANSWER)? {
             break;
         }
     }
-    if !check_one(module, "_initialize", VOID)? && check_one(module, "_start", VOID)? {
+    if !exports::check(module, "_initialize", VOID)? && exports::check(module, "_start", VOID)? {
         return Ok((abi, callbacks));
     }
-    check_one(module, "main", MAIN)?;
+    exports::check(module, "main", MAIN)?;
     Ok((abi, callbacks))
-}
-
-/// Is it exported? With none of the types it is an error.
-fn check_one(module: &Outline, name: &str, types: &[&str]) -> Result<bool, LoadError> {
-    let found = match module.export(name) {
-        None => return Ok(false),
-        Some(found) => outline_type(found),
-    };
-    if types.contains(&found.as_str()) {
-        return Ok(true);
-    }
-    Err(LoadError::ExportType {
-        name: name.to_owned(),
-        module: found,
-        expected: types.join(" or "),
-    })
-}
-
-/// `(i32, i32) -> i32`
-pub(crate) fn function_type(function: &FuncType) -> String {
-    let params: Vec<_> = function.params().map(|ty| ty.to_string()).collect();
-    let results: Vec<_> = function.results().map(|ty| ty.to_string()).collect();
-    signature(&params, &results)
-}
-
-/// The same of a module's own.
-pub(crate) fn outline_type(ty: &Type) -> String {
-    match ty {
-        Type::Func { params, results } => signature(params, results),
-        _ => "something that is no function".to_owned(),
-    }
-}
-
-fn signature(params: &[String], results: &[String]) -> String {
-    match results {
-        [one] => format!("({}) -> {one}", params.join(", ")),
-        results => format!("({}) -> ({})", params.join(", "), results.join(", ")),
-    }
 }
 
 /// A callback with the context, a number, and an answer.
@@ -296,13 +254,4 @@ impl Places {
             instance.get_module_export(store, place)?.into_func()
         })
     }
-}
-
-/// An exported function, if it is there with this type.
-pub(crate) fn function<T: 'static, A: WasmParams, R: WasmResults>(
-    instance: &Instance,
-    store: &mut Store<T>,
-    name: &str,
-) -> Option<TypedFunc<A, R>> {
-    instance.get_func(&mut *store, name)?.typed(&*store).ok()
 }

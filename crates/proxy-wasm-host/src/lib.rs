@@ -23,10 +23,8 @@
 mod abi;
 mod callbacks;
 mod calls;
-mod capabilities;
 mod codec;
 mod context;
-mod engine;
 mod error;
 mod exports;
 mod foreign;
@@ -36,25 +34,24 @@ pub mod fuzzing;
 mod hostcalls;
 mod memory;
 mod nothing;
-mod output;
 mod pending;
+mod permissions;
 mod program;
 mod state;
 mod traits;
 mod vm;
 mod wasi;
 
-pub use abi::{AbiVersion, Action, BufferType, LogLevel, MapType, MetricType, Status, StreamType};
+pub use abi::{AbiVersion, Action, BufferType, MapType, MetricType, Status, StreamType};
 pub use callbacks::Callbacks;
 pub use calls::{
     CallId, CallResponse, GrpcCall, GrpcEvent, HttpCall, OwnedPairs, Pairs, RedisCall, RedisReply,
     RedisService,
 };
-pub use capabilities::{Capabilities, Capability, CapabilityRules};
 pub use codec::serialize_map;
-pub use engine::Engine;
 pub use error::{CallError, LoadError, StartError};
+pub use guest_host::{Capabilities, Capability, CapabilityRules, InterfaceError, LogLevel};
 pub use program::Program;
 pub use traits::{HttpStream, LocalResponse, Proxy};
 pub use vm::{ContextId, PluginConfig, Snapshot, Vm, VmConfig};
-pub use wasm_runtime::{CompileCounts, Limits, Size, Ticker, compile_counts, sha256};
+pub use wasm_runtime::{CompileCounts, Engine, Limits, Size, Ticker, compile_counts, sha256};

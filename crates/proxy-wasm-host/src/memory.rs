@@ -1,7 +1,9 @@
-//! Checked access to the guest's memory, and allocation in it.
+//! Allocation in the guest's memory, for what the host returns.
 
 use std::mem;
 
+use guest_host::OutOfBounds;
+use guest_host::memory::{parts, slice, slice_mut, write_u32};
 use wasm_runtime::wasmtime::{Caller, Error, Extern};
 
 use crate::abi::Status;
@@ -22,75 +24,17 @@ impl From<Status> for Fault {
     }
 }
 
+impl From<OutOfBounds> for Fault {
+    fn from(out: OutOfBounds) -> Fault {
+        Fault::Status(out.into())
+    }
+}
+
 /// Names of the allocator, the preferred first.
 pub(crate) const ALLOCATORS: [&str; 2] = ["proxy_on_memory_allocate", "malloc"];
 
 /// Largest capacity that a scratch buffer keeps between calls, in bytes.
 const MAX_SCRATCH: usize = 64 << 10;
-
-/// [ptr, ptr + len) of the guest's memory.
-pub(crate) fn slice(memory: &[u8], ptr: u32, len: u32) -> Result<&[u8], Status> {
-    let start = ptr as usize;
-    start
-        .checked_add(len as usize)
-        .and_then(|end| memory.get(start..end))
-        .ok_or(Status::InvalidMemoryAccess)
-}
-
-pub(crate) fn slice_mut(memory: &mut [u8], ptr: u32, len: u32) -> Result<&mut [u8], Status> {
-    let start = ptr as usize;
-    start
-        .checked_add(len as usize)
-        .and_then(|end| memory.get_mut(start..end))
-        .ok_or(Status::InvalidMemoryAccess)
-}
-
-pub(crate) fn read_u32(memory: &[u8], ptr: u32) -> Result<u32, Status> {
-    memory
-        .get(ptr as usize..)
-        .and_then(<[u8]>::first_chunk)
-        .map(|bytes| u32::from_le_bytes(*bytes))
-        .ok_or(Status::InvalidMemoryAccess)
-}
-
-pub(crate) fn write<const N: usize>(
-    memory: &mut [u8],
-    ptr: u32,
-    bytes: [u8; N],
-) -> Result<(), Status> {
-    *memory
-        .get_mut(ptr as usize..)
-        .and_then(<[u8]>::first_chunk_mut)
-        .ok_or(Status::InvalidMemoryAccess)? = bytes;
-    Ok(())
-}
-
-pub(crate) fn write_u32(memory: &mut [u8], ptr: u32, value: u32) -> Result<(), Status> {
-    write(memory, ptr, value.to_le_bytes())
-}
-
-pub(crate) fn write_u64(memory: &mut [u8], ptr: u32, value: u64) -> Result<(), Status> {
-    write(memory, ptr, value.to_le_bytes())
-}
-
-/// The guest's memory and this VM's state, borrowed at once.
-pub(crate) fn parts<'a, P: Proxy>(
-    caller: &'a mut Caller<'_, State<P>>,
-) -> Result<(&'a mut [u8], &'a mut State<P>), Status> {
-    let memory = match caller.data().memory {
-        Some(memory) => memory,
-        // The first call of all, which may come out of the start section.
-        None => {
-            let memory = caller
-                .get_export("memory")
-                .and_then(Extern::into_memory)
-                .ok_or(Status::InvalidMemoryAccess)?;
-            caller.data_mut().memory = Some(memory);
-            memory
-        }
-    };
-    Ok(memory.data_and_store_mut(caller))
-}
 
 /// Where the guest wants an address and a length of what the host returns.
 #[derive(Clone, Copy)]
@@ -109,7 +53,7 @@ impl Out {
 
     pub fn write(self, memory: &mut [u8], address: u32, len: u32) -> Result<(), Status> {
         write_u32(memory, self.ptr, address)?;
-        write_u32(memory, self.len, len)
+        Ok(write_u32(memory, self.len, len)?)
     }
 }
 
@@ -176,28 +120,4 @@ pub(crate) fn give_scratch<P: Proxy>(
         caller.data_mut().scratch = scratch;
     }
     result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_are_checked_without_overflow() {
-        let mut memory = [1, 2, 3, 4, 5, 6, 7, 8];
-        assert_eq!(slice(&memory, 0, 8), Ok(&[1, 2, 3, 4, 5, 6, 7, 8][..]));
-        assert_eq!(slice(&memory, 8, 0), Ok(&[][..]));
-        for (ptr, len) in [(0, 9), (8, 1), (9, 0), (u32::MAX, 1), (1, u32::MAX)] {
-            let bad = Err(Status::InvalidMemoryAccess);
-            assert_eq!(slice(&memory, ptr, len), bad);
-            assert!(slice_mut(&mut memory, ptr, len).is_err());
-        }
-        assert_eq!(read_u32(&memory, 4), Ok(0x0807_0605));
-        assert!(read_u32(&memory, 5).is_err());
-        assert!(read_u32(&memory, u32::MAX).is_err());
-        assert!(write_u32(&mut memory, 5, 0).is_err());
-        assert!(write_u64(&mut memory, 1, 0).is_err());
-        assert_eq!(write_u64(&mut memory, 0, 9), Ok(()));
-        assert_eq!(memory, [9, 0, 0, 0, 0, 0, 0, 0]);
-    }
 }

@@ -1,6 +1,8 @@
 //! A proxy without streams, for checking a module's imports.
 
-use crate::abi::{BufferType, LogLevel, MapType, Status, StreamType};
+use guest_host::LogLevel;
+
+use crate::abi::{BufferType, MapType, Status, StreamType};
 use crate::traits::{HttpStream, LocalResponse, Proxy};
 
 pub(crate) struct NoProxy;

@@ -3,18 +3,19 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use wasm_runtime::wasmtime::{ExternType, Linker, Store};
-use wasm_runtime::{Artifact, Guard, Initial, Limits, Outline};
+use guest_host::imports;
+use guest_host::{Capabilities, Capability};
+use wasm_runtime::wasmtime::{InstancePre, Linker, Store};
+use wasm_runtime::{Artifact, Engine, Guard, Initial, Limits, Outline};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
-use crate::capabilities::{Capabilities, Capability};
-use crate::engine::Engine;
 use crate::error::LoadError;
-use crate::exports::{self, function_type, outline_type};
+use crate::exports;
 use crate::hostcalls::{self, upstream};
 use crate::nothing::NoProxy;
 use crate::state::State;
+use crate::traits::Proxy;
 use crate::vm::VmConfig;
 
 /// A compiled and checked Proxy-Wasm module, independent of any process: compiled in one, it
@@ -45,7 +46,7 @@ impl Program {
     /// imports and exports is told before anything is compiled.
     pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Program, LoadError> {
         let check = |outline: &Outline| Checked::new(engine, outline);
-        let (artifact, checked) = engine.runtime.compile_if(bytes, check)?;
+        let (artifact, checked) = engine.compile_if(bytes, check)?;
         Program::new(engine, artifact, checked, None)
     }
 
@@ -53,7 +54,7 @@ impl Program {
     /// one. Modules that change their tables are refused.
     pub fn compile_for_snapshots(engine: &Engine, bytes: &[u8]) -> Result<Program, LoadError> {
         let check = |outline: &Outline| Checked::new(engine, outline);
-        let (artifact, initial, checked) = engine.runtime.compile_for_snapshots_if(bytes, check)?;
+        let (artifact, initial, checked) = engine.compile_for_snapshots_if(bytes, check)?;
         Program::new(engine, artifact, checked, Some(initial))
     }
 
@@ -64,7 +65,7 @@ impl Program {
         initial: Option<Initial>,
     ) -> Result<Program, LoadError> {
         // That it cannot be mapped is told now, and not when an instance starts.
-        engine.runtime.load(&artifact)?;
+        engine.load(&artifact)?;
         let Checked {
             abi,
             callbacks,
@@ -85,6 +86,20 @@ impl Program {
                 initial,
             }),
         })
+    }
+
+    /// The engine for its instances.
+    pub(crate) fn runtime(&self, engine: &Engine, limits: &Limits) -> Result<Engine, LoadError> {
+        let snapshots = self.inner.initial.is_some();
+        Ok(engine.variant(limits.stack, snapshots)?)
+    }
+
+    /// Loads and links it in such an engine, or finds it linked already.
+    pub(crate) fn link<P: Proxy>(
+        &self,
+        runtime: &Engine,
+    ) -> Result<InstancePre<State<P>>, LoadError> {
+        Ok(runtime.link(&self.inner.artifact, hostcalls::define::<P>)?)
     }
 
     /// The version that the module says it was built for.
@@ -148,37 +163,13 @@ impl Checked {
 
 /// Compares a module's imports with what is defined for every guest.
 fn check_imports(engine: &Engine, outline: &Outline) -> Result<(), LoadError> {
-    let runtime = engine.runtime.wasmtime();
+    let runtime = engine.wasmtime();
     let mut linker = Linker::new(runtime);
     hostcalls::define::<NoProxy>(&mut linker)
         .map_err(|e| wasm_runtime::Error::Engine(wasm_runtime::one_line(&e)))?;
-    let guard = Guard::new(&engine.runtime, Limits::default());
+    let guard = Guard::new(engine, Limits::default());
     let config = Rc::new(VmConfig::default());
     let state = State::new(NoProxy, AbiVersion::V0_2_1, config, guard);
     let mut store = Store::new(runtime, state);
-
-    let mut unknown = Vec::new();
-    for import in &outline.imports {
-        let name = format!("{}.{}", import.module, import.name);
-        let Ok(host) = linker.get(&mut store, &import.module, &import.name) else {
-            if !unknown.contains(&name) {
-                unknown.push(name);
-            }
-            continue;
-        };
-        // Everything defined is a function.
-        let host = match host.ty(&store) {
-            ExternType::Func(host) => function_type(&host),
-            _ => continue,
-        };
-        let module = outline_type(&import.ty);
-        if module != host {
-            return Err(LoadError::ImportType { name, module, host });
-        }
-    }
-    if unknown.is_empty() {
-        Ok(())
-    } else {
-        Err(LoadError::UnknownImports(unknown))
-    }
+    Ok(imports::check(&linker, &mut store, outline)?)
 }

@@ -3,15 +3,14 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use guest_host::{Denials, Output};
 use wasm_runtime::Guard;
 use wasm_runtime::wasmtime::{Memory, TypedFunc};
 
 use crate::abi::{AbiVersion, Status};
 use crate::calls::CallId;
-use crate::capabilities::Denied;
 use crate::context::{Context, Contexts, Kind};
 use crate::foreign::Declared;
-use crate::output::Output;
 use crate::pending::{CallKind, Calls, Incoming};
 use crate::traits::Proxy;
 use crate::vm::{ContextId, PluginConfig, VmConfig};
@@ -43,7 +42,7 @@ pub(crate) struct State<P: Proxy> {
     pub scratch: Vec<u8>,
     /// Lines that the guest writes and has not ended.
     pub output: Output,
-    pub denied: Denied,
+    pub denials: Denials,
     /// Holds the instance to its limits.
     pub guard: Guard,
     /// Zero of the guest's monotonic clock.
@@ -103,7 +102,7 @@ impl<P: Proxy> State<P> {
             allocator: Allocator::Unknown,
             scratch: Vec::new(),
             output: Output::default(),
-            denied: Denied::default(),
+            denials: Denials::default(),
             guard,
             started: Instant::now(),
         }

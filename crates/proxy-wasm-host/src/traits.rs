@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::abi::{BufferType, LogLevel, MapType, MetricType, Status, StreamType};
+use guest_host::LogLevel;
+
+use crate::abi::{BufferType, MapType, MetricType, Status, StreamType};
 use crate::calls::{CallId, GrpcCall, HttpCall, OwnedPairs, RedisCall, RedisService};
 use crate::error::CallError;
 use crate::vm::ContextId;

@@ -8,20 +8,19 @@ mod streams;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use guest_host::Capabilities;
 use wasm_runtime::wasmtime::Instance;
-use wasm_runtime::{Guard, Limits, Rewind};
+use wasm_runtime::{Engine, Guard, Limits, Rewind};
 
 use crate::abi::AbiVersion;
 use crate::callbacks::Callbacks;
-use crate::capabilities::Capabilities;
 use crate::context::{Context, Kind};
-use crate::engine::Engine;
 use crate::error::{CallError, StartError};
 use crate::exports::Exports;
 use crate::program::Program;
 use crate::state::State;
 use crate::traits::Proxy;
-use entry::{Guest, reason};
+use entry::Guest;
 pub use snapshot::Snapshot;
 
 /// Number of a context within its VM; never 0, and not used again while the context is there.
@@ -77,8 +76,8 @@ impl<P: Proxy> Vm<P> {
         proxy: P,
         config: VmConfig,
     ) -> Result<Vm<P>, StartError> {
-        let runtime = engine.runtime_of(program, &config.limits)?;
-        let instance_pre = engine.link(&runtime, program)?;
+        let runtime = program.runtime(engine, &config.limits)?;
+        let instance_pre = program.link(&runtime)?;
         let mut store = entry::store(&runtime, program, proxy, Rc::new(config));
         store.data_mut().guard.set_starting(true);
         let instance = Guard::call(&mut store, State::guard, |store| {
@@ -91,7 +90,7 @@ impl<P: Proxy> Vm<P> {
         });
         store.data_mut().end_call();
         let instance =
-            instance.map_err(|error| StartError::Instantiate(reason(store.data(), &error)))?;
+            instance.map_err(|error| StartError::Instantiate(store.data().guard.reason(&error)))?;
         entry::start(&instance, &mut store)?;
         store.data_mut().guard.set_starting(false);
 

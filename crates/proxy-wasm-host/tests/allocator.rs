@@ -1,8 +1,6 @@
 //! The guest's allocators, good and bad.
 
-mod common;
-
-use common::{Guest, Host, MockStream, run_guest};
+use crate::common::{Guest, Host, MockStream, run_guest};
 use proxy_wasm_host::{BufferType, CallError, MapType};
 
 const OK: u32 = 0;

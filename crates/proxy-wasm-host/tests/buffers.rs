@@ -1,8 +1,6 @@
 //! Buffers: bodies and configurations.
 
-mod common;
-
-use common::{Guest, Host, MockStream, run, run_guest, statuses};
+use crate::common::{Guest, Host, MockStream, run, run_guest, statuses};
 use proxy_wasm_host::BufferType;
 
 const OK: u32 = 0;

@@ -1,9 +1,7 @@
 //! `allow=` and `deny=`: what a guest gets of functions it may not use, and what still works.
 
-mod common;
-
-use common::guest::{REQUEST, map};
-use common::{Guest, Host, MockProxy, MockStream, plugin_config, statuses, vm_config};
+use crate::common::guest::{REQUEST, map};
+use crate::common::{Guest, Host, MockProxy, MockStream, plugin_config, statuses, vm_config};
 use proxy_wasm_host::{CapabilityRules, Engine, LogLevel, Program, Vm};
 
 const OK: u32 = 0;

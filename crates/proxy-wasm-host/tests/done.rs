@@ -1,9 +1,7 @@
 //! `proxy_done` after an `on_done` that returned false, from every later callback.
 
-mod common;
-
-use common::guest::{REQUEST, map};
-use common::{Guest, Host, MockStream, statuses};
+use crate::common::guest::{REQUEST, map};
+use crate::common::{Guest, Host, MockStream, statuses};
 use proxy_wasm_host::{CallError, CallResponse, GrpcEvent};
 
 /// A guest whose contexts wait at their end. `proxy_done` of the context that the number at
@@ -60,7 +58,7 @@ fn a_stream_is_done_in_any_later_callback() {
         }),
         ("on_http_call_response", 5, |host| {
             let response = CallResponse {
-                headers: common::stream::pairs(&[(":status", "200")]),
+                headers: crate::common::stream::pairs(&[(":status", "200")]),
                 ..CallResponse::default()
             };
             host.vm.on_http_call_response(4, response)

@@ -1,11 +1,9 @@
 //! Foreign functions, and the callback of the same name.
 
-mod common;
-
 use std::io::Write;
 
-use common::guest::bytes;
-use common::{Guest, Host, MockStream, run, run_guest, statuses};
+use crate::common::guest::bytes;
+use crate::common::{Guest, Host, MockStream, run, run_guest, statuses};
 use flate2::{Compression, write::ZlibEncoder};
 
 const OK: u32 = 0;
@@ -262,7 +260,7 @@ fn set_envoy_filter_state() {
     let call = call("set_envoy_filter_state", &good);
     let guest = Guest::new().callback("on_configure", 2, true, &format!("{call} #1"));
     let host = Host::start(&guest.wat());
-    assert_eq!(common::statuses(host.logs()).0, [NOT_FOUND]);
+    assert_eq!(crate::common::statuses(host.logs()).0, [NOT_FOUND]);
 }
 
 #[test]
@@ -338,12 +336,12 @@ fn declarations_go_with_their_root_context() {
     let guest = Guest::new().callback("on_configure", 2, true, &format!("{declare} #1"));
     let mut host = Host::start(&guest.wat());
     // Each root context has its own.
-    let other = host.vm.create_root(common::plugin_config()).unwrap();
+    let other = host.vm.create_root(crate::common::plugin_config()).unwrap();
     assert_eq!(statuses(host.logs()).0, [OK, OK]);
     let root = host.root;
     host.vm.finish(root, false).unwrap();
     host.vm.finish(other, false).unwrap();
-    host.vm.create_root(common::plugin_config()).unwrap();
+    host.vm.create_root(crate::common::plugin_config()).unwrap();
     assert_eq!(statuses(host.logs()).0, [OK]);
 }
 

@@ -1,10 +1,8 @@
 //! gRPC calls and streams.
 
-mod common;
-
-use common::guest::{REQUEST, bytes, map};
-use common::stream::pairs;
-use common::{Guest, Host, MockStream, statuses};
+use crate::common::guest::{REQUEST, bytes, map};
+use crate::common::stream::pairs;
+use crate::common::{Guest, Host, MockStream, statuses};
 use proxy_wasm_host::{CallError, GrpcEvent};
 
 const OK: u32 = 0;

@@ -1,9 +1,7 @@
 //! Header maps.
 
-mod common;
-
-use common::stream::pairs;
-use common::{Guest, MockStream, run, run_guest};
+use crate::common::stream::pairs;
+use crate::common::{Guest, MockStream, run, run_guest};
 use proxy_wasm_host::MapType;
 
 const OK: u32 = 0;

@@ -1,9 +1,7 @@
 //! HTTP calls: what arrives at the proxy.
 
-mod common;
-
-use common::guest::{REQUEST, http_call as call, map};
-use common::{Guest, Host, MockStream, statuses};
+use crate::common::guest::{REQUEST, http_call as call, map};
+use crate::common::{Guest, Host, MockStream, statuses};
 use proxy_wasm_host::{Action, CallResponse};
 
 const OK: u32 = 0;

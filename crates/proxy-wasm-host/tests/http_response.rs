@@ -1,9 +1,7 @@
 //! HTTP calls: what the guest is told of the response, and whose call it is.
 
-mod common;
-
-use common::guest::http_call as call;
-use common::{Guest, Host, MockStream, statuses};
+use crate::common::guest::http_call as call;
+use crate::common::{Guest, Host, MockStream, statuses};
 use proxy_wasm_host::{Action, CallError, CallResponse, MapType};
 
 const OK: u32 = 0;
@@ -12,7 +10,7 @@ const BAD_ARGUMENT: u32 = 2;
 const INVALID_MEMORY: u32 = 6;
 
 fn response() -> CallResponse {
-    let pairs = |list: &[(&str, &str)]| common::stream::pairs(list);
+    let pairs = |list: &[(&str, &str)]| crate::common::stream::pairs(list);
     CallResponse {
         headers: pairs(&[(":status", "200"), ("Set-Cookie", "a"), ("set-cookie", "b")]),
         body: b"0123456789".to_vec(),

@@ -1,10 +1,8 @@
 //! Every import is there for every guest, and none traps for misuse.
 
-mod common;
-
-use common::imports::{ENV, WASI, WASI_MODULES, import};
-use common::{Guest, Host, MockProxy, MockStream, compile, statuses, try_start};
-use proxy_wasm_host::{BufferType, Engine, LoadError, MapType, Program};
+use crate::common::imports::{ENV, WASI, WASI_MODULES, import};
+use crate::common::{Guest, Host, MockProxy, MockStream, compile, statuses, try_start};
+use proxy_wasm_host::{BufferType, Engine, InterfaceError, LoadError, MapType, Program};
 
 fn module(imports: &str) -> String {
     format!(
@@ -36,7 +34,7 @@ fn another_type_is_an_error_that_names_both() {
         let wrong = (*name, &*format!("{params}L"), *result);
         let error = Program::compile(&engine, module(&import(from, &wrong, name)).as_bytes());
         match error.err() {
-            Some(LoadError::ImportType { name: told, .. }) => {
+            Some(LoadError::Interface(InterfaceError::ImportType { name: told, .. })) => {
                 assert_eq!(told, format!("{from}.{name}"));
             }
             other => panic!("{name}: {other:?}"),
@@ -51,7 +49,13 @@ fn another_type_is_an_error_that_names_both() {
     );
     let wrong = module(r#"(import "env" "proxy_log" (global i32))"#);
     let error = Program::compile(&engine, wrong.as_bytes()).err().unwrap();
-    assert!(matches!(error, LoadError::ImportType { .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            LoadError::Interface(InterfaceError::ImportType { .. })
+        ),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Contexts: their ids, the order of their callbacks, their ends.
 
-mod common;
-
-use common::{Guest, Host, MockStream, plugin_config, statuses};
+use crate::common::{Guest, Host, MockStream, plugin_config, statuses};
 use proxy_wasm_host::{Action, CallError, ContextId, MapType};
 
 /// Every callback logs its name and arguments, and continues.

@@ -1,10 +1,8 @@
 //! What a guest may use: processor time, memory, tables, stack.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{Guest, MockProxy, MockStream, plugin_config, vm_config};
+use crate::common::{Guest, MockProxy, MockStream, plugin_config, vm_config};
 use proxy_wasm_host::{CallError, Engine, Limits, Program, StartError, Ticker, Vm};
 
 const LOOP: &str = "(loop $for_ever (br $for_ever))";

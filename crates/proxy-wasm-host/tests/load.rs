@@ -1,7 +1,5 @@
 //! What a program must be.
 
-mod common;
-
 use proxy_wasm_host::{AbiVersion, Engine, LoadError, Program};
 
 /// The smallest module of a version, with further fields.

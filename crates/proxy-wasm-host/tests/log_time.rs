@@ -1,10 +1,8 @@
 //! Log, clock and ticks.
 
-mod common;
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::{Guest, Host, MockStream, run, statuses};
+use crate::common::{Guest, Host, MockStream, run, statuses};
 use proxy_wasm_host::LogLevel;
 
 const OK: u32 = 0;

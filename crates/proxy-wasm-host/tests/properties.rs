@@ -1,8 +1,6 @@
 //! Properties.
 
-mod common;
-
-use common::{Guest, Host, MockStream, run, statuses};
+use crate::common::{Guest, Host, MockStream, run, statuses};
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
@@ -89,9 +87,9 @@ fn the_plugin_s_own_properties_are_there_in_every_context() {
 #[test]
 fn the_root_id_is_ok_and_empty_by_default() {
     let guest = Guest::new().callback("on_context_create", 2, false, OWN);
-    let proxy = common::MockProxy::default();
+    let proxy = crate::common::MockProxy::default();
     let engine = proxy_wasm_host::Engine::new().unwrap();
-    let program = common::compile(&engine, &guest.wat());
+    let program = crate::common::compile(&engine, &guest.wat());
     let config = proxy_wasm_host::VmConfig::default();
     let mut vm = proxy_wasm_host::Vm::start(&engine, &program, proxy.clone(), config).unwrap();
     vm.create_root(proxy_wasm_host::PluginConfig::default())

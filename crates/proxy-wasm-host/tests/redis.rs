@@ -1,8 +1,6 @@
 //! Redis calls: what arrives at the proxy, and what the guest is told.
 
-mod common;
-
-use common::{Guest, Host, MockStream, statuses};
+use crate::common::{Guest, Host, MockStream, statuses};
 use proxy_wasm_host::{AbiVersion, Action, CallError, RedisReply};
 
 const OK: u32 = 0;

@@ -1,9 +1,7 @@
 //! VMs that are taken back to the snapshot that they started from, and used again.
 
-mod common;
-
-use common::guest::http_call;
-use common::{Guest, MockProxy, MockStream, plugin_config, vm_config};
+use crate::common::guest::http_call;
+use crate::common::{Guest, MockProxy, MockStream, plugin_config, vm_config};
 use proxy_wasm_host::{Engine, GrpcEvent, Program, Snapshot, Vm};
 
 /// Notes the character of a number.

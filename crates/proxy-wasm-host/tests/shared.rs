@@ -1,8 +1,6 @@
 //! Shared data, queues and metrics: what arrives at the proxy, statuses, addresses.
 
-mod common;
-
-use common::{Guest, Host, MockStream, run, statuses};
+use crate::common::{Guest, Host, MockStream, run, statuses};
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;

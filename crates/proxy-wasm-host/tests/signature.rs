@@ -1,10 +1,8 @@
 //! The foreign function `verify_signature`, with keys and signatures made by OpenSSL: `genpkey`
 //! (RSA of 2048 bits, P-256, P-384, Ed25519), `dgst -sha… -sign`; the private keys are gone.
 
-mod common;
-
-use common::guest::bytes;
-use common::{MockStream, run};
+use crate::common::guest::bytes;
+use crate::common::{MockStream, run};
 
 const OK: u32 = 0;
 const BAD_ARGUMENT: u32 = 2;

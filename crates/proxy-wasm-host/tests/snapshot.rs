@@ -1,8 +1,6 @@
 //! VMs that start with the state of another one.
 
-mod common;
-
-use common::{Guest, MockProxy, MockStream, plugin_config, vm_config};
+use crate::common::{Guest, MockProxy, MockStream, plugin_config, vm_config};
 use proxy_wasm_host::{Engine, LoadError, Program, Snapshot, StartError, Vm, VmConfig};
 
 /// Notes the character of a number.

@@ -1,8 +1,8 @@
 //! Entry points, refusals, and host functions when there is no context yet.
 
-mod common;
-
-use common::{Guest, Host, MockProxy, MockStream, plugin_config, statuses, try_start, vm_config};
+use crate::common::{
+    Guest, Host, MockProxy, MockStream, plugin_config, statuses, try_start, vm_config,
+};
 use proxy_wasm_host::{Action, CallError, Engine, LogLevel, Program, StartError, Vm};
 
 /// A function that logs its name.

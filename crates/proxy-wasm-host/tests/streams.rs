@@ -1,8 +1,6 @@
 //! What resumes, ends or answers a stream.
 
-mod common;
-
-use common::{Guest, Host, MockStream, run, run_guest, statuses};
+use crate::common::{Guest, Host, MockStream, run, run_guest, statuses};
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;

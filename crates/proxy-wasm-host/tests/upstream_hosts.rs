@@ -1,8 +1,6 @@
 //! The servers of a request's upstream: what the guest is told, and what it chooses.
 
-mod common;
-
-use common::{Guest, Host, MockStream};
+use crate::common::{Guest, Host, MockStream};
 use proxy_wasm_host::Action;
 
 const READ: &str = "(call $note (call $proxy_get_upstream_hosts @))

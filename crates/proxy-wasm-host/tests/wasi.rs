@@ -1,9 +1,7 @@
 //! WASI preview 1, under both of its names.
 
-mod common;
-
-use common::imports::{WASI, WASI_MODULES, import};
-use common::{Guest, Host, MockStream, statuses};
+use crate::common::imports::{WASI, WASI_MODULES, import};
+use crate::common::{Guest, Host, MockStream, statuses};
 use proxy_wasm_host::LogLevel;
 
 const BADF: i32 = 8;

@@ -9,6 +9,7 @@ use wasmtime::{Error, Result, Store, StoreContextMut, Trap, UpdateDeadline};
 use crate::engine::Engine;
 use crate::limits::{Limits, Size};
 use crate::ticker::{Clock, cpu_time};
+use crate::trap::trap_reason;
 
 /// Holds the limits of one instance; it stands in the data of the instance's store.
 #[derive(Clone)]
@@ -226,7 +227,7 @@ impl Guard {
 
     /// Which limit the last call failed for, or may have: a guest that is not given what it asks for
     /// often gives up.
-    pub fn limit(&self, error: &Error) -> Option<String> {
+    fn limit(&self, error: &Error) -> Option<String> {
         if let Some(Trap::StackOverflow) = error.downcast_ref() {
             return Some(format!("stack={}", Size(self.limits.stack)));
         }
@@ -241,6 +242,15 @@ impl Guard {
                 self.limits.table
             ),
         })
+    }
+
+    /// Why the last call failed, as one line: the trap, the guest's frames, and the limit if it was one.
+    pub fn reason(&self, error: &Error) -> String {
+        let line = trap_reason(error);
+        match self.limit(error) {
+            Some(limit) => format!("{line} ({limit})"),
+            None => line,
+        }
     }
 
     /// The guest has run into the next tick.

@@ -7,17 +7,21 @@
 
 mod artifact;
 mod cache;
+mod compile;
 mod engine;
 mod error;
 mod guard;
 mod image;
 mod limits;
 mod memory;
+mod modules;
 mod outline;
 mod pagemap;
 mod rewrite;
+mod settings;
 mod slot;
 mod snapshot;
+mod source;
 mod stack;
 mod ticker;
 mod trap;

@@ -124,7 +124,10 @@ pub fn clear(memory: &mut [u8]) {
     /// What takes longer to give back than to zero.
     const LITTLE: usize = 64 << 10;
     let start = memory.as_ptr() as usize;
-    let (first, last) = (start.next_multiple_of(PAGE) - start, (start + memory.len()) / PAGE * PAGE - start);
+    let (first, last) = (
+        start.next_multiple_of(PAGE) - start,
+        (start + memory.len()) / PAGE * PAGE - start,
+    );
     if memory.len() <= LITTLE || !drop_pages(&mut memory[first..last]) {
         memory.fill(0);
         return;

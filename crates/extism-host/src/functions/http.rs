@@ -74,7 +74,9 @@ fn take<S: Services>(
     }
     let range = state.kernel.block(memory, request, "an HTTP request")?;
     let json = request::parse(&memory[range])?;
-    let range = state.kernel.block(memory, body, "the body of an HTTP request")?;
+    let range = state
+        .kernel
+        .block(memory, body, "the body of an HTTP request")?;
     let bytes = memory[range].to_vec();
     state.kernel.blocks.free(memory, request);
     state.kernel.blocks.free(memory, body);

@@ -17,9 +17,11 @@ pub fn define<S: Services>(linker: &mut Linker<State<S>>) -> Result<()> {
         ("log_error", LogLevel::Error),
     ];
     for (name, level) in levels {
-        linker.func_wrap(ENV, name, move |mut caller: Caller<'_, State<S>>, text: u64| {
-            log(&mut caller, level, text)
-        })?;
+        linker.func_wrap(
+            ENV,
+            name,
+            move |mut caller: Caller<'_, State<S>>, text: u64| log(&mut caller, level, text),
+        )?;
     }
     linker.func_wrap(ENV, "get_log_level", |caller: Caller<'_, State<S>>| {
         number(caller.data().services.log_level())

@@ -42,7 +42,11 @@ const FRAMING: [HeaderName; 8] = [
 ];
 
 /// The request, if its host is an allowed one.
-pub fn checked(json: Json, body: Vec<u8>, allowed: &[Pattern]) -> Result<Request<Vec<u8>>, Refusal> {
+pub fn checked(
+    json: Json,
+    body: Vec<u8>,
+    allowed: &[Pattern],
+) -> Result<Request<Vec<u8>>, Refusal> {
     let bad = |what: &str, why: &dyn std::fmt::Display| Refusal::Http(format!("{what}: {why}"));
     let url = Url::parse(&json.url).map_err(|error| bad("Invalid URL", &error))?;
     let host = url.host_str().unwrap_or_default();
@@ -55,7 +59,10 @@ pub fn checked(json: Json, body: Vec<u8>, allowed: &[Pattern]) -> Result<Request
     let method = method(json.method.as_deref())?;
     let mut headers = header(&json.headers)?;
     let url = without_user(url, &mut headers);
-    let uri: Uri = url.as_str().parse().map_err(|error| bad("Invalid URL", &error))?;
+    let uri: Uri = url
+        .as_str()
+        .parse()
+        .map_err(|error| bad("Invalid URL", &error))?;
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
@@ -70,7 +77,10 @@ fn method(name: Option<&str>) -> Result<Method, Refusal> {
         "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "TRACE" | "PATCH" => {
             Method::from_bytes(name.as_bytes()).map_err(|error| Refusal::Http(error.to_string()))
         }
-        _ => Err(Refusal::Http(format!("unknown method {}", name.escape_debug()))),
+        _ => Err(Refusal::Http(format!(
+            "unknown method {}",
+            name.escape_debug()
+        ))),
     }
 }
 
@@ -148,10 +158,21 @@ mod tests {
 
     #[test]
     fn what_is_checked_is_what_is_called() {
-        let uri = |url| request(&format!(r#"{{"url":"{url}"}}"#), &["*"]).map(|r| r.uri().to_string());
-        assert_eq!(uri("HTTP://A.test:80/ä b?q#f").unwrap(), "http://a.test/%C3%A4%20b?q");
+        let uri =
+            |url| request(&format!(r#"{{"url":"{url}"}}"#), &["*"]).map(|r| r.uri().to_string());
+        assert_eq!(
+            uri("HTTP://A.test:80/ä b?q#f").unwrap(),
+            "http://a.test/%C3%A4%20b?q"
+        );
         assert_eq!(uri("http://u:p@a.test").unwrap(), "http://a.test/");
-        for url in ["a.test", "", "ftp://a.test/", "http://", "file:///etc/passwd", "data:,x"] {
+        for url in [
+            "a.test",
+            "",
+            "ftp://a.test/",
+            "http://",
+            "file:///etc/passwd",
+            "data:,x",
+        ] {
             assert!(uri(url).is_err(), "{url}");
         }
     }

@@ -123,7 +123,10 @@ mod tests {
         let mut vars = Vars::default();
         assert!(vars.set("ab", &[0; 50], 99).is_err());
         vars.set("ab", &[0; 50], 100).unwrap();
-        assert!(vars.set("ab", &[0; 1], 150).is_err(), "the old value counts");
+        assert!(
+            vars.set("ab", &[0; 1], 150).is_err(),
+            "the old value counts"
+        );
         vars.set("ab", &[0; 1], 151).unwrap();
         assert_eq!(vars.bytes, 51);
         vars.remove("ab");

@@ -108,11 +108,20 @@ impl Blocks {
     }
 
     /// The same for who writes all of its bytes.
-    pub fn allocate_for(&mut self, memory: &mut [u8], length: u64) -> Result<Option<u32>, TooSmall> {
+    pub fn allocate_for(
+        &mut self,
+        memory: &mut [u8],
+        length: u64,
+    ) -> Result<Option<u32>, TooSmall> {
         self.place(memory, length, false)
     }
 
-    fn place(&mut self, memory: &mut [u8], length: u64, clear: bool) -> Result<Option<u32>, TooSmall> {
+    fn place(
+        &mut self,
+        memory: &mut [u8],
+        length: u64,
+        clear: bool,
+    ) -> Result<Option<u32>, TooSmall> {
         if length == 0 || length > MAX_SIZE - u64::from(ALIGNMENT) {
             return Ok(None);
         }
@@ -344,7 +353,9 @@ mod tests {
         let mut live: Vec<(u32, u32)> = Vec::new();
         let mut random = 1u64;
         for step in 0..20_000 {
-            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            random = random
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             let value = (random >> 33) as u32;
             if live.len() > 40 || value % 3 == 0 && !live.is_empty() {
                 let (offset, length) = live.swap_remove(value as usize % live.len());
@@ -356,9 +367,17 @@ mod tests {
             }
             let mut sorted = live.clone();
             sorted.sort_unstable();
-            assert!(sorted.windows(2).all(|two| two[0].0 + two[0].1 + HEADER <= two[1].0));
+            assert!(
+                sorted
+                    .windows(2)
+                    .all(|two| two[0].0 + two[0].1 + HEADER <= two[1].0)
+            );
             let used = read(&test.memory, USED) as u32 + BLOCKS as u32;
-            assert!(sorted.last().is_none_or(|(offset, length)| offset + length <= used));
+            assert!(
+                sorted
+                    .last()
+                    .is_none_or(|(offset, length)| offset + length <= used)
+            );
         }
         assert!(test.blocks.dirty() < 1 << 20);
     }
@@ -366,10 +385,25 @@ mod tests {
     #[test]
     fn sizes_that_no_memory_has_are_none() {
         let mut test = Test::new();
-        for length in [0, u64::MAX, 1 << 40, 5 << 30, u32::MAX.into(), (1 << 32) - 8] {
-            assert_eq!(test.blocks.allocate(&mut test.memory, length), Ok(None), "{length}");
+        for length in [
+            0,
+            u64::MAX,
+            1 << 40,
+            5 << 30,
+            u32::MAX.into(),
+            (1 << 32) - 8,
+        ] {
+            assert_eq!(
+                test.blocks.allocate(&mut test.memory, length),
+                Ok(None),
+                "{length}"
+            );
         }
-        assert!(test.blocks.allocate(&mut test.memory, (1 << 32) - 16).is_err());
+        assert!(
+            test.blocks
+                .allocate(&mut test.memory, (1 << 32) - 16)
+                .is_err()
+        );
     }
 
     #[test]
@@ -385,8 +419,16 @@ mod tests {
         assert_eq!(test.memory[c as usize..][..200], [0; 200]);
         test.memory[BLOCKS..].fill(b'x');
         test.blocks.reset();
-        let d = test.blocks.allocate_for(&mut test.memory, 13).unwrap().unwrap();
-        assert_eq!(test.memory[d as usize..][..13], [b'x'; 13], "for the host to write");
+        let d = test
+            .blocks
+            .allocate_for(&mut test.memory, 13)
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            test.memory[d as usize..][..13],
+            [b'x'; 13],
+            "for the host to write"
+        );
         assert_eq!(test.memory[d as usize + 13..][..3], [0; 3]);
     }
 }

@@ -120,11 +120,11 @@ impl<S: Services> Plugin<S> {
             Phase::New => self.start().await.map_err(start_failure)?,
         }
         let size = input.size();
-        begin(&mut self.store, size, |memory| input.write(memory)).map_err(|error| {
-            match error.downcast_ref::<io::Error>() {
-                Some(error) => Failure::Input(error.to_string()),
-                None => Failure::InputSize(size),
-            }
+        begin(&mut self.store, size, |memory| input.write(memory)).map_err(|error| match error
+            .downcast_ref::<io::Error>(
+        ) {
+            Some(error) => Failure::Input(error.to_string()),
+            None => Failure::InputSize(size),
         })?;
         let code = self.code(function)?;
         // Until it has come to its end.

@@ -8,7 +8,7 @@ mod start;
 use std::rc::Rc;
 
 use wasm_runtime::wasmtime::{Error, Instance, Result, Store, TypedFunc};
-use wasm_runtime::{Guard, Rewind, trap_reason};
+use wasm_runtime::{Guard, Rewind};
 
 use crate::linked::Linked;
 use crate::services::Services;
@@ -117,10 +117,6 @@ impl<S: Services> Plugin<S> {
 
     /// Why a call failed, as one line.
     fn reason(&self, error: &Error) -> String {
-        let line = trap_reason(error);
-        match self.store.data().guard.limit(error) {
-            Some(limit) => format!("{line} ({limit})"),
-            None => line,
-        }
+        self.store.data().guard.reason(error)
     }
 }

@@ -13,8 +13,9 @@ mod zlib;
 
 pub(crate) use filter_state::{Declared, property, set_property};
 
+use guest_host::Capability;
+
 use crate::abi::Status;
-use crate::capabilities::Capability;
 use crate::memory::Fault;
 use crate::state::State;
 use crate::traits::{HttpStream, Proxy};

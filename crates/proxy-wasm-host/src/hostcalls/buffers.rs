@@ -1,10 +1,11 @@
 //! Buffers: bodies, and what this crate has itself: the configurations and what has come in.
 
+use guest_host::memory::{parts, slice, slice_mut, write_u32};
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
 use crate::abi::{BufferType, Status};
-use crate::memory::{Fault, Out, allocate, parts, slice, slice_mut, write_u32};
+use crate::memory::{Fault, Out, allocate};
 use crate::state::State;
 use crate::traits::{HttpStream, Proxy};
 
@@ -126,7 +127,7 @@ fn status<P: Proxy>(mut caller: Caller<'_, State<P>>, buffer: u32, len: u32, fla
         .check(memory)?;
         write_u32(memory, len, u32::try_from(size).unwrap_or(u32::MAX))?;
         // The reference host has no flag either.
-        write_u32(memory, flags, 0)
+        Ok(write_u32(memory, flags, 0)?)
     };
     code(run())
 }

@@ -1,11 +1,12 @@
 //! Foreign functions.
 
+use guest_host::memory::{parts, slice, slice_mut, write_u32};
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::ending;
 use crate::abi::Status;
 use crate::foreign;
-use crate::memory::{Fault, allocate, parts, slice, slice_mut, write_u32};
+use crate::memory::{Fault, allocate};
 use crate::state::State;
 use crate::traits::Proxy;
 

@@ -5,15 +5,16 @@
 
 use std::time::Duration;
 
+use guest_host::Capability;
+use guest_host::memory::{parts, slice, write_u32};
 use prost::Message;
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
 use crate::abi::Status;
 use crate::calls::{CallId, GrpcCall};
-use crate::capabilities::Capability;
 use crate::codec;
-use crate::memory::{Fault, Out, give, parts, slice, write_u32};
+use crate::memory::{Fault, Out, give};
 use crate::pending::CallKind;
 use crate::state::State;
 use crate::traits::Proxy;
@@ -97,7 +98,7 @@ impl Target {
                 _ => Status::InternalFailure,
             })
         })?;
-        write_u32(memory, id, number)
+        Ok(write_u32(memory, id, number)?)
     }
 }
 

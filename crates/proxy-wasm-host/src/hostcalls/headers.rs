@@ -1,12 +1,13 @@
 //! Header maps.
 
+use guest_host::memory::{parts, slice, slice_mut, write_u32};
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
 use crate::abi::{AbiVersion, MapType, Status};
 use crate::calls::OwnedPairs;
 use crate::codec::{self, Size, Writer};
-use crate::memory::{Fault, Out, allocate, give_scratch, parts, slice, slice_mut, write_u32};
+use crate::memory::{Fault, Out, allocate, give_scratch};
 use crate::state::State;
 use crate::traits::{HttpStream, Proxy};
 
@@ -103,7 +104,7 @@ fn size<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32, out: u32) -> u32 {
         let bytes = measure(state, MapType::try_from(id)?)?
             .bytes()
             .ok_or(Status::InternalFailure)?;
-        write_u32(memory, out, bytes)
+        Ok(write_u32(memory, out, bytes)?)
     };
     code(run())
 }

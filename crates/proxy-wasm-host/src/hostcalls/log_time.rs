@@ -1,13 +1,12 @@
 //! Log and clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use guest_host::clock::now;
+use guest_host::memory::{parts, slice, write_u32, write_u64};
+use guest_host::{Capability, LogLevel};
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::code;
-use crate::abi::{LogLevel, Status};
-use crate::capabilities::Capability;
-use crate::memory::{parts, slice, write_u32, write_u64};
+use crate::abi::Status;
 use crate::state::State;
 use crate::traits::Proxy;
 
@@ -21,7 +20,7 @@ pub(super) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
 
 fn log<P: Proxy>(mut caller: Caller<'_, State<P>>, level: u32, ptr: u32, len: u32) -> u32 {
     let mut run = || {
-        let level = LogLevel::try_from(level)?;
+        let level = LogLevel::try_from(level).map_err(|_| Status::BadArgument)?;
         let (memory, state) = parts(&mut caller)?;
         let stream = state.stream();
         if state.proxy.log_enabled(stream, level) {
@@ -36,7 +35,7 @@ fn log<P: Proxy>(mut caller: Caller<'_, State<P>>, level: u32, ptr: u32, len: u3
 fn log_level<P: Proxy>(mut caller: Caller<'_, State<P>>, out: u32) -> u32 {
     let mut run = || {
         let (memory, state) = parts(&mut caller)?;
-        write_u32(memory, out, state.proxy.log_level() as u32)
+        Ok(write_u32(memory, out, state.proxy.log_level() as u32)?)
     };
     code(run())
 }
@@ -46,13 +45,11 @@ fn time<P: Proxy>(mut caller: Caller<'_, State<P>>, out: u32) -> u32 {
         let state = caller.data_mut();
         state.require(Capability::Clock, "proxy_get_current_time_nanoseconds")?;
         let (memory, _) = parts(&mut caller)?;
-        write_u64(memory, out, now().ok_or(Status::InternalFailure)?)
+        Ok(write_u64(
+            memory,
+            out,
+            now().ok_or(Status::InternalFailure)?,
+        )?)
     };
     code(run())
-}
-
-/// Nanoseconds since 1970; `None` before it and after 2554.
-pub(crate) fn now() -> Option<u64> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    since.as_nanos().try_into().ok()
 }

@@ -1,11 +1,11 @@
 //! Metrics.
 
+use guest_host::Capability;
+use guest_host::memory::{parts, slice, write_u32, write_u64};
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::code;
 use crate::abi::{MetricType, Status};
-use crate::capabilities::Capability;
-use crate::memory::{parts, slice, write_u32, write_u64};
 use crate::state::State;
 use crate::traits::Proxy;
 
@@ -56,7 +56,7 @@ fn define_metric<P: Proxy>(
         slice(memory, id, 4)?;
         let name = slice(memory, name, name_len)?;
         let number = state.proxy.define_metric(metric, name)?;
-        write_u32(memory, id, number)
+        Ok(write_u32(memory, id, number)?)
     };
     code(run())
 }
@@ -67,7 +67,7 @@ fn get<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32, out: u32) -> u32 {
         let (memory, state) = parts(&mut caller)?;
         slice(memory, out, 8)?;
         let value = state.proxy.metric(id)?;
-        write_u64(memory, out, value)
+        Ok(write_u64(memory, out, value)?)
     };
     code(run())
 }

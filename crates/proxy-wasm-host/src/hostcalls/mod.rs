@@ -19,14 +19,13 @@ mod streams;
 mod timer;
 pub(crate) mod upstream;
 
-pub(crate) use log_time::now;
+use guest_host::{assemblyscript, wasi};
 use wasm_runtime::wasmtime::{Linker, Result};
 
 use crate::abi::Status;
 use crate::memory::Fault;
 use crate::state::State;
 use crate::traits::Proxy;
-use crate::wasi;
 
 /// Defines all imports of the ABI, for every guest whatever its version: SDKs import functions
 /// that they never call, and mix versions.
@@ -46,6 +45,7 @@ pub(crate) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
     metrics::define(linker)?;
     misc::define(linker)?;
     foreign::define(linker)?;
+    assemblyscript::define(linker)?;
     wasi::define(linker)
 }
 

@@ -1,12 +1,13 @@
 //! Properties.
 
+use guest_host::Capability;
+use guest_host::memory::{parts, slice};
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
 use crate::abi::Status;
-use crate::capabilities::Capability;
 use crate::foreign;
-use crate::memory::{Out, give_scratch, parts, slice};
+use crate::memory::{Out, give_scratch};
 use crate::pending::Incoming;
 use crate::state::State;
 use crate::traits::{HttpStream, Proxy};

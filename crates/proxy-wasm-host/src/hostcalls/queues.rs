@@ -1,11 +1,12 @@
 //! Queues between VMs.
 
+use guest_host::Capability;
+use guest_host::memory::{parts, slice, write_u32};
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
 use crate::abi::Status;
-use crate::capabilities::Capability;
-use crate::memory::{Fault, Out, give_scratch, parts, slice, write_u32};
+use crate::memory::{Fault, Out, give_scratch};
 use crate::state::State;
 use crate::traits::Proxy;
 
@@ -31,7 +32,7 @@ fn register<P: Proxy>(mut caller: Caller<'_, State<P>>, name: u32, name_len: u32
         let name = slice(memory, name, name_len)?;
         let current = state.current().ok_or(Status::BadArgument)?;
         let number = state.proxy.register_queue(current.root, name)?;
-        write_u32(memory, id, number)
+        Ok(write_u32(memory, id, number)?)
     };
     code(run())
 }
@@ -51,7 +52,7 @@ fn resolve<P: Proxy>(
         let vm_id = slice(memory, vm_id, vm_id_len)?;
         let name = slice(memory, name, name_len)?;
         let number = state.proxy.resolve_queue(vm_id, name)?;
-        write_u32(memory, id, number)
+        Ok(write_u32(memory, id, number)?)
     };
     code(run())
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use guest_host::Capability;
+use guest_host::memory::{parts, slice, write_u32};
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::code;
 use crate::abi::Status;
 use crate::calls::{RedisCall, RedisService};
-use crate::capabilities::Capability;
-use crate::memory::{parts, slice, write_u32};
 use crate::pending::CallKind;
 use crate::state::State;
 use crate::traits::Proxy;
@@ -85,7 +85,7 @@ fn call<P: Proxy>(
                 _ => Status::InternalFailure,
             })
         })?;
-        write_u32(memory, id, number)
+        Ok(write_u32(memory, id, number)?)
     };
     code(run())
 }

@@ -1,10 +1,11 @@
 //! Data that the VMs of one `vm_id` share.
 
+use guest_host::Capability;
+use guest_host::memory::{parts, slice, write_u32};
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
-use crate::capabilities::Capability;
-use crate::memory::{Fault, Out, give_scratch, parts, slice, write_u32};
+use crate::memory::{Fault, Out, give_scratch};
 use crate::state::State;
 use crate::traits::Proxy;
 

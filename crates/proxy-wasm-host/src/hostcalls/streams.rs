@@ -1,11 +1,11 @@
 //! What resumes, ends or answers a stream, and the contexts' own functions.
 
+use guest_host::memory::{parts, slice};
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::code;
 use crate::abi::{Status, StreamType};
 use crate::codec;
-use crate::memory::{parts, slice};
 use crate::state::State;
 use crate::traits::{HttpStream, LocalResponse, Proxy};
 

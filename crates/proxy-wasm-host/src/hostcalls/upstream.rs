@@ -1,12 +1,13 @@
 //! The servers of a request's upstream, as in Higress (`higress-group/proxy-wasm-cpp-host`, `exports.cc`).
 
+use guest_host::Capability;
+use guest_host::memory::{parts, slice};
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::{code, ending};
 use crate::abi::Status;
-use crate::capabilities::Capability;
 use crate::codec::serialize_map;
-use crate::memory::{Fault, Out, give, parts, slice};
+use crate::memory::{Fault, Out, give};
 use crate::state::State;
 use crate::traits::{HttpStream, Proxy};
 

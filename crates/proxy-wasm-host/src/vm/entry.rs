@@ -3,20 +3,21 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use guest_host::exports::function;
 use wasm_runtime::wasmtime::{Error, Instance, Store, TypedFunc, WasmParams, WasmResults};
-use wasm_runtime::{Guard, trap_reason};
+use wasm_runtime::{Engine, Guard};
 
 use super::{ContextId, Vm, VmConfig};
 use crate::context::{Kind, Phase};
 use crate::error::CallError;
-use crate::exports::{Exports, function};
+use crate::exports::Exports;
 use crate::program::Program;
 use crate::state::State;
 use crate::traits::Proxy;
 
 /// A store for an instance, with its limits.
 pub(super) fn store<P: Proxy>(
-    runtime: &wasm_runtime::Engine,
+    runtime: &Engine,
     program: &Program,
     proxy: P,
     config: Rc<VmConfig>,
@@ -71,17 +72,8 @@ fn run<P: Proxy, R>(
     }
     result.map_err(|error| CallError::Trap {
         callback,
-        reason: reason(store.data(), &error),
+        reason: store.data().guard.reason(&error),
     })
-}
-
-/// Why a call failed, as one line.
-pub(super) fn reason<P: Proxy>(state: &State<P>, error: &Error) -> String {
-    let line = trap_reason(error);
-    match state.guard.limit(error) {
-        Some(limit) => format!("{line} ({limit})"),
-        None => line,
-    }
 }
 
 /// The instance, and whether it may still be called.

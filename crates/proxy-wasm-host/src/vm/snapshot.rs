@@ -4,14 +4,13 @@ use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
 
-use wasm_runtime::Initial;
-use wasm_runtime::wasmtime::InstancePre;
+use guest_host::Denials;
+use wasm_runtime::wasmtime::{InstancePre, Store};
+use wasm_runtime::{Engine, Initial};
 
-use super::entry::{self, Guest, reason};
+use super::entry::{self, Guest};
 use super::{Vm, VmConfig};
-use crate::capabilities::Denied;
 use crate::context::{Contexts, Roots};
-use crate::engine::Engine;
 use crate::error::{LoadError, StartError};
 use crate::exports::Places;
 use crate::foreign::Declared;
@@ -26,13 +25,13 @@ use crate::traits::Proxy;
 pub struct Snapshot<P: Proxy> {
     state: wasm_runtime::Snapshot,
     instance_pre: InstancePre<State<P>>,
-    runtime: wasm_runtime::Engine,
+    runtime: Engine,
     program: Program,
     places: Places,
     config: Rc<VmConfig>,
     roots: Roots,
     declared: Declared,
-    denied: Denied,
+    denials: Denials,
     started: Instant,
     /// The guest may remember calls: others must not get their numbers.
     calls: LastCalls,
@@ -45,8 +44,8 @@ impl<P: Proxy> Vm<P> {
         self.guest.check()?;
         let program = self.program.clone();
         let store = &mut self.guest.store;
-        let runtime = engine.runtime_of(&program, &store.data().config.limits)?;
-        let instance_pre = engine.link(&runtime, &program)?;
+        let runtime = program.runtime(engine, &store.data().config.limits)?;
+        let instance_pre = program.link(&runtime)?;
         let module = instance_pre.module();
         let state =
             wasm_runtime::Snapshot::take(store, &self.instance, module).map_err(LoadError::from)?;
@@ -59,7 +58,7 @@ impl<P: Proxy> Vm<P> {
             roots: data.contexts.roots(),
             declared: data.declared.clone(),
             calls: data.calls.last(),
-            denied: data.denied.clone(),
+            denials: data.denials.clone(),
             started: data.started,
             instance_pre,
             runtime,
@@ -75,7 +74,7 @@ impl<P: Proxy> Snapshot<P> {
         self.apply(store.data_mut());
         let started = self.state.instantiate(&self.instance_pre, &mut store);
         let (instance, rewind) =
-            started.map_err(|error| StartError::Instantiate(reason(store.data(), &error)))?;
+            started.map_err(|error| StartError::Instantiate(store.data().guard.reason(&error)))?;
         store.data_mut().memory = instance.get_memory(&mut store, "memory");
         note_memory(&mut store);
         let initial = self.program.inner.initial.as_ref();
@@ -112,7 +111,7 @@ impl<P: Proxy> Snapshot<P> {
     fn apply(&self, state: &mut State<P>) {
         state.contexts = Contexts::of_roots(&self.roots);
         state.declared = self.declared.clone();
-        state.denied = self.denied.clone();
+        state.denials = self.denials.clone();
         state.calls = Calls::behind(self.calls);
         state.started = self.started;
     }

@@ -1,5 +1,5 @@
 //! A mock proxy, and guests written as the bodies of their callbacks.
-#![allow(dead_code, reason = "each test file uses some of it")]
+#![allow(dead_code, reason = "fuzz targets and the example use some of it")]
 
 pub mod guest;
 pub mod imports;
