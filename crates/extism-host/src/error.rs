@@ -106,7 +106,7 @@ pub enum Failure {
     #[error("timeout: {0}")]
     Timeout(String),
     /// A memory was to grow beyond what the manifest allows.
-    #[error("oom: {0}")]
+    #[error("{0}")]
     OutOfMemory(String),
     /// A host function did not do what it was called for, and ended the call: the reason, and the guest's frames.
     #[error("{0}")]
