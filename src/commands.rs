@@ -14,13 +14,14 @@ use ngx::ffi::{
 use crate::conf::call::CallDirectives;
 use crate::conf::location::LocConf;
 use crate::conf::{buffers, cache, call, filter, module, properties, request_buffering, zones};
+use crate::handler::directive::wasm_handler;
 use crate::worker::metrics_page;
 
 /// The levels of most directives.
 const LEVELS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 21] = [
+pub static mut COMMANDS: [ngx_command_t; 22] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -37,6 +38,12 @@ pub static mut COMMANDS: [ngx_command_t; 21] = [
         c"wasm_filter",
         LEVELS | NGX_HTTP_LIF_CONF | NGX_CONF_1MORE,
         filter::wasm_filter,
+        NGX_HTTP_LOC_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_handler",
+        NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_1MORE,
+        wasm_handler,
         NGX_HTTP_LOC_CONF_OFFSET,
     ),
     command(

@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod conf;
 mod filter;
+mod handler;
 mod handover;
 mod message;
 mod metrics;
@@ -17,10 +18,12 @@ mod worker;
 use std::ffi::c_void;
 use std::time::Duration;
 
+use conf::guest::Kind;
 use conf::merge;
 use filter::chain::chains::Chains;
 use filter::proxy_wasm::filters::Filters;
 use filter::{chain, proxy_wasm};
+use handler::handlers::{self, Handlers};
 use nginx::conf::{Cf, step};
 use nginx::guard::{guard, module};
 use nginx::log::Log;
@@ -30,7 +33,7 @@ use ngx::ffi::{
     ngx_cycle_t, ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_process, ngx_test_config,
 };
 use ngx::http::HttpModuleConfExt;
-use worker::check;
+use worker::check::{self, Refusal};
 use worker::process::{self, Main};
 
 static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
@@ -82,9 +85,17 @@ fn configured(cf: Cf<'_>) -> Option<()> {
         cf.error(format_args!("eventfd() failed: {error}"));
         return None;
     }
-    check::check(cf, main, proxy_wasm::instance::check)?;
+    check::check(cf, main, try_module)?;
     main.conf.find_proxies(cf);
     chain::entry::install(cf, main)
+}
+
+/// Starts a module as a worker does, and throws it away.
+fn try_module(main: &Main, index: usize, log: Log) -> Result<(), Refusal> {
+    match main.conf.modules[index].guest.kind() {
+        Kind::ProxyWasm => proxy_wasm::instance::check(main, index, log),
+        Kind::Extism => handlers::check(main, index, log),
+    }
 }
 
 /// The main configuration of a cycle; there is none without `http`.
@@ -149,6 +160,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
                 && let Some(chains) = main.process.kept::<Chains>()
             {
                 chains.set_guests(Filters::start(main, log));
+                main.process.keep(Handlers::new(main, log));
             }
             handover::process_starts(Log::new((*cycle).log));
         }

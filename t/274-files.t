@@ -78,8 +78,8 @@ our %cached = (
     'cached-send'     => 'proxy_cache c; sendfile on;',
     'cached-threads'  => 'proxy_cache c; aio threads; aio_write on;',
     'cached-direct'   => 'proxy_cache c; directio 4k; directio_alignment 4k;',
-    'spooled'         => 'proxy_store $document_root/../store$uri; proxy_buffers 2 4k; proxy_buffer_size 4k; proxy_busy_buffers_size 4k;',
-    'spooled-threads' => 'proxy_store $document_root/../store$uri; proxy_buffers 2 4k; proxy_buffer_size 4k; proxy_busy_buffers_size 4k; aio threads; aio_write on;',
+    'spooled'         => 'proxy_store $document_root/../proxy_temp/store$uri; proxy_buffers 2 4k; proxy_buffer_size 4k; proxy_busy_buffers_size 4k;',
+    'spooled-threads' => 'proxy_store $document_root/../proxy_temp/store$uri; proxy_buffers 2 4k; proxy_buffer_size 4k; proxy_busy_buffers_size 4k; aio threads; aio_write on;',
 );
 our $http = <<'_EOC_';
 wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm log_rate=off;

@@ -11,8 +11,10 @@ use crate::nginx::conf;
 /// Limits of a module that hold for its instances in one worker together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InstanceLimits {
-    /// Most instances at once, with `isolation=request`.
+    /// Most instances at once, with `isolation=request`, or of a plugin.
     pub instances: u32,
+    /// Most requests that wait for an instance of a plugin.
+    pub queue: u32,
     /// Most lines a second that its guests write to the log; `None`: as many as they like.
     pub log_rate: Option<u32>,
     /// What they may take of one turn of nginx's event loop.
@@ -23,6 +25,7 @@ impl Default for InstanceLimits {
     fn default() -> InstanceLimits {
         InstanceLimits {
             instances: 1000,
+            queue: 1000,
             log_rate: Some(1000),
             turn_time: Duration::from_millis(10),
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::conf::buffers::BufferSize;
 use crate::conf::call::CallDirectives;
 use crate::conf::chain::{Chain, Phase};
+use crate::conf::handler::HandlerConf;
 use crate::conf::properties::Properties;
 use crate::net::settings::Settings;
 use crate::nginx::conf::Place;
@@ -23,6 +24,8 @@ pub struct LocConf {
     pub buffer_size: Option<BufferSize>,
     pub properties: Properties,
     pub request_buffering: Option<bool>,
+    /// The level's own `wasm_handler`.
+    pub handler: Option<HandlerConf>,
     pub chain: Option<Rc<Chain>>,
     pub if_has_filters: bool,
     /// The level's own `wasm_call_…` directives.

@@ -4,8 +4,10 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_wasm_host::{CapabilityRules, Engine, Limits, Program, VmConfig};
+use extism_host::PluginConfig;
+use proxy_wasm_host::{CapabilityRules, Engine, Limits, VmConfig};
 
+use crate::conf::guest::{Guest, PluginOptions};
 use crate::conf::limits::InstanceLimits;
 use crate::conf::policy::{HeaderStop, Isolation, OnFailure};
 use crate::conf::request_buffering::Proxy;
@@ -44,7 +46,7 @@ pub struct MainConf {
 /// A `wasm_module` directive.
 pub struct ModuleConf {
     pub name: String,
-    pub program: Program,
+    pub guest: Guest,
     pub vm: VmConfig,
     /// `allow=` and `deny=`.
     pub rules: CapabilityRules,
@@ -53,6 +55,28 @@ pub struct ModuleConf {
     pub isolation: Isolation,
     pub header_stop: HeaderStop,
     pub place: Place,
+}
+
+impl ModuleConf {
+    /// How a process runs its instances, if it is a plugin. Which upstreams it may call is known when all of the
+    /// configuration is.
+    pub fn plugin_config(&self, options: PluginOptions) -> PluginConfig {
+        PluginConfig {
+            limits: self.vm.limits,
+            capabilities: self.vm.capabilities.clone(),
+            env: self.vm.env.clone(),
+            response_headers: options.response_headers,
+            shared_vars: options.shared_vars,
+        }
+    }
+
+    /// Can its guests make outbound calls?
+    pub fn calls_out(&self) -> bool {
+        match &self.guest {
+            Guest::ProxyWasm(program) => program.calls_out(&self.vm.capabilities),
+            Guest::Extism(program, options) => program.calls_out(&self.plugin_config(*options)),
+        }
+    }
 }
 
 /// A distinct module with its configuration and root id of the `wasm_filter` directives.
@@ -105,7 +129,7 @@ impl MainConf {
     /// Can any guest make outbound calls?
     pub fn calls_out(&self) -> bool {
         let mut modules = self.modules.iter();
-        modules.any(|module| module.program.calls_out(&module.vm.capabilities))
+        modules.any(ModuleConf::calls_out)
     }
 
     /// What the instances of a worker may take to start, one after the other.

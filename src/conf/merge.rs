@@ -102,6 +102,14 @@ fn merge(
         Some(_) => child.resolve(main)?,
         None => child.chain = parent.chain.clone(),
     }
+    if child_is_if && child.handler.is_none() {
+        // nginx goes on with the location's content handler, which looks at the block's configuration.
+        child.handler = parent.handler.clone();
+    }
+    if let Some(handler) = &mut child.handler {
+        let resolved = handler.resolve(main);
+        resolved.map_err(|error| (handler.place.clone(), error))?;
+    }
     child.phase = child.phase.or(parent.phase);
     child.pause_timeout = child.pause_timeout.or(parent.pause_timeout);
     child.buffer_size = child.buffer_size.or(parent.buffer_size);
@@ -148,9 +156,14 @@ impl LocConf {
             .map(|filter| {
                 let id = main.filter(filter)?;
                 let module = main.module_of(id);
+                let program = module.guest.filter().ok_or_else(|| {
+                    let (name, kind) = (&module.name, module.guest.kind());
+                    let message = format!("wasm module \"{name}\" is {kind}: use wasm_handler");
+                    (filter.place.clone(), message)
+                })?;
                 Ok(Link {
                     filter: id,
-                    callbacks: module.program.callbacks(),
+                    callbacks: program.callbacks(),
                     on_failure: module.on_failure,
                     header_stop: module.header_stop,
                 })

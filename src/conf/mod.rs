@@ -5,6 +5,8 @@ pub mod cache;
 pub mod call;
 pub mod chain;
 pub mod filter;
+pub mod guest;
+pub mod handler;
 pub mod limits;
 pub mod location;
 pub mod main;

@@ -2,11 +2,14 @@
 
 use std::ffi::c_void;
 use std::fmt::Write;
+use std::path::Path;
 
+use extism_host::Manifest;
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
-use proxy_wasm_host::{Program, sha256};
+use proxy_wasm_host::{Engine, Program, sha256};
 
 use crate::conf::cache;
+use crate::conf::guest::{Guest, Kind, is_manifest};
 use crate::conf::limits::check_stack;
 use crate::conf::main::{MainConf, ModuleConf};
 use crate::conf::parameters::Parameters;
@@ -57,23 +60,25 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
     if let Some(expected) = &parameters.sha256 {
         check_sum(expected, &bytes).map_err(at)?;
     }
-    let program = conf
+    let kind = parameters.kind.unwrap_or_else(|| Kind::of(&bytes));
+    parameters
+        .check(kind)
+        .map_err(|error| at(error.to_owned()))?;
+    let guest = conf
         .engine()
-        .and_then(|engine| {
-            let program = match parameters.isolation {
-                Isolation::Worker => Program::compile(engine, &bytes),
-                Isolation::Request => Program::compile_for_snapshots(engine, &bytes),
-            };
-            program.map_err(|error| error.to_string())
+        .and_then(|engine| match kind {
+            Kind::ProxyWasm => filter(engine, &bytes, &parameters),
+            Kind::Extism => plugin(engine, bytes, &path, &parameters),
         })
         .map_err(at);
     cache::tell(cf, conf, name);
-    let program = program?;
+    let guest = guest?;
+    let abi = guest.filter().map(Program::abi);
     let header_stop = parameters.header_stop;
-    let header_stop = header_stop.unwrap_or_else(|| HeaderStop::of(program.abi()));
+    let header_stop = header_stop.unwrap_or_else(|| abi.map_or(HeaderStop::All, HeaderStop::of));
     conf.modules.push(ModuleConf {
         name: name.to_owned(),
-        program,
+        guest,
         vm: parameters.vm,
         rules: parameters.rules,
         limits: parameters.limits,
@@ -83,6 +88,41 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
         place: cf.place(),
     });
     Ok(())
+}
+
+fn filter(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
+    let program = match parameters.isolation {
+        Isolation::Worker => Program::compile(engine, bytes),
+        Isolation::Request => Program::compile_for_snapshots(engine, bytes),
+    };
+    program
+        .map(Guest::ProxyWasm)
+        .map_err(|error| error.to_string())
+}
+
+/// A plugin of Extism's: a module, or a manifest with the paths of modules, which begin where it is.
+fn plugin(
+    engine: &Engine,
+    bytes: Vec<u8>,
+    path: &Path,
+    parameters: &Parameters,
+) -> Result<Guest, String> {
+    let mut manifest = match is_manifest(&bytes) {
+        true => Manifest::parse(&bytes).map_err(|error| error.to_string())?,
+        false => Manifest::of_module(bytes),
+    };
+    let own = &parameters.plugin;
+    manifest.config.extend(own.config.iter().cloned());
+    for host in &own.allowed_hosts {
+        let allowed = manifest.allow_host(host);
+        allowed.map_err(|error| error.to_string())?;
+    }
+    let snapshots = parameters.isolation == Isolation::Request;
+    let read = |named: &Path| std::fs::read(path.with_file_name("").join(named));
+    let program = extism_host::Program::compile(engine, &manifest, snapshots, read);
+    program
+        .map(|program| Guest::Extism(program, own.options))
+        .map_err(|error| error.to_string())
 }
 
 fn check_sum(expected: &[u8], bytes: &[u8]) -> Result<(), String> {

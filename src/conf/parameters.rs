@@ -7,6 +7,7 @@ use std::time::Duration;
 use ngx::ffi::ngx_str_t;
 use proxy_wasm_host::{Capability, CapabilityRules, VmConfig};
 
+use crate::conf::guest::{Kind, PluginOptions};
 use crate::conf::limits::{InstanceLimits, largest_stack, number, size, time};
 use crate::conf::policy::{HeaderStop, Isolation, OnFailure};
 use crate::nginx::conf::Cf;
@@ -22,6 +23,9 @@ pub struct Parameters {
     /// `None`: as the guest's ABI has it.
     pub header_stop: Option<HeaderStop>,
     pub rules: CapabilityRules,
+    /// `None`: as the file looks.
+    pub kind: Option<Kind>,
+    pub plugin: PluginParameters,
     /// Names of those that have been there.
     seen: Vec<Vec<u8>>,
 }
@@ -35,7 +39,10 @@ impl Parameters {
             None => (bytes, &b""[..]),
         };
         let shown = String::from_utf8_lossy(name);
-        let several = matches!(name, b"env" | b"allow" | b"deny");
+        let several = matches!(
+            name,
+            b"env" | b"allow" | b"deny" | b"config" | b"allowed_hosts"
+        );
         if !several && self.seen.iter().any(|seen| seen == name) {
             return Err(format!("duplicate parameter {shown}="));
         }
@@ -86,6 +93,18 @@ impl Parameters {
                 let stop = HeaderStop::parse(value).map_err(|e| invalid(e.into()))?;
                 self.header_stop = Some(stop);
             }
+            b"type" => self.kind = Some(Kind::parse(value).map_err(|e| invalid(e.into()))?),
+            b"queue" => self.limits.queue = number(value, 0, 1_000_000).map_err(invalid)?,
+            b"config" => self.plugin.add_config(value)?,
+            b"allowed_hosts" => self.plugin.add_hosts(value)?,
+            b"vars" => {
+                self.plugin.options.shared_vars =
+                    on_off(value, b"shared", b"instance").map_err(invalid)?;
+            }
+            b"http_headers" => {
+                self.plugin.options.response_headers =
+                    on_off(value, b"on", b"off").map_err(invalid)?;
+            }
             b"allow" => self
                 .rules
                 .allow(value)
@@ -99,11 +118,78 @@ impl Parameters {
         Ok(())
     }
 
+    /// Is there a parameter that guests of this kind have not? An error says which.
+    pub fn check(&self, kind: Kind) -> Result<(), &'static str> {
+        match kind {
+            Kind::ProxyWasm if !self.plugin.is_empty() => {
+                Err("config=, allowed_hosts=, vars= and http_headers= are for plugins alone")
+            }
+            Kind::Extism if self.header_stop.is_some() => Err("header_stop= is for filters alone"),
+            Kind::Extism if !self.vm.configuration.is_empty() => {
+                Err("vm_config= is for filters alone: use config=")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What follows from several of them together; to be called when all have been taken.
     pub fn finish(&mut self) -> Result<(), String> {
         // Which names of upstreams there are is known only when all of the configuration is.
         self.vm.capabilities = self.rules.capabilities_with(|_, _| true)?;
         add_environment(&mut self.vm);
+        Ok(())
+    }
+}
+
+/// Which of two words it is: the first one?
+fn on_off(value: &[u8], first: &[u8], second: &[u8]) -> Result<bool, String> {
+    match value {
+        value if value == first => Ok(true),
+        value if value == second => Ok(false),
+        _ => Err(format!(
+            "\"{}\" or \"{}\"",
+            String::from_utf8_lossy(first),
+            String::from_utf8_lossy(second)
+        )),
+    }
+}
+
+/// Parameters of plugins alone.
+#[derive(Default)]
+pub struct PluginParameters {
+    pub config: Vec<(String, String)>,
+    pub allowed_hosts: Vec<String>,
+    pub options: PluginOptions,
+}
+
+impl PluginParameters {
+    /// Is there any of them?
+    pub fn is_empty(&self) -> bool {
+        self.config.is_empty()
+            && self.allowed_hosts.is_empty()
+            && self.options == PluginOptions::default()
+    }
+
+    /// `key:value`
+    fn add_config(&mut self, value: &[u8]) -> Result<(), String> {
+        let text = str::from_utf8(value).map_err(|_| "config= must be UTF-8")?;
+        let (key, value) = text
+            .split_once(':')
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| format!("config={text} must be key:value"))?;
+        self.config.retain(|(known, _)| known != key);
+        self.config.push((key.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    /// Patterns, with commas between them.
+    fn add_hosts(&mut self, value: &[u8]) -> Result<(), String> {
+        let text = str::from_utf8(value).map_err(|_| "allowed_hosts= must be UTF-8")?;
+        if text.split(',').any(str::is_empty) {
+            return Err(format!("an empty host in allowed_hosts={text}"));
+        }
+        self.allowed_hosts
+            .extend(text.split(',').map(str::to_owned));
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use crate::limits::Limits;
 use crate::modules::Modules;
 use crate::settings::config;
 use crate::snapshot::memory::Memories;
+use crate::stack::{self, Stacks};
 use crate::ticker::{Clock, TICK, Ticker};
 
 /// The WebAssembly runtime of one process. Clone = refcount.
@@ -71,6 +72,8 @@ impl Engine {
             None => {
                 let mut config = config();
                 config.max_wasm_stack(kind.stack);
+                config.async_stack_size(kind.stack + stack::HOST);
+                config.with_host_stack(Arc::new(Stacks::default()));
                 if kind.snapshots {
                     config.with_host_memory(Arc::new(Memories));
                 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::{Error, Result, Store, StoreContextMut, Trap, UpdateDeadline};
 
@@ -16,14 +16,24 @@ use crate::trap::trap_reason;
 pub struct Guard {
     limits: Limits,
     clock: Arc<Clock>,
-    /// Processor time of the thread at the first look at it in the call that is running.
+    /// Processor time of the thread at the first look at it in the call that is running, since it has last waited.
     since: Option<Duration>,
+    /// Processor time that the call that is running has used until it has last waited.
+    used: Duration,
+    /// How long a call may take, waiting and all, and when the one that is running has.
+    timeout: Option<Duration>,
+    deadline: Option<Instant>,
     /// Processor time that the calls of the start have taken, while there are such calls.
     starting: Option<Duration>,
     /// The same when there are none.
     started: Duration,
     /// The end of the call that is running is to be looked at.
     notes_end: bool,
+    /// Bytes of all memories, and how many of them are being asked for just now.
+    memory: usize,
+    growing: usize,
+    /// Bytes that the memories may still grow by, where that has a bound of its own.
+    growth: Option<usize>,
     /// Elements of all tables.
     table: usize,
     /// What the call that is running asked for beyond a limit.
@@ -44,6 +54,35 @@ enum Refused {
 #[error("over {0}={time}", time = Time(*.1))]
 pub struct OutOfTime(&'static str, Duration);
 
+impl OutOfTime {
+    /// It is the time of [`Guard::set_timeout`].
+    pub fn is_timeout(&self) -> bool {
+        self.0 == TIMEOUT
+    }
+}
+
+/// The name of a time that is over.
+const TIMEOUT: &str = "timeout";
+
+/// Memories have grown by all of what [`Guard::set_growth`] allows.
+#[derive(Debug, thiserror::Error)]
+#[error("oom")]
+pub struct OutOfMemory;
+
+/// Around each piece of a call that waits in between.
+pub struct Entrance(Arc<Clock>);
+
+impl Entrance {
+    /// Runs a piece of the call.
+    #[inline]
+    pub fn run<R>(&self, piece: impl FnOnce() -> R) -> R {
+        let outer = self.0.enter();
+        let result = piece();
+        self.0.leave(outer);
+        result
+    }
+}
+
 /// A time as nginx writes it.
 struct Time(Duration);
 
@@ -62,9 +101,15 @@ impl Guard {
             limits,
             clock: engine.clock().clone(),
             since: None,
+            used: Duration::ZERO,
+            timeout: None,
+            deadline: None,
             starting: None,
             started: Duration::ZERO,
             notes_end: false,
+            memory: 0,
+            growing: 0,
+            growth: None,
             table: 0,
             refused: None,
         }
@@ -85,15 +130,66 @@ impl Guard {
         guard: fn(&mut T) -> &mut Guard,
         call: impl FnOnce(&mut Store<T>) -> R,
     ) -> R {
+        Guard::begin(store, guard);
+        let outer = guard(store.data_mut()).clock.enter();
+        let result = call(store);
+        guard(store.data_mut()).clock.leave(outer);
+        result
+    }
+
+    /// Begins a call that may wait: each piece of it is to be run by the result. Where it waits, [`Guard::pause`] and
+    /// [`Guard::resume`] are to be called.
+    pub fn enter<T: 'static>(store: &mut Store<T>, guard: fn(&mut T) -> &mut Guard) -> Entrance {
+        Guard::begin(store, guard);
+        Entrance(guard(store.data_mut()).clock.clone())
+    }
+
+    #[inline]
+    fn begin<T: 'static>(store: &mut Store<T>, guard: fn(&mut T) -> &mut Guard) {
         // The next tick is the first that is looked at.
         store.set_epoch_deadline(1);
         let this = guard(store.data_mut());
         this.since = None;
+        this.used = Duration::ZERO;
         this.refused = None;
-        let outer = this.clock.enter();
-        let result = call(store);
-        guard(store.data_mut()).clock.leave(outer);
-        result
+        this.deadline = match this.starting {
+            None => this.timeout.map(|timeout| Instant::now() + timeout),
+            Some(_) => None,
+        };
+    }
+
+    /// The call that is running waits: what the thread does meanwhile does not count.
+    pub fn pause(&mut self) {
+        if let Some(since) = self.since.take() {
+            self.used += cpu_time().saturating_sub(since);
+        }
+    }
+
+    /// It goes on.
+    pub fn resume(&mut self) {
+        self.since = Some(cpu_time());
+    }
+
+    /// The time that each call may take, waiting and all, but not those of the start; `None`: any.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
+    /// What is left of it; `None`: no end.
+    pub fn time_left(&self) -> Option<Duration> {
+        let deadline = self.deadline?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Bytes that all memories together may grow by from now on; `None`: only [`Limits::memory`] counts. To ask for more ends
+    /// the call with [`OutOfMemory`].
+    pub fn set_growth(&mut self, growth: Option<usize>) {
+        self.growth = growth;
+    }
+
+    /// Bytes that all memories have, where they have got them otherwise than by growing: from a snapshot.
+    pub fn set_memory(&mut self, bytes: usize) {
+        self.memory = bytes;
     }
 
     /// Has a call that has ended to be followed by [`Guard::ended`]?
@@ -120,7 +216,11 @@ impl Guard {
     #[cold]
     pub fn ended(&mut self) {
         self.notes_end = self.starting.is_some();
-        if let (Some(used), Some(since)) = (&mut self.starting, self.since) {
+        let Some(used) = &mut self.starting else {
+            return;
+        };
+        *used += self.used;
+        if let Some(since) = self.since {
             *used += cpu_time().saturating_sub(since);
         }
     }
@@ -168,9 +268,14 @@ impl Guard {
             Some(used) => (used, "start_time", self.limits.start_time),
             None => (Duration::ZERO, "cpu_time", self.limits.cpu_time),
         };
-        match now.saturating_sub(since) + used >= limit {
-            true => Err(OutOfTime(name, limit).into()),
-            false => Ok(()),
+        if now.saturating_sub(since) + self.used + used >= limit {
+            return Err(OutOfTime(name, limit).into());
+        }
+        match (self.deadline, self.timeout) {
+            (Some(deadline), Some(timeout)) if Instant::now() >= deadline => {
+                Err(OutOfTime(TIMEOUT, timeout).into())
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -178,15 +283,33 @@ impl Guard {
 impl wasmtime::ResourceLimiter for Guard {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> Result<bool> {
-        let allowed = desired <= self.limits.memory;
-        if !allowed {
-            self.refused = Some(Refused::Memory(desired));
+        let by = desired.saturating_sub(current);
+        let all = self.memory.saturating_add(by);
+        if all > self.limits.memory {
+            self.refused = Some(Refused::Memory(all));
+            return Ok(false);
         }
-        Ok(allowed)
+        // It fails in any case.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        if let Some(left) = &mut self.growth {
+            *left = left.checked_sub(by).ok_or(OutOfMemory)?;
+        }
+        self.memory = all;
+        self.growing = by;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, _error: Error) -> Result<()> {
+        let by = std::mem::take(&mut self.growing);
+        self.memory = self.memory.saturating_sub(by);
+        self.growth = self.growth.map(|left| left.saturating_add(by));
+        Ok(())
     }
 
     fn table_growing(

@@ -17,16 +17,18 @@ mod outline;
 mod settings;
 mod snapshot;
 mod source;
+mod stack;
 mod ticker;
 mod trap;
 
 pub use artifact::{Artifact, CompileCounts, compile_counts, sha256};
 pub use engine::Engine;
 pub use error::{Error, one_line};
-pub use guard::Guard;
+pub use guard::{Entrance, Guard, OutOfMemory, OutOfTime};
 pub use limits::{Limits, Size};
 pub use outline::{Export, Import, Outline, Type};
-pub use snapshot::{Initial, Rewind, Snapshot};
+
+pub use snapshot::{Initial, Rewind, Snapshot, clear};
 pub use ticker::Ticker;
 pub use trap::trap_reason;
 /// The runtime itself, for whoever defines host functions.

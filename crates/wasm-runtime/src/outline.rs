@@ -3,6 +3,7 @@
 use wasmparser::{CompositeInnerType, ExternalKind, Parser, Payload, TypeRef};
 
 use crate::error::{Error, broken};
+use crate::source::binary;
 
 /// What a module imports and exports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,11 @@ pub enum Type {
 }
 
 impl Outline {
+    /// The outline of a module of the binary or text format, which may be one that does not validate.
+    pub fn read(bytes: &[u8]) -> Result<Outline, Error> {
+        Outline::of(&binary(bytes)?)
+    }
+
     /// The outline of a valid module of the binary format.
     pub(crate) fn of(binary: &[u8]) -> Result<Outline, Error> {
         let mut outline = Outline::default();

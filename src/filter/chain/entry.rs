@@ -6,6 +6,7 @@ use ngx::ffi::{
     ngx_http_phases_NGX_HTTP_REWRITE_PHASE, ngx_http_request_t, ngx_int_t,
 };
 
+use crate::conf::main::ModuleConf;
 use crate::filter::chain::chains::Chains;
 use crate::filter::chain::resume::HANDLERS;
 use crate::filter::chain::upstream::balancer::Balancers;
@@ -46,7 +47,11 @@ pub fn install(cf: Cf<'_>, main: &Main) -> Option<()> {
         );
     }
     let mut modules = main.conf.modules.iter();
-    let balancers = match modules.any(|m| m.program.uses_upstream_hosts(&m.vm.capabilities)) {
+    let chooses = |module: &ModuleConf| {
+        let filter = module.guest.filter();
+        filter.is_some_and(|program| program.uses_upstream_hosts(&module.vm.capabilities))
+    };
+    let balancers = match modules.any(chooses) {
         true => Balancers::install(cf),
         false => Balancers::default(),
     };

@@ -166,7 +166,9 @@ pub fn start(
         }
         (filter, error.to_string())
     };
-    let mut vm = Vm::start(engine, &module_conf.program, proxy, module_conf.vm.clone())
+    let program = module_conf.guest.filter();
+    let program = program.ok_or_else(|| (None, format!("is {}", module_conf.guest.kind())))?;
+    let mut vm = Vm::start(engine, program, proxy, module_conf.vm.clone())
         .map_err(|error| failed(None, error))?;
     let mut roots = Vec::new();
     let filters = conf.filters.iter().enumerate();

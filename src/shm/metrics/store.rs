@@ -271,7 +271,7 @@ impl<'a> Metrics<'a> {
             && let Some(bucket) = self.bucket(hash)
         {
             let first = self.load_word(bucket);
-            if first != id.into() {
+            if first != u64::from(id) {
                 self.store(block + NEXT, u64::from(hash) << 32 | first);
                 self.store(bucket, id.into());
             }

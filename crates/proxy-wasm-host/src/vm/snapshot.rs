@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use guest_host::Denials;
-use wasm_runtime::wasmtime::InstancePre;
+use wasm_runtime::wasmtime::{InstancePre, Store};
 use wasm_runtime::{Engine, Initial};
 
 use super::guest::{self, Guest};
@@ -77,6 +77,7 @@ impl<P: Proxy> Snapshot<P> {
         let (instance, rewind) =
             started.map_err(|error| StartError::Instantiate(store.data().guard.reason(&error)))?;
         store.data_mut().memory = instance.get_memory(&mut store, "memory");
+        note_memory(&mut store);
         let initial = self.program.inner.initial.as_ref();
         Ok(Vm {
             exports: self.places.exports(&mut store, &instance),
@@ -103,7 +104,9 @@ impl<P: Proxy> Snapshot<P> {
         state.allocator = mem::replace(&mut old.allocator, Allocator::Unknown);
         state.scratch = mem::take(&mut old.scratch);
         *old = state;
-        rewind.rewind(store)
+        let rewound = rewind.rewind(store);
+        note_memory(store);
+        rewound
     }
 
     fn apply(&self, state: &mut State<P>) {
@@ -113,4 +116,11 @@ impl<P: Proxy> Snapshot<P> {
         state.calls = Calls::behind(self.calls);
         state.started = self.started;
     }
+}
+
+/// The memory is that of the snapshot, which the guard has not seen grow.
+fn note_memory<P: Proxy>(store: &mut Store<State<P>>) {
+    let memory = store.data().memory;
+    let bytes = memory.map_or(0, |memory| memory.data_size(&*store));
+    store.data_mut().guard.set_memory(bytes);
 }

@@ -7,4 +7,5 @@ pub(crate) mod rewrite;
 mod slot;
 pub(crate) mod state;
 
+pub use slot::clear;
 pub use state::{Initial, Rewind, Snapshot};

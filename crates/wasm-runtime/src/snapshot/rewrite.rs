@@ -1,16 +1,21 @@
 //! Rewrites a module so that its instances can be started from a snapshot.
 //!
-//! Outside of an instance nobody sees its private state. So mutable globals are exported, under names that no guest has; data
+//! Outside of an instance nobody sees its private state. So its memory and mutable globals are exported, under names that no guest has; data
 //! is written, and the start function called, by the host, and only in the one instance that the snapshot is taken of. The rest
 //! of the module stays as it is, byte for byte.
 
 use wasm_encoder::{DataSection, ExportKind, ExportSection, RawSection};
-use wasmparser::{ConstExpr, Data, DataKind, FunctionBody, Operator, Parser, Payload, ValType};
+use wasmparser::{
+    BinaryReaderError, ConstExpr, Data, DataKind, FunctionBody, Operator, Parser, Payload, TypeRef,
+    ValType,
+};
 
 use crate::error::{Error, broken};
 
 /// What begins the names of the exports that are added.
 pub(crate) const PREFIX: &str = "\u{1}snapshot ";
+/// The export of the memory, whether or not the guest exports it itself.
+pub(crate) const MEMORY: &str = "\u{1}snapshot memory";
 /// The export of the start function.
 pub(crate) const START: &str = "\u{1}snapshot start";
 
@@ -34,6 +39,7 @@ pub(crate) fn rewrite(binary: &[u8]) -> Result<Rewritten, Error> {
     let mut data = Vec::new();
     let mut globals = Vec::new();
     let mut start = None;
+    let mut has_memory = false;
     for payload in Parser::new(0).parse_all(binary) {
         let payload = payload.map_err(broken)?;
         match &payload {
@@ -45,6 +51,16 @@ pub(crate) fn rewrite(binary: &[u8]) -> Result<Rewritten, Error> {
                     }
                     if ty.mutable {
                         globals.push(index as u32);
+                    }
+                }
+            }
+            Payload::MemorySection(section) => has_memory = section.count() > 0,
+            // What others have, too, is not this instance's alone.
+            Payload::ImportSection(section) => {
+                for import in section.clone().into_imports() {
+                    let ty = import.map_err(broken)?.ty;
+                    if !matches!(ty, TypeRef::Func(_) | TypeRef::FuncExact(_)) {
+                        return Err(stateful("an import that is no function"));
                     }
                 }
             }
@@ -69,6 +85,9 @@ pub(crate) fn rewrite(binary: &[u8]) -> Result<Rewritten, Error> {
                         ExportKind::Global,
                         *global,
                     );
+                }
+                if has_memory {
+                    exports.export(MEMORY, ExportKind::Memory, 0);
                 }
                 if let Some(start) = start {
                     exports.export(START, ExportKind::Func, start);

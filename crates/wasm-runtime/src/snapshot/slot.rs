@@ -129,6 +129,26 @@ pub(crate) fn drop_pages(memory: &mut [u8]) -> bool {
     memory.is_empty() || unsafe { madvise(start, memory.len(), Advice::LinuxDontNeed) }.is_ok()
 }
 
+/// Zeroes a memory that started with zeroes alone, and gives back what is large of it. The memory must be one of Wasmtime's, or
+/// of this crate's, or a part of one.
+pub fn clear(memory: &mut [u8]) {
+    /// What takes longer to give back than to zero.
+    const LITTLE: usize = 64 << 10;
+    let start = memory.as_ptr() as usize;
+    let (first, last) = (
+        start.next_multiple_of(PAGE) - start,
+        (start + memory.len()) / PAGE * PAGE - start,
+    );
+    if memory.len() <= LITTLE || !drop_pages(&mut memory[first..last]) {
+        memory.fill(0);
+        return;
+    }
+    memory[..first].fill(0);
+    memory[last..].fill(0);
+    // What lay in a file would be back now.
+    debug_assert!(memory.iter().step_by(PAGE / 8).all(|byte| *byte == 0));
+}
+
 #[allow(unsafe_code)]
 impl Drop for Slot {
     fn drop(&mut self) {

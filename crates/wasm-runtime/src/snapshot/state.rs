@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use wasmtime::{
-    Extern, Global, Instance, InstancePre, Memory, Module, ModuleExport, Result, Store, Trap, Val,
+    Extern, Global, Instance, InstancePre, Memory, Module, ModuleExport, Result, Store, Trap,
+    TypedFunc, Val,
 };
 
 use super::image::Image;
 use super::memory::{Backing, with_image};
-use super::rewrite::{PREFIX, START, Segment};
+use super::rewrite::{MEMORY, PREFIX, START, Segment};
 use crate::error::Error;
 
 /// What a module that was rewritten for snapshots does when an instance starts.
@@ -27,7 +28,19 @@ impl Initial {
 
     /// What the instance that a snapshot is taken of does first: its data is written, and its start function runs.
     pub fn start<T: 'static>(&self, store: &mut Store<T>, instance: &Instance) -> Result<()> {
-        if let Some(memory) = instance.get_memory(&mut *store, "memory") {
+        match self.write(store, instance)? {
+            Some(start) => start.call(store, ()),
+            None => Ok(()),
+        }
+    }
+
+    /// The same without the call of the start function, which is answered.
+    pub fn write<T: 'static>(
+        &self,
+        store: &mut Store<T>,
+        instance: &Instance,
+    ) -> Result<Option<TypedFunc<(), ()>>> {
+        if let Some(memory) = instance.get_memory(&mut *store, MEMORY) {
             for segment in self.data.iter() {
                 memory
                     .write(&mut *store, segment.address as usize, &segment.bytes)
@@ -35,8 +48,8 @@ impl Initial {
             }
         }
         match instance.get_func(&mut *store, START) {
-            Some(start) => start.typed::<(), ()>(&*store)?.call(store, ()),
-            None => Ok(()),
+            Some(start) => Ok(Some(start.typed::<(), ()>(&*store)?)),
+            None => Ok(None),
         }
     }
 }
@@ -61,7 +74,7 @@ impl Snapshot {
         instance: &Instance,
         module: &Module,
     ) -> Result<Snapshot, Error> {
-        let memory = instance.get_memory(&mut *store, "memory");
+        let memory = instance.get_memory(&mut *store, MEMORY);
         let memory = memory.map_or(&[][..], |memory| memory.data(&*store));
         let image = Image::new(memory).map_err(Error::Snapshot)?;
         let mut globals = Vec::new();
@@ -83,7 +96,16 @@ impl Snapshot {
         pre: &InstancePre<T>,
         store: &mut Store<T>,
     ) -> Result<(Instance, Rewind)> {
-        let (instance, backing) = with_image(&self.image, || pre.instantiate(&mut *store));
+        self.instantiate_with(store, |store| pre.instantiate(store))
+    }
+
+    /// The same where the instance is made by `make`, and nothing else that has a memory.
+    pub fn instantiate_with<T: 'static>(
+        &self,
+        store: &mut Store<T>,
+        make: impl FnOnce(&mut Store<T>) -> Result<Instance>,
+    ) -> Result<(Instance, Rewind)> {
+        let (instance, backing) = with_image(&self.image, || make(&mut *store));
         let instance = instance?;
         let mut globals = Vec::with_capacity(self.globals.len());
         for (index, value) in &self.globals {
@@ -94,7 +116,7 @@ impl Snapshot {
         }
         let rewind = Rewind {
             image: self.image.clone(),
-            memory: instance.get_memory(&mut *store, "memory").zip(backing),
+            memory: instance.get_memory(&mut *store, MEMORY).zip(backing),
             globals,
         };
         Ok((instance, rewind))
@@ -107,9 +129,14 @@ impl Snapshot {
 }
 
 impl Rewind {
+    /// The instance's memory.
+    pub fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref().map(|(memory, _)| memory)
+    }
+
     /// Takes the instance, which must not have trapped, back to the snapshot. `false`: it cannot be, and is to be dropped.
     ///
-    /// The module must be one whose instances [can be](Initial::rewinds). `store` is the one that the instance was started in.
+    /// The guard of the store is to be told what memory there is then. The module must be one whose instances [can be](Initial::rewinds). `store` is the one that the instance was started in.
     pub fn rewind<T: 'static>(&self, store: &mut Store<T>) -> bool {
         let mut globals = self.globals.iter();
         if !globals.all(|(global, value)| global.set(&mut *store, *value).is_ok()) {

@@ -1,0 +1,81 @@
+//! The kinds of guests that `wasm_module` loads.
+
+use std::fmt;
+
+use wasm_runtime::Outline;
+
+/// What a module is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    ProxyWasm,
+    Extism,
+}
+
+impl Kind {
+    /// The value of `type=`.
+    pub fn parse(value: &[u8]) -> Result<Kind, &'static str> {
+        match value {
+            b"proxy-wasm" => Ok(Kind::ProxyWasm),
+            b"extism" => Ok(Kind::Extism),
+            _ => Err("\"proxy-wasm\" or \"extism\""),
+        }
+    }
+
+    /// What the bytes of a file look like: a manifest, or a module that imports what only one kind has.
+    pub fn of(bytes: &[u8]) -> Kind {
+        if is_manifest(bytes) {
+            return Kind::Extism;
+        }
+        match Outline::read(bytes) {
+            Ok(outline) if extism_host::is_extism(&outline) => Kind::Extism,
+            // Or no module at all, which its compilation says.
+            _ => Kind::ProxyWasm,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::ProxyWasm => "a Proxy-Wasm filter",
+            Kind::Extism => "an Extism plugin",
+        })
+    }
+}
+
+/// Is it JSON, and not a module? Those begin with a NUL, or as text with a parenthesis or a comment.
+pub fn is_manifest(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first() == Some(&b'{')
+}
+
+/// A compiled module with what its kind needs.
+pub enum Guest {
+    ProxyWasm(proxy_wasm_host::Program),
+    Extism(extism_host::Program, PluginOptions),
+}
+
+/// What the parameters of `wasm_module` say about a plugin alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PluginOptions {
+    /// `http_headers=on`: the guest may read the header of a response.
+    pub response_headers: bool,
+    /// `vars=shared`: vars are shared by all workers.
+    pub shared_vars: bool,
+}
+
+impl Guest {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Guest::ProxyWasm(_) => Kind::ProxyWasm,
+            Guest::Extism(..) => Kind::Extism,
+        }
+    }
+
+    /// The program of a filter.
+    pub fn filter(&self) -> Option<&proxy_wasm_host::Program> {
+        match self {
+            Guest::ProxyWasm(program) => Some(program),
+            Guest::Extism(..) => None,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What a location's `wasm_handler` directive says.
+
+use crate::conf::guest::Guest;
+use crate::conf::main::MainConf;
+use crate::nginx::complex::Complex;
+use crate::nginx::conf::Place;
+
+/// What a plugin gets as its input, and what its output is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// The body of the request, and of the response.
+    #[default]
+    Body,
+    /// The request, and the response, as JSON.
+    Json,
+}
+
+/// Which function of a plugin is called.
+#[derive(Clone, Copy)]
+pub enum Callee {
+    /// Fixed by the configuration.
+    Fixed(extism_host::Function),
+    /// Named by variables of the request.
+    Named(Complex),
+}
+
+/// A `wasm_handler` directive.
+#[derive(Clone)]
+pub struct HandlerConf {
+    /// The module's name in the configuration.
+    pub name: String,
+    pub place: Place,
+    /// `function=`
+    pub function: Option<Complex>,
+    /// The text of `function=`, as it is written.
+    pub function_text: Vec<u8>,
+    pub form: Form,
+    /// `content_type=`; `None`: by nginx's types.
+    pub content_type: Option<Complex>,
+    /// The status of a response for a call that has failed.
+    pub error_status: u16,
+    /// The client is told why a call has failed.
+    pub shows_errors: bool,
+    /// Variables that the JSON of a request has, by their names without `$`.
+    pub variables: Vec<Vec<u8>>,
+    /// Index in the configuration's modules, and what is called; there from the merge step on.
+    pub resolved: Option<(usize, Callee)>,
+}
+
+impl HandlerConf {
+    /// Finds the module and the function, once. An error is the mistake in the directive.
+    pub fn resolve(&mut self, main: &MainConf) -> Result<(), String> {
+        if self.resolved.is_some() {
+            return Ok(());
+        }
+        let name = &self.name;
+        let modules = &main.modules;
+        let module = modules.iter().position(|module| &module.name == name);
+        let module = module.ok_or_else(|| format!("unknown wasm module \"{name}\""))?;
+        let program = match &modules[module].guest {
+            Guest::Extism(program, _) => program,
+            other => {
+                return Err(format!(
+                    "wasm module \"{name}\" is {}: use wasm_filter",
+                    other.kind()
+                ));
+            }
+        };
+        let all = || program.functions().collect::<Vec<_>>().join(", ");
+        let callee = match self.function {
+            None => Callee::Fixed(program.only_function().ok_or_else(|| {
+                format!(
+                    "wasm module \"{name}\" has several functions: name one by function= ({})",
+                    all()
+                )
+            })?),
+            Some(function) if function.is_constant() => {
+                let text = String::from_utf8_lossy(&self.function_text);
+                let found = program.function(&text);
+                Callee::Fixed(found.map_err(|error| {
+                    format!("wasm module \"{name}\": {error}; it has: {}", all())
+                })?)
+            }
+            Some(function) => Callee::Named(function),
+        };
+        self.resolved = Some((module, callee));
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! Where nginx calls: the content handler, and the end of reading a request's body.
+
+use ngx::ffi::{
+    NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SPECIAL_RESPONSE, ngx_http_finalize_request,
+    ngx_http_read_client_request_body, ngx_http_request_t, ngx_int_t,
+};
+
+use crate::conf::location::LocConf;
+use crate::handler::run::run;
+use crate::nginx::DONE;
+use crate::nginx::guard::{guard, on_request};
+use crate::nginx::request::Request;
+
+/// The content handler of a location with `wasm_handler`.
+pub unsafe extern "C" fn handle(r: *mut ngx_http_request_t) -> ngx_int_t {
+    // SAFETY: nginx calls a content handler with a live request.
+    unsafe { on_request(r, read_body) }
+}
+
+/// Has nginx read the body first.
+fn read_body(request: Request) -> ngx_int_t {
+    if LocConf::of(request).handler.is_none() {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
+    }
+    // SAFETY: the request is live, and in its content phase. As in nginx's proxy module, the reference that reading
+    // takes is given back when the request is finalized.
+    unsafe {
+        let rc = ngx_http_read_client_request_body(request.as_ptr(), Some(on_body));
+        if rc >= NGX_HTTP_SPECIAL_RESPONSE as ngx_int_t {
+            return rc;
+        }
+    }
+    DONE
+}
+
+/// All of the body is there.
+unsafe extern "C" fn on_body(r: *mut ngx_http_request_t) {
+    guard((), || {
+        // SAFETY: nginx calls this with the request whose body it has read.
+        let Some(request) = (unsafe { Request::new(r) }) else {
+            return;
+        };
+        if let Some(rc) = run(request) {
+            // SAFETY: the request is live until it is finalized, and not used after.
+            unsafe { ngx_http_finalize_request(r, rc) };
+        }
+    });
+}

@@ -1,0 +1,35 @@
+//! The input of a call.
+
+use std::io;
+
+use crate::message::body::Body;
+use crate::nginx::request::Request;
+
+/// The body of a request, as it was read: pieces in memory, and in nginx's temporary file.
+pub fn body(request: Request) -> Body {
+    let mut body = Body::default();
+    if request.is_main() {
+        // SAFETY: the buffers live as long as the request, and nobody changes them while its content is made.
+        unsafe {
+            for buf in crate::nginx::buf::iter(request.body()) {
+                body.push(buf, 0, usize::MAX);
+            }
+        }
+    }
+    body
+}
+
+/// Writes all of it into as many bytes.
+pub fn write(body: &Body, mut memory: &mut [u8]) -> io::Result<()> {
+    let mut failed = None;
+    let read = body.read(0, body.len(), &mut |piece| {
+        if let Err(error) = io::Write::write_all(&mut memory, piece) {
+            failed = Some(error);
+        }
+    });
+    match (read, failed) {
+        (Ok(()), None) => Ok(()),
+        (_, Some(error)) => Err(error),
+        (Err(_), None) => Err(io::Error::other("the body cannot be read")),
+    }
+}

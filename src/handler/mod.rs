@@ -1,0 +1,12 @@
+//! Plugins that answer requests: `wasm_handler` makes one a location's content.
+
+pub mod directive;
+pub mod entry;
+pub mod handlers;
+pub mod http;
+pub mod input;
+pub mod instances;
+pub mod json;
+pub mod run;
+pub mod send;
+pub mod services;
