@@ -12,7 +12,8 @@ use crate::state::State;
 
 /// Calls an operation of the host's: 1, and there is a response, which may be empty; or 0, and there is the text of an
 /// error.
-#[allow(clippy::too_many_arguments, reason = "waPC's")]
+// The list is waPC's.
+#[allow(clippy::too_many_arguments)]
 pub fn call<S: Services + 'static>(
     mut caller: Caller<'_, State<S>>,
     binding: u32,

@@ -1,5 +1,8 @@
 //! A proxy that records what a guest does to it, and guests written as the body of their one callback.
-#![allow(dead_code, reason = "each test program, and the fuzz target, use some of it")]
+#![allow(
+    dead_code,
+    reason = "each test program, and the fuzz target, use some of it"
+)]
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
