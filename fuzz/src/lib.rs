@@ -7,3 +7,7 @@ pub mod guest;
 pub mod run;
 pub mod script;
 pub mod texts;
+pub mod wapc;
+/// And that of the waPC host's.
+#[path = "../../crates/wapc-host/tests/common/mod.rs"]
+pub mod wapc_common;

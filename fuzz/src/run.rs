@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use proxy_wasm_host::{
-    BufferType, CallError, CallResponse, Capabilities, CapabilityRules, ContextId, Engine,
+    BufferType, CallError, CallId, CallResponse, Capabilities, CapabilityRules, ContextId, Engine,
     GrpcEvent, Limits, MapType, OwnedPairs, PluginConfig, Program, StartError, Vm, VmConfig,
     fuzzing,
 };
@@ -122,15 +122,15 @@ impl Session {
 
     fn context(&self, which: u8) -> ContextId {
         match self.contexts.len() {
-            0 => which.into(),
+            0 => ContextId::new(which.into()),
             len => self.contexts[usize::from(which) % len],
         }
     }
 
-    fn call(&self, which: u8) -> u32 {
+    fn call(&self, which: u8) -> CallId {
         match self.calls.len() {
-            0 => which.into(),
-            len => self.calls[usize::from(which) % len],
+            0 => CallId::new(which.into()),
+            len => CallId::new(self.calls[usize::from(which) % len]),
         }
     }
 

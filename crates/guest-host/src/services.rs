@@ -24,6 +24,19 @@ pub enum ServiceError {
     Unavailable,
 }
 
+impl ServiceError {
+    /// One word, for guests that are told by a text.
+    pub fn word(self) -> &'static str {
+        match self {
+            ServiceError::NotFound => "not_found",
+            ServiceError::BadArgument => "bad_argument",
+            ServiceError::CasMismatch => "cas_mismatch",
+            ServiceError::NoRoom => "no_room",
+            ServiceError::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// What a proxy offers to one call of a guest, whatever its kind. No method waits.
 ///
 /// What a guest may use of it is the host's to ask ([`Capabilities`](crate::Capabilities)).

@@ -9,7 +9,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{MockProxy, MockStream, plugin_config, vm_config};
-use proxy_wasm_host::{Engine, MapType, Program, Vm};
+use proxy_wasm_host::{ContextId, Engine, MapType, Program, Vm};
 
 const BATCHES: u32 = 200;
 const BATCH: u32 = 100;
@@ -44,7 +44,9 @@ fn request(vm: &mut Vm<MockProxy>) {
     let stream = MockStream::default()
         .map(MapType::RequestHeaders, &[(":path", "/"), ("x-a", "a")])
         .map(MapType::ResponseHeaders, &[(":status", "200")]);
-    let id = vm.create_stream(1, stream).expect("a context");
+    let id = vm
+        .create_stream(ContextId::new(1), stream)
+        .expect("a context");
     vm.on_request_headers(id, 0, true).expect("a callback");
     vm.on_response_headers(id, 0, true).expect("a callback");
     vm.finish(id, true).expect("an end");

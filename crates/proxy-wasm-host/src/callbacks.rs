@@ -26,7 +26,8 @@ pub(crate) struct Callback<F: 'static> {
 macro_rules! callbacks {
     ($($method:ident $constant:ident $export:literal $function:ty;)+) => {
         /// The places of the callbacks in the table.
-        #[allow(non_camel_case_types, reason = "the names of the methods")]
+        // Its names are those of the methods.
+        #[allow(non_camel_case_types)]
         enum Place {
             $($method,)+
         }
@@ -35,7 +36,8 @@ macro_rules! callbacks {
         pub(crate) const NAMES: &[&str] = &[$($export,)+];
 
         $(
-            #[allow(dead_code, reason = "no callback of a TCP connection is called")]
+            // Those of TCP connections are never called.
+            #[allow(dead_code)]
             pub(crate) const $constant: Callback<$function> = Callback {
                 name: $export,
                 function: |exports| exports.$method.as_ref(),

@@ -80,7 +80,7 @@ impl<S> Contexts<S> {
     pub fn new() -> Contexts<S> {
         Contexts {
             table: HashMap::default(),
-            last: 0,
+            last: ContextId::new(0),
             streams: 0,
             awaiting: 0,
         }
@@ -128,10 +128,7 @@ impl<S> Contexts<S> {
             self.streams += 1;
         }
         loop {
-            self.last = self.last.wrapping_add(1);
-            if self.last == 0 {
-                continue;
-            }
+            self.last = ContextId::new(self.last.get().wrapping_add(1).max(1));
             if let Entry::Vacant(place) = self.table.entry(self.last) {
                 place.insert(context);
                 return self.last;
@@ -228,13 +225,16 @@ mod tests {
     #[test]
     fn ids_wrap_past_zero_and_past_live_ones() {
         let mut contexts = Contexts::new();
-        assert_eq!(contexts.insert(context(Kind::Root)), 1);
-        assert_eq!(contexts.insert(context(Kind::Stream)), 2);
-        contexts.set_last(u32::MAX - 1);
-        assert_eq!(contexts.insert(context(Kind::Stream)), u32::MAX);
-        assert_eq!(contexts.insert(context(Kind::Stream)), 3);
+        assert_eq!(contexts.insert(context(Kind::Root)), ContextId::new(1));
+        assert_eq!(contexts.insert(context(Kind::Stream)), ContextId::new(2));
+        contexts.set_last(ContextId::new(u32::MAX - 1));
+        assert_eq!(
+            contexts.insert(context(Kind::Stream)),
+            ContextId::new(u32::MAX)
+        );
+        assert_eq!(contexts.insert(context(Kind::Stream)), ContextId::new(3));
         assert_eq!(contexts.streams(), 3);
-        assert_eq!(contexts.ids(Kind::Root), [1]);
+        assert_eq!(contexts.ids(Kind::Root), [ContextId::new(1)]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ const KIND_BITS: u32 = 3;
 
 impl CallKind {
     pub fn of(id: CallId) -> CallKind {
-        match id & KIND_BITS {
+        match id.get() & KIND_BITS {
             0 => CallKind::Http,
             1 => CallKind::Grpc,
             2 => CallKind::GrpcStream,
@@ -85,8 +85,8 @@ impl Calls {
         let last = &mut self.last[kind as usize];
         let id = loop {
             *last = last.wrapping_add(KIND_BITS + 1);
-            let id = *last | kind as u32;
-            if id != 0 && !self.table.contains_key(&id) {
+            let id = CallId::new(*last | kind as u32);
+            if id.get() != 0 && !self.table.contains_key(&id) {
                 break id;
             }
         };
@@ -170,18 +170,29 @@ impl Incoming {
 mod tests {
     use super::*;
 
+    /// Numbers instead of ids.
+    fn insert(calls: &mut Calls, kind: CallKind, context: u32, root: u32) -> Result<u32, Status> {
+        let id = calls.insert(kind, ContextId::new(context), ContextId::new(root));
+        id.map(CallId::get)
+    }
+
+    fn of_context(calls: &Calls, context: u32) -> Vec<u32> {
+        let ids = calls.of_context(ContextId::new(context));
+        ids.into_iter().map(CallId::get).collect()
+    }
+
     #[test]
     fn ids_tell_their_kind_and_are_never_zero_nor_taken() {
         let mut calls = Calls::default();
-        assert_eq!(calls.insert(CallKind::Http, 2, 1), Ok(4));
-        assert_eq!(calls.insert(CallKind::Grpc, 2, 1), Ok(5));
-        assert_eq!(calls.insert(CallKind::GrpcStream, 2, 1), Ok(6));
-        assert_eq!(calls.insert(CallKind::Redis, 2, 1), Ok(7));
-        assert_eq!(calls.insert(CallKind::Http, 3, 1), Ok(8));
-        assert_eq!(calls.of_context(2), [4, 5, 6, 7]);
-        assert_eq!(calls.of_context(1), [4, 5, 6, 7, 8]);
+        assert_eq!(insert(&mut calls, CallKind::Http, 2, 1), Ok(4));
+        assert_eq!(insert(&mut calls, CallKind::Grpc, 2, 1), Ok(5));
+        assert_eq!(insert(&mut calls, CallKind::GrpcStream, 2, 1), Ok(6));
+        assert_eq!(insert(&mut calls, CallKind::Redis, 2, 1), Ok(7));
+        assert_eq!(insert(&mut calls, CallKind::Http, 3, 1), Ok(8));
+        assert_eq!(of_context(&calls, 2), [4, 5, 6, 7]);
+        assert_eq!(of_context(&calls, 1), [4, 5, 6, 7, 8]);
         assert_eq!(
-            [4, 5, 6, 7].map(CallKind::of),
+            [4, 5, 6, 7].map(|id| CallKind::of(CallId::new(id))),
             [
                 CallKind::Http,
                 CallKind::Grpc,
@@ -191,24 +202,24 @@ mod tests {
         );
 
         calls.last = [u32::MAX - 7; 4];
-        assert_eq!(calls.insert(CallKind::Http, 2, 1), Ok(u32::MAX - 3));
+        assert_eq!(insert(&mut calls, CallKind::Http, 2, 1), Ok(u32::MAX - 3));
         // Past 0 and the living 4.
-        assert!(calls.remove(8).is_some());
-        assert_eq!(calls.insert(CallKind::Http, 2, 1), Ok(8));
-        assert_eq!(calls.insert(CallKind::Grpc, 2, 1), Ok(u32::MAX - 2));
-        assert_eq!(calls.insert(CallKind::Grpc, 2, 1), Ok(1));
+        assert!(calls.remove(CallId::new(8)).is_some());
+        assert_eq!(insert(&mut calls, CallKind::Http, 2, 1), Ok(8));
+        assert_eq!(insert(&mut calls, CallKind::Grpc, 2, 1), Ok(u32::MAX - 2));
+        assert_eq!(insert(&mut calls, CallKind::Grpc, 2, 1), Ok(1));
     }
 
     #[test]
     fn there_is_a_limit() {
         let mut calls = Calls::default();
         for _ in 0..MAX_CALLS {
-            calls.insert(CallKind::Http, 2, 1).unwrap();
+            insert(&mut calls, CallKind::Http, 2, 1).unwrap();
         }
         let full = Err(Status::InternalFailure);
-        assert_eq!(calls.insert(CallKind::Http, 2, 1), full);
-        assert_eq!(calls.insert(CallKind::GrpcStream, 2, 1), full);
-        assert!(calls.remove(4).is_some());
-        assert!(calls.insert(CallKind::GrpcStream, 2, 1).is_ok());
+        assert_eq!(insert(&mut calls, CallKind::Http, 2, 1), full);
+        assert_eq!(insert(&mut calls, CallKind::GrpcStream, 2, 1), full);
+        assert!(calls.remove(CallId::new(4)).is_some());
+        assert!(insert(&mut calls, CallKind::GrpcStream, 2, 1).is_ok());
     }
 }

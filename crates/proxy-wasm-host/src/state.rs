@@ -120,7 +120,7 @@ impl<P: Proxy> State<P> {
 
     /// Adds a context whose callbacks follow at once.
     pub fn add_context(&mut self, context: Context<P::Stream>) -> ContextId {
-        let mut current = Current::new(0, &context);
+        let mut current = Current::new(ContextId::new(0), &context);
         let id = self.contexts.insert(context);
         current.id = id;
         if current.kind == Kind::Root {

@@ -2,6 +2,7 @@
 
 use crate::common::guest::{REQUEST, map};
 use crate::common::{Guest, Host, MockStream, statuses};
+use proxy_wasm_host::CallId;
 use proxy_wasm_host::{CallError, CallResponse, GrpcEvent};
 
 /// A guest whose contexts wait at their end. `proxy_done` of the context that the number at
@@ -61,10 +62,11 @@ fn a_stream_is_done_in_any_later_callback() {
                 headers: crate::common::stream::pairs(&[(":status", "200")]),
                 ..CallResponse::default()
             };
-            host.vm.on_http_call_response(4, response)
+            host.vm.on_http_call_response(CallId::new(4), response)
         }),
         ("on_grpc_receive", 3, |host| {
-            host.vm.on_grpc(6, GrpcEvent::Message(Vec::new()))
+            host.vm
+                .on_grpc(CallId::new(6), GrpcEvent::Message(Vec::new()))
         }),
         ("on_foreign_function", 3, |host| {
             host.vm.on_foreign_function(host.root, 1, b"")
@@ -150,7 +152,9 @@ fn a_root_context_that_waits_is_told_of_its_calls() {
         error: "timeout".into(),
         ..CallResponse::default()
     };
-    host.vm.on_http_call_response(4, error).unwrap();
+    host.vm
+        .on_http_call_response(CallId::new(4), error)
+        .unwrap();
     finished(&host, false);
     assert_eq!(host.proxy.take_events(), [""; 0]);
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use crate::common::guest::bytes;
 use crate::common::{Guest, Host, MockStream, run, run_guest, statuses};
 use flate2::{Compression, write::ZlibEncoder};
+use proxy_wasm_host::ContextId;
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
@@ -369,5 +370,9 @@ fn the_guest_is_called_with_arguments() {
     assert_eq!(host.logs(), ["2", "8", "0", "=0", "", "=2"]);
     host.vm.on_request_headers(stream, 0, true).unwrap();
     assert_eq!(host.logs(), ["=1"], "they are gone");
-    assert!(host.vm.on_foreign_function(99, 7, b"").is_err());
+    assert!(
+        host.vm
+            .on_foreign_function(ContextId::new(99), 7, b"")
+            .is_err()
+    );
 }

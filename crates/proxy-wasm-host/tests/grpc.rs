@@ -3,6 +3,8 @@
 use crate::common::guest::{REQUEST, bytes, map};
 use crate::common::stream::pairs;
 use crate::common::{Guest, Host, MockStream, statuses};
+use proxy_wasm_host::CallId;
+use proxy_wasm_host::ContextId;
 use proxy_wasm_host::{CallError, GrpcEvent};
 
 const OK: u32 = 0;
@@ -26,7 +28,7 @@ fn start(guest: Guest) -> (Host, u32) {
     let id = host.stream(&MockStream::default().named("s"));
     host.logs();
     host.vm.on_request_headers(id, 0, true).unwrap();
-    (host, id)
+    (host, id.get())
 }
 
 fn close(status: u32, message: &str) -> GrpcEvent {
@@ -172,7 +174,7 @@ fn a_stream_receives_one_thing_after_the_other() {
     let (mut host, _) = start(telling(&stream("{up}")));
     host.logs();
     let mut receive = |event| {
-        host.vm.on_grpc(6, event).unwrap();
+        host.vm.on_grpc(CallId::new(6), event).unwrap();
         host.logs()
     };
     assert_eq!(
@@ -215,22 +217,24 @@ fn a_call_is_answered_by_its_message_or_its_close() {
     let message = GrpcEvent::Message(b"answer".to_vec());
     let trailing = GrpcEvent::TrailingMetadata(pairs(&[("k", "v")]));
     for id in [5, 9] {
-        host.vm.on_grpc(id, metadata.clone()).unwrap();
-        host.vm.on_grpc(id, message.clone()).unwrap();
-        host.vm.on_grpc(id, trailing.clone()).unwrap();
+        host.vm.on_grpc(CallId::new(id), metadata.clone()).unwrap();
+        host.vm.on_grpc(CallId::new(id), message.clone()).unwrap();
+        host.vm.on_grpc(CallId::new(id), trailing.clone()).unwrap();
     }
     assert_eq!(host.logs(), [""; 0], "not before the status is known");
-    host.vm.on_grpc(5, close(0, "")).unwrap();
+    host.vm.on_grpc(CallId::new(5), close(0, "")).unwrap();
     assert_eq!(host.logs(), ["message", "1", "5", "6", "=0", "answer"]);
-    host.vm.on_grpc(9, close(13, "broken")).unwrap();
+    host.vm
+        .on_grpc(CallId::new(9), close(13, "broken"))
+        .unwrap();
     assert_eq!(host.logs(), ["close", "1", "9", "13", "=0", "13", "broken"]);
-    host.vm.on_grpc(13, close(0, "")).unwrap();
+    host.vm.on_grpc(CallId::new(13), close(0, "")).unwrap();
     assert_eq!(host.logs(), ["close", "1", "13", "0", "=0", "0", ""]);
     for id in [5, 9, 13] {
-        host.vm.on_grpc(id, close(0, "")).unwrap();
+        host.vm.on_grpc(CallId::new(id), close(0, "")).unwrap();
     }
     assert_eq!(host.logs(), [""; 0]);
-    host.vm.finish(id, true).unwrap();
+    host.vm.finish(ContextId::new(id), true).unwrap();
     assert_eq!(host.proxy.take_events(), [""; 0], "none is to be cancelled");
 }
 
@@ -348,11 +352,11 @@ fn nothing_comes_of_what_was_cancelled() {
     assert_eq!(host.proxy.take_events()[2..], ["cancel 5", "cancel 6"]);
     for call in [5, 6] {
         let message = GrpcEvent::Message(b"late".to_vec());
-        host.vm.on_grpc(call, message).unwrap();
-        host.vm.on_grpc(call, close(0, "")).unwrap();
+        host.vm.on_grpc(CallId::new(call), message).unwrap();
+        host.vm.on_grpc(CallId::new(call), close(0, "")).unwrap();
     }
     assert_eq!(host.logs(), [""; 0]);
-    host.vm.finish(id, true).unwrap();
+    host.vm.finish(ContextId::new(id), true).unwrap();
     assert_eq!(host.proxy.take_events(), [""; 0]);
 }
 
@@ -374,7 +378,7 @@ fn the_guest_may_answer_a_close() {
     let (mut host, _) = start(guest);
     host.logs();
     host.proxy.take_events();
-    host.vm.on_grpc(6, close(0, "")).unwrap();
+    host.vm.on_grpc(CallId::new(6), close(0, "")).unwrap();
     let (noted, said) = statuses(host.logs());
     assert_eq!(noted, [OK, OK, OK, NOT_FOUND, OK]);
     assert_eq!(said, ["10"]);
@@ -388,13 +392,13 @@ fn the_guest_may_answer_a_close() {
 fn they_end_with_their_context() {
     let body = [call("{up}"), stream("{up}"), stream("{up}")].concat();
     let (mut host, id) = start(telling(&body));
-    host.vm.on_grpc(10, close(0, "")).unwrap();
+    host.vm.on_grpc(CallId::new(10), close(0, "")).unwrap();
     host.logs();
     host.proxy.take_events();
-    host.vm.finish(id, true).unwrap();
+    host.vm.finish(ContextId::new(id), true).unwrap();
     assert_eq!(host.proxy.take_events(), ["cancel 5", "cancel 6"]);
     host.vm
-        .on_grpc(6, GrpcEvent::Message(b"late".to_vec()))
+        .on_grpc(CallId::new(6), GrpcEvent::Message(b"late".to_vec()))
         .unwrap();
     assert_eq!(host.logs(), [""; 0]);
 }
@@ -405,15 +409,15 @@ fn without_callbacks_a_call_ends_all_the_same() {
     let (mut host, id) = start(Guest::new().request_headers(&body));
     for call in [5, 6] {
         host.vm
-            .on_grpc(call, GrpcEvent::InitialMetadata(Vec::new()))
+            .on_grpc(CallId::new(call), GrpcEvent::InitialMetadata(Vec::new()))
             .unwrap();
         host.vm
-            .on_grpc(call, GrpcEvent::Message(b"m".to_vec()))
+            .on_grpc(CallId::new(call), GrpcEvent::Message(b"m".to_vec()))
             .unwrap();
-        host.vm.on_grpc(call, close(0, "")).unwrap();
+        host.vm.on_grpc(CallId::new(call), close(0, "")).unwrap();
     }
     host.proxy.take_events();
-    host.vm.finish(id, true).unwrap();
+    host.vm.finish(ContextId::new(id), true).unwrap();
     assert_eq!(host.proxy.take_events(), [""; 0]);
 }
 
@@ -422,7 +426,7 @@ fn events_of_unknown_calls_are_dropped() {
     let (mut host, _) = start(telling(&call("{up}")));
     host.logs();
     for id in [0, 3, 4, 6, 9, u32::MAX] {
-        host.vm.on_grpc(id, close(1, "x")).unwrap();
+        host.vm.on_grpc(CallId::new(id), close(1, "x")).unwrap();
     }
     assert_eq!(host.logs(), [""; 0]);
 }
@@ -437,7 +441,10 @@ fn a_trap_in_a_callback() {
     );
     let (mut host, _) = start(guest);
     let message = GrpcEvent::Message(Vec::new());
-    let error = host.vm.on_grpc(6, message.clone()).unwrap_err();
+    let error = host
+        .vm
+        .on_grpc(CallId::new(6), message.clone())
+        .unwrap_err();
     assert!(
         matches!(
             error,
@@ -448,5 +455,8 @@ fn a_trap_in_a_callback() {
         ),
         "{error}"
     );
-    assert_eq!(host.vm.on_grpc(6, message), Err(CallError::Poisoned));
+    assert_eq!(
+        host.vm.on_grpc(CallId::new(6), message),
+        Err(CallError::Poisoned)
+    );
 }

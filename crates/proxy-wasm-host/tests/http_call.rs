@@ -2,6 +2,8 @@
 
 use crate::common::guest::{REQUEST, http_call as call, map};
 use crate::common::{Guest, Host, MockStream, statuses};
+use proxy_wasm_host::CallId;
+use proxy_wasm_host::ContextId;
 use proxy_wasm_host::{Action, CallResponse};
 
 const OK: u32 = 0;
@@ -18,7 +20,7 @@ fn start(guest: Guest) -> (Host, u32) {
         host.vm.on_request_headers(id, 0, true),
         Ok(Action::Continue)
     );
-    (host, id)
+    (host, id.get())
 }
 
 #[test]
@@ -122,7 +124,7 @@ fn calls_of_root_contexts() {
     host.vm.on_tick(host.root).unwrap();
     host.vm.on_queue_ready(host.root, 1).unwrap();
     host.vm
-        .on_http_call_response(4, CallResponse::default())
+        .on_http_call_response(CallId::new(4), CallResponse::default())
         .unwrap();
     assert_eq!(statuses(host.logs()).0, [OK; 6]);
     let events = host.proxy.take_events();
@@ -164,6 +166,6 @@ fn there_is_a_limit_of_calls() {
     let (mut host, id) = start(Guest::new().request_headers(&body));
     assert_eq!(statuses(host.logs()).0, [INTERNAL_FAILURE]);
     assert_eq!(host.proxy.take_events().len(), 10_000);
-    host.vm.finish(id, true).unwrap();
+    host.vm.finish(ContextId::new(id), true).unwrap();
     assert_eq!(host.proxy.take_events().len(), 10_000, "all are cancelled");
 }

@@ -2,6 +2,8 @@
 
 use crate::common::guest::http_call as call;
 use crate::common::{Guest, Host, MockStream, statuses};
+use proxy_wasm_host::CallId;
+use proxy_wasm_host::ContextId;
 use proxy_wasm_host::{Action, CallError, CallResponse, MapType};
 
 const OK: u32 = 0;
@@ -35,7 +37,7 @@ fn start(guest: Guest) -> (Host, u32) {
         host.vm.on_request_headers(id, 0, true),
         Ok(Action::Continue)
     );
-    (host, id)
+    (host, id.get())
 }
 
 /// Says all that a response has; notes the statuses.
@@ -72,7 +74,9 @@ fn the_root_context_reads_the_response_until_it_returns() {
         .callback("on_tick", 1, false, READ);
     let (mut host, _) = start(guest);
     host.logs();
-    host.vm.on_http_call_response(4, response()).unwrap();
+    host.vm
+        .on_http_call_response(CallId::new(4), response())
+        .unwrap();
     let (noted, said) = statuses(host.logs());
     let missing = NOT_FOUND;
     assert_eq!(
@@ -97,7 +101,9 @@ fn the_root_context_reads_the_response_until_it_returns() {
         ]
     );
     // It came once.
-    host.vm.on_http_call_response(4, response()).unwrap();
+    host.vm
+        .on_http_call_response(CallId::new(4), response())
+        .unwrap();
     assert_eq!(host.logs(), [""; 0]);
 }
 
@@ -126,12 +132,16 @@ fn a_failure_has_no_headers_and_its_reason_is_a_property() {
     let (mut host, id) = start(guest);
     host.logs();
     let error = failure("connection refused");
-    host.vm.on_http_call_response(4, error).unwrap();
+    host.vm
+        .on_http_call_response(CallId::new(4), error)
+        .unwrap();
     let (noted, said) = statuses(host.logs());
     assert_eq!(noted, [NOT_FOUND, OK, OK, OK]);
     let refused = "connection refused";
     assert_eq!(said, ["1", "4", "0", "0", "0", refused, refused]);
-    host.vm.on_request_body(id, 0, true).unwrap();
+    host.vm
+        .on_request_body(ContextId::new(id), 0, true)
+        .unwrap();
     assert_eq!(statuses(host.logs()).0, [NOT_FOUND]);
 }
 
@@ -151,7 +161,9 @@ fn a_response_cannot_be_changed() {
     );
     let (mut host, _) = start(guest);
     host.logs();
-    host.vm.on_http_call_response(4, response()).unwrap();
+    host.vm
+        .on_http_call_response(CallId::new(4), response())
+        .unwrap();
     let (noted, said) = statuses(host.logs());
     let bad = BAD_ARGUMENT;
     assert_eq!(noted, [bad, bad, bad, bad, bad, OK]);
@@ -171,7 +183,9 @@ fn bad_result_addresses_of_a_response() {
     );
     let (mut host, _) = start(guest);
     host.logs();
-    host.vm.on_http_call_response(4, response()).unwrap();
+    host.vm
+        .on_http_call_response(CallId::new(4), response())
+        .unwrap();
     assert_eq!(statuses(host.logs()).0, [INVALID_MEMORY; 4]);
 }
 
@@ -201,7 +215,9 @@ fn the_effective_context_owns_what_it_calls_and_gets_what_it_resumes() {
     let id = host.stream(&stream);
     host.vm.on_request_headers(id, 0, true).unwrap();
     host.logs();
-    host.vm.on_http_call_response(4, response()).unwrap();
+    host.vm
+        .on_http_call_response(CallId::new(4), response())
+        .unwrap();
     let (noted, said) = statuses(host.logs());
     assert_eq!(noted, [NOT_FOUND, OK, OK, OK, OK, OK]);
     assert_eq!(said, ["me"]);
@@ -243,15 +259,19 @@ fn calls_end_with_their_context() {
     let other = host.stream(&stream);
     host.vm.on_request_headers(other, 0, true).unwrap();
     host.proxy.take_events();
-    host.vm.finish(id, true).unwrap();
+    host.vm.finish(ContextId::new(id), true).unwrap();
     let events = host.proxy.take_events();
     assert!(events[0].starts_with("http 12 late of s"), "{events:?}");
     assert_eq!(events[1..], ["cancel 4", "cancel 12"]);
     host.logs();
     // Too late.
-    host.vm.on_http_call_response(4, response()).unwrap();
+    host.vm
+        .on_http_call_response(CallId::new(4), response())
+        .unwrap();
     assert_eq!(host.logs(), [""; 0]);
-    host.vm.on_http_call_response(8, response()).unwrap();
+    host.vm
+        .on_http_call_response(CallId::new(8), response())
+        .unwrap();
     assert_eq!(host.logs(), ["response"]);
     host.vm.finish(other, true).unwrap();
     // The answered call is no more, and was no more to be cancelled.
@@ -270,10 +290,12 @@ fn a_call_may_outlive_its_stream_where_the_proxy_says_so() {
     let (mut host, id) = start(guest);
     host.proxy.take_events();
     host.proxy.set_detach(true);
-    host.vm.finish(id, true).unwrap();
+    host.vm.finish(ContextId::new(id), true).unwrap();
     assert_eq!(host.proxy.take_events(), ["detach 4"]);
     host.logs();
-    host.vm.on_http_call_response(4, response()).unwrap();
+    host.vm
+        .on_http_call_response(CallId::new(4), response())
+        .unwrap();
     let (noted, said) = statuses(host.logs());
     assert_eq!(noted, [BAD_ARGUMENT], "the stream is gone");
     assert_eq!(said, ["response"]);
@@ -298,14 +320,18 @@ fn responses_of_unknown_calls_are_dropped() {
     let (mut host, _) = start(guest);
     host.logs();
     for id in [0, 1, 5, 6, 8, u32::MAX] {
-        host.vm.on_http_call_response(id, response()).unwrap();
+        host.vm
+            .on_http_call_response(CallId::new(id), response())
+            .unwrap();
     }
     assert_eq!(host.logs(), [""; 0]);
     // A guest without the callback does not mind.
     let (mut host, id) = start(Guest::new().request_headers(&call("up")));
-    host.vm.on_http_call_response(4, response()).unwrap();
+    host.vm
+        .on_http_call_response(CallId::new(4), response())
+        .unwrap();
     host.proxy.take_events();
-    host.vm.finish(id, true).unwrap();
+    host.vm.finish(ContextId::new(id), true).unwrap();
     assert_eq!(host.proxy.take_events(), [""; 0]);
 }
 
@@ -318,7 +344,10 @@ fn a_trap_in_a_response() {
         "unreachable",
     );
     let (mut host, id) = start(guest);
-    let error = host.vm.on_http_call_response(4, response()).unwrap_err();
+    let error = host
+        .vm
+        .on_http_call_response(CallId::new(4), response())
+        .unwrap_err();
     assert!(
         matches!(
             error,
@@ -331,8 +360,8 @@ fn a_trap_in_a_response() {
     );
     assert!(host.vm.poisoned());
     assert_eq!(
-        host.vm.on_http_call_response(8, response()),
+        host.vm.on_http_call_response(CallId::new(8), response()),
         Err(CallError::Poisoned)
     );
-    host.vm.finish(id, true).unwrap();
+    host.vm.finish(ContextId::new(id), true).unwrap();
 }

@@ -103,7 +103,7 @@ fn without_a_log() {
     assert_eq!(calls(&host), ["on_done 20000", "on_delete 20000"]);
     // Twice is once, and an unknown id is none.
     host.vm.finish(id, true).unwrap();
-    host.vm.finish(77, true).unwrap();
+    host.vm.finish(ContextId::new(77), true).unwrap();
     assert_eq!(host.logs(), [""; 0]);
 }
 
@@ -187,16 +187,19 @@ fn callbacks_for_unknown_contexts() {
     host.vm.finish(id, true).unwrap();
     host.logs();
     let unknown = Err(CallError::UnknownContext);
-    for id in [0, id, host.root, 999, ContextId::MAX] {
+    for id in [0, id.get(), host.root.get(), 999, u32::MAX] {
         let vm = &mut host.vm;
-        assert_eq!(vm.on_request_headers(id, 0, true), unknown);
-        assert_eq!(vm.on_request_body(id, 0, true), unknown);
-        assert_eq!(vm.on_request_trailers(id, 0), unknown);
-        assert_eq!(vm.on_response_headers(id, 0, true), unknown);
-        assert_eq!(vm.on_response_body(id, 0, true), unknown);
-        assert_eq!(vm.on_response_trailers(id, 0), unknown);
+        assert_eq!(vm.on_request_headers(ContextId::new(id), 0, true), unknown);
+        assert_eq!(vm.on_request_body(ContextId::new(id), 0, true), unknown);
+        assert_eq!(vm.on_request_trailers(ContextId::new(id), 0), unknown);
+        assert_eq!(vm.on_response_headers(ContextId::new(id), 0, true), unknown);
+        assert_eq!(vm.on_response_body(ContextId::new(id), 0, true), unknown);
+        assert_eq!(vm.on_response_trailers(ContextId::new(id), 0), unknown);
     }
-    assert_eq!(host.vm.on_tick(0), Err(CallError::UnknownContext));
+    assert_eq!(
+        host.vm.on_tick(ContextId::new(0)),
+        Err(CallError::UnknownContext)
+    );
     assert_eq!(host.logs(), [""; 0]);
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::common::{Guest, MockProxy, MockStream, plugin_config, vm_config};
+use proxy_wasm_host::ContextId;
 use proxy_wasm_host::{CallError, Engine, Limits, Program, StartError, Ticker, Vm};
 
 const LOOP: &str = "(loop $for_ever (br $for_ever))";
@@ -36,7 +37,9 @@ impl Limited {
     /// Why a request's first callback fails.
     fn request(&self, guest: &Guest) -> String {
         let mut vm = self.start(guest).unwrap();
-        let id = vm.create_stream(1, MockStream::default()).unwrap();
+        let id = vm
+            .create_stream(ContextId::new(1), MockStream::default())
+            .unwrap();
         match vm.on_request_headers(id, 0, true) {
             Err(CallError::Trap { callback, reason }) => {
                 assert!(vm.poisoned());
@@ -75,7 +78,9 @@ fn time_is_of_each_call_and_not_of_the_instance() {
         (br_if $on (i32.lt_u (local.get $i) (i32.const 1000000))))";
     let guest = Guest::new().callback("on_request_headers", 3, true, &format!("{work} #0"));
     let mut vm = limited.start(&guest).unwrap();
-    let id = vm.create_stream(1, MockStream::default()).unwrap();
+    let id = vm
+        .create_stream(ContextId::new(1), MockStream::default())
+        .unwrap();
     let started = Instant::now();
     while started.elapsed() < Duration::from_millis(150) {
         vm.on_request_headers(id, 0, true).unwrap();
@@ -91,7 +96,9 @@ fn time_is_the_processor_s() {
              (i32.store #24 (i32.add (i32.load #24) #1)) (br_if $on (i32.lt_u (i32.load #24) #9000)))",
     );
     let mut vm = limited.start(&guest).unwrap();
-    let id = vm.create_stream(1, MockStream::default()).unwrap();
+    let id = vm
+        .create_stream(ContextId::new(1), MockStream::default())
+        .unwrap();
     let started = Instant::now();
     vm.on_request_headers(id, 0, true).unwrap();
     assert!(started.elapsed() >= Duration::from_millis(100));
@@ -227,7 +234,9 @@ fn memory_grows_up_to_the_limit() {
              (if (i32.ne (memory.size) #3) (then unreachable))",
         );
     let mut vm = limited.start(&guest).unwrap();
-    let id = vm.create_stream(1, MockStream::default()).unwrap();
+    let id = vm
+        .create_stream(ContextId::new(1), MockStream::default())
+        .unwrap();
     vm.on_request_headers(id, 0, true).unwrap();
     assert_eq!(vm.memory_bytes(), 3 << 16);
 
@@ -265,7 +274,9 @@ fn tables_have_a_limit_together() {
          (if (i32.ne (call $grow #1) (i32.const -1)) (then unreachable))",
     );
     let mut vm = limited.start(&guest).unwrap();
-    let id = vm.create_stream(1, MockStream::default()).unwrap();
+    let id = vm
+        .create_stream(ContextId::new(1), MockStream::default())
+        .unwrap();
     vm.on_request_headers(id, 0, true).unwrap();
 
     match limited.start(&Guest::new().with("(table 60 funcref) (table 41 funcref)")) {

@@ -1,6 +1,8 @@
 //! Redis calls: what arrives at the proxy, and what the guest is told.
 
 use crate::common::{Guest, Host, MockStream, statuses};
+use proxy_wasm_host::CallId;
+use proxy_wasm_host::ContextId;
 use proxy_wasm_host::{AbiVersion, Action, CallError, RedisReply};
 
 const OK: u32 = 0;
@@ -31,7 +33,7 @@ fn start(guest: Guest) -> (Host, u32) {
         host.vm.on_request_headers(id, 0, true),
         Ok(Action::Continue)
     );
-    (host, id)
+    (host, id.get())
 }
 
 /// A guest that makes a call for each request, and says what came of it.
@@ -71,7 +73,9 @@ fn in_root_contexts_too() {
         .callback("on_redis_call_response", 4, false, CALL);
     let mut host = Host::start(&guest.wat());
     host.vm.on_tick(host.root).unwrap();
-    host.vm.on_redis_call_response(7, reply("+OK")).unwrap();
+    host.vm
+        .on_redis_call_response(CallId::new(7), reply("+OK"))
+        .unwrap();
     assert_eq!(statuses(host.logs()).0, [OK; 6]);
     let events = host.proxy.take_events();
     assert_eq!(events.len(), 6);
@@ -113,10 +117,12 @@ fn a_reply_is_told_once_to_the_root_context() {
     let (mut host, _) = start(caller());
     host.logs();
     host.vm
-        .on_redis_call_response(7, reply("$1\r\nv\r\n"))
+        .on_redis_call_response(CallId::new(7), reply("$1\r\nv\r\n"))
         .unwrap();
     assert_eq!(host.logs(), ["1", "7", "0", "7", "=0", "$1\r\nv\r\n"]);
-    host.vm.on_redis_call_response(7, reply("again")).unwrap();
+    host.vm
+        .on_redis_call_response(CallId::new(7), reply("again"))
+        .unwrap();
     assert_eq!(host.logs(), [""; 0]);
     assert!(!host.vm.has_calls());
 }
@@ -126,7 +132,7 @@ fn a_failure_has_a_status_and_an_empty_buffer() {
     let (mut host, _) = start(caller());
     host.logs();
     host.vm
-        .on_redis_call_response(7, RedisReply::Failed)
+        .on_redis_call_response(CallId::new(7), RedisReply::Failed)
         .unwrap();
     assert_eq!(host.logs(), ["1", "7", "1", "0", "=0"]);
 }
@@ -147,7 +153,9 @@ fn the_buffer_is_there_in_the_callback_only() {
              (call $note (call $proxy_set_buffer_bytes #9 #0 #1 {x}))",
         );
     let (mut host, _) = start(guest);
-    host.vm.on_redis_call_response(7, reply("reply")).unwrap();
+    host.vm
+        .on_redis_call_response(CallId::new(7), reply("reply"))
+        .unwrap();
     host.vm.on_tick(host.root).unwrap();
     assert_eq!(host.logs(), ["=1", "=0", "=1", "=0", "ep", "=2", "=1"]);
 }
@@ -157,10 +165,12 @@ fn other_kinds_of_calls_are_not_mistaken_for_it() {
     let (mut host, _) = start(caller());
     host.logs();
     for id in [0, 4, 5, 6, 11] {
-        host.vm.on_redis_call_response(id, reply("x")).unwrap();
+        host.vm
+            .on_redis_call_response(CallId::new(id), reply("x"))
+            .unwrap();
     }
     host.vm
-        .on_http_call_response(7, Default::default())
+        .on_http_call_response(CallId::new(7), Default::default())
         .unwrap();
     assert_eq!(host.logs(), [""; 0]);
     assert!(host.vm.has_calls());
@@ -179,10 +189,12 @@ fn it_is_no_grpc_call() {
 fn a_call_outlives_its_stream_where_the_proxy_says_so() {
     let (mut host, id) = start(caller());
     host.proxy.set_detach(true);
-    host.vm.finish(id, true).unwrap();
+    host.vm.finish(ContextId::new(id), true).unwrap();
     host.proxy.take_events();
     host.logs();
-    host.vm.on_redis_call_response(7, reply("x")).unwrap();
+    host.vm
+        .on_redis_call_response(CallId::new(7), reply("x"))
+        .unwrap();
     assert_eq!(host.logs(), ["1", "7", "0", "1", "=0", "x"]);
 }
 
@@ -190,17 +202,21 @@ fn a_call_outlives_its_stream_where_the_proxy_says_so() {
 fn else_it_is_cancelled_and_nothing_is_told() {
     let (mut host, id) = start(caller());
     host.proxy.take_events();
-    host.vm.finish(id, true).unwrap();
+    host.vm.finish(ContextId::new(id), true).unwrap();
     assert_eq!(host.proxy.take_events(), ["cancel 7"]);
     host.logs();
-    host.vm.on_redis_call_response(7, reply("x")).unwrap();
+    host.vm
+        .on_redis_call_response(CallId::new(7), reply("x"))
+        .unwrap();
     assert_eq!(host.logs(), [""; 0]);
 }
 
 #[test]
 fn a_guest_without_the_callback_loses_the_reply() {
     let (mut host, _) = start(Guest::new().request_headers(CALL));
-    host.vm.on_redis_call_response(7, reply("x")).unwrap();
+    host.vm
+        .on_redis_call_response(CallId::new(7), reply("x"))
+        .unwrap();
     assert!(!host.vm.has_calls());
 }
 
@@ -213,7 +229,10 @@ fn a_trap_in_the_callback_ends_the_instance() {
         "unreachable",
     );
     let (mut host, _) = start(guest);
-    let error = host.vm.on_redis_call_response(7, reply("x")).unwrap_err();
+    let error = host
+        .vm
+        .on_redis_call_response(CallId::new(7), reply("x"))
+        .unwrap_err();
     assert!(matches!(
         error,
         CallError::Trap {
@@ -222,7 +241,7 @@ fn a_trap_in_the_callback_ends_the_instance() {
         }
     ));
     assert_eq!(
-        host.vm.on_redis_call_response(7, reply("x")),
+        host.vm.on_redis_call_response(CallId::new(7), reply("x")),
         Err(CallError::Poisoned)
     );
 }

@@ -2,6 +2,8 @@
 
 use crate::common::guest::http_call;
 use crate::common::{Guest, MockProxy, MockStream, plugin_config, vm_config};
+use proxy_wasm_host::CallId;
+use proxy_wasm_host::ContextId;
 use proxy_wasm_host::{Engine, GrpcEvent, Program, Snapshot, Vm};
 
 /// Notes the character of a number.
@@ -38,9 +40,11 @@ impl Original {
 
 /// A request, whose context stays.
 fn request(vm: &mut Vm<MockProxy>) -> u32 {
-    let id = vm.create_stream(1, MockStream::default()).unwrap();
+    let id = vm
+        .create_stream(ContextId::new(1), MockStream::default())
+        .unwrap();
     vm.on_request_headers(id, 0, true).unwrap();
-    id
+    id.get()
 }
 
 #[test]
@@ -110,16 +114,18 @@ fn what_the_host_keeps_for_a_guest_starts_anew() {
             proxy.take_logs(),
             ["=0", "=0", "4", "=0", "5", "=0", "0", "0", "=0"]
         );
-        assert_eq!(proxy.take_ticks(), [(1, 7)]);
+        assert_eq!(proxy.take_ticks(), [(ContextId::new(1), 7)]);
         assert!(vm.has_calls());
         let close = GrpcEvent::Close {
             status: 5,
             message: b"gone".to_vec(),
         };
-        vm.on_grpc(5, close).unwrap();
-        vm.finish(id, true).unwrap();
-        let other = vm.create_stream(1, MockStream::default()).unwrap();
-        assert_eq!((other, vm.context_count()), (3, 2));
+        vm.on_grpc(CallId::new(5), close).unwrap();
+        vm.finish(ContextId::new(id), true).unwrap();
+        let other = vm
+            .create_stream(ContextId::new(1), MockStream::default())
+            .unwrap();
+        assert_eq!((other, vm.context_count()), (ContextId::new(3), 2));
     };
     let (mut vm, proxy) = original.start();
     use_it(&mut vm, &proxy);
@@ -137,7 +143,7 @@ fn streams_of_its_contexts_are_let_go() {
     let (mut vm, proxy) = original.start();
     let stream = MockStream::default();
     let holders = stream.holders();
-    vm.create_stream(1, stream.clone()).unwrap();
+    vm.create_stream(ContextId::new(1), stream.clone()).unwrap();
     assert!(stream.holders() > holders);
     let users = proxy.holders();
     original.again(&mut vm).unwrap();
@@ -176,7 +182,9 @@ fn what_has_grown_is_zero_and_out_of_reach() {
     let original = Original::new(&guest);
     let (mut vm, mut proxy) = original.start();
     let mut grow = |vm: &mut Vm<MockProxy>, pages: usize, grown: bool| {
-        let id = vm.create_stream(1, MockStream::default()).unwrap();
+        let id = vm
+            .create_stream(ContextId::new(1), MockStream::default())
+            .unwrap();
         vm.on_request_headers(id, pages, true).unwrap();
         assert_eq!(proxy.take_logs(), ["2", if grown { "2" } else { "/" }]);
         assert_eq!(vm.memory_bytes(), if grown { 2 + pages } else { 2 } << 16);
@@ -189,7 +197,9 @@ fn what_has_grown_is_zero_and_out_of_reach() {
     // More than there can be.
     grow(&mut vm, 60_000, false);
     grow(&mut vm, 5, true);
-    let id = vm.create_stream(1, MockStream::default()).unwrap();
+    let id = vm
+        .create_stream(ContextId::new(1), MockStream::default())
+        .unwrap();
     vm.on_response_headers(id, 1, true).unwrap();
     let error = vm.on_response_headers(id, 2, true).unwrap_err();
     assert!(
@@ -203,7 +213,9 @@ fn one_that_has_trapped_cannot_be_taken_back() {
     let original = Original::new(&Guest::new().request_headers("unreachable"));
     let (mut vm, _) = original.start();
     assert!(original.again(&mut vm).is_some());
-    let id = vm.create_stream(1, MockStream::default()).unwrap();
+    let id = vm
+        .create_stream(ContextId::new(1), MockStream::default())
+        .unwrap();
     assert!(vm.on_request_headers(id, 0, true).is_err());
     assert!(vm.poisoned());
     assert!(original.again(&mut vm).is_none());

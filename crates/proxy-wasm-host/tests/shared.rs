@@ -1,6 +1,7 @@
 //! Shared data, queues and metrics: what arrives at the proxy, statuses, addresses.
 
 use crate::common::{Guest, Host, MockStream, run, statuses};
+use proxy_wasm_host::ContextId;
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
@@ -138,8 +139,11 @@ fn a_queue_is_ready_in_its_root_context() {
     let stream = host.stream(&MockStream::default());
     host.vm.on_queue_ready(host.root, 77).unwrap();
     assert_eq!(host.logs(), ["1", "77", "=0", "plugin"]);
-    for id in [0, stream, 99] {
-        assert!(host.vm.on_queue_ready(id, 77).is_err(), "{id}");
+    for id in [0, stream.get(), 99] {
+        assert!(
+            host.vm.on_queue_ready(ContextId::new(id), 77).is_err(),
+            "{id}"
+        );
     }
     assert_eq!(host.logs(), [""; 0]);
     // Without the callback nothing happens.

@@ -1,6 +1,7 @@
 //! VMs that start with the state of another one.
 
 use crate::common::{Guest, MockProxy, MockStream, plugin_config, vm_config};
+use proxy_wasm_host::ContextId;
 use proxy_wasm_host::{Engine, LoadError, Program, Snapshot, StartError, Vm, VmConfig};
 
 /// Notes the character of a number.
@@ -42,7 +43,9 @@ impl Original {
 }
 
 fn request(vm: &mut Vm<MockProxy>) {
-    let id = vm.create_stream(1, MockStream::default()).unwrap();
+    let id = vm
+        .create_stream(ContextId::new(1), MockStream::default())
+        .unwrap();
     vm.on_request_headers(id, 0, true).unwrap();
     vm.finish(id, true).unwrap();
 }
@@ -129,7 +132,9 @@ fn what_has_grown_is_out_of_reach_for_the_next() {
         "(if (i32.eqz (global.get $turn)) (then (drop (i32.load (i32.const 65536)))))",
     ));
     let mut first = grows.snapshot.start(MockProxy::default()).unwrap();
-    let id = first.create_stream(1, MockStream::default()).unwrap();
+    let id = first
+        .create_stream(ContextId::new(1), MockStream::default())
+        .unwrap();
     let error = first.on_request_headers(id, 0, true).unwrap_err();
     assert!(
         error.to_string().contains("out of bounds memory access"),
@@ -160,7 +165,9 @@ fn limits_hold_in_each() {
         .unwrap();
     let proxy = MockProxy::default();
     let mut vm = original.snapshot.start(proxy.clone()).unwrap();
-    let id = vm.create_stream(1, MockStream::default()).unwrap();
+    let id = vm
+        .create_stream(ContextId::new(1), MockStream::default())
+        .unwrap();
     let error = vm.on_request_headers(id, 0, true).unwrap_err();
     assert_eq!(proxy.take_logs(), ["3"]);
     assert!(error.to_string().contains("over cpu_time=20ms"), "{error}");

@@ -3,6 +3,7 @@
 use crate::common::{
     Guest, Host, MockProxy, MockStream, plugin_config, statuses, try_start, vm_config,
 };
+use proxy_wasm_host::ContextId;
 use proxy_wasm_host::{Action, CallError, Engine, LogLevel, Program, StartError, Vm};
 
 /// A function that logs its name.
@@ -142,7 +143,7 @@ fn refusals() {
         assert!(!vm.poisoned());
         // The context is gone.
         assert_eq!(
-            vm.create_stream(1, MockStream::default()),
+            vm.create_stream(ContextId::new(1), MockStream::default()),
             Err(CallError::UnknownContext)
         );
     }

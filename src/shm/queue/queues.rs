@@ -247,7 +247,7 @@ impl SharedQueues {
         if more {
             // In the next round of the event loop.
             self.hurry.post(Round::Next, Log::of_cycle());
-            self.wake(Some(self.who(0, 0)));
+            self.wake(Some(self.who(0, ContextId::new(0))));
         }
     }
 
@@ -297,7 +297,7 @@ impl SharedQueues {
             pid: pid(),
             slot: self.wakers.as_ref().map_or(0, |wakers| wakers.own_slot()),
             instance,
-            root,
+            root: root.get(),
         }
     }
 

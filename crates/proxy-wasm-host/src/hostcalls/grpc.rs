@@ -99,7 +99,7 @@ impl Target {
                 _ => Status::InternalFailure,
             })
         })?;
-        Ok(write_u32(memory, id, number)?)
+        Ok(write_u32(memory, id, number.get())?)
     }
 }
 
@@ -168,6 +168,7 @@ fn send<P: Proxy>(
     message_len: u32,
     end: u32,
 ) -> u32 {
+    let id = CallId::new(id);
     let mut run = || {
         caller
             .data_mut()
@@ -193,12 +194,22 @@ fn send<P: Proxy>(
 }
 
 fn cancel<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32) -> u32 {
-    code(end(caller.data_mut(), "proxy_grpc_cancel", id, true))
+    code(end(
+        caller.data_mut(),
+        "proxy_grpc_cancel",
+        CallId::new(id),
+        true,
+    ))
 }
 
 /// Ends the guest's half of a stream; a call has none and is cancelled.
 fn close<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32) -> u32 {
-    code(end(caller.data_mut(), "proxy_grpc_close", id, false))
+    code(end(
+        caller.data_mut(),
+        "proxy_grpc_close",
+        CallId::new(id),
+        false,
+    ))
 }
 
 fn end<P: Proxy>(

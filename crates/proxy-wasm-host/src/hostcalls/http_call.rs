@@ -85,7 +85,7 @@ fn http_call<P: Proxy>(
                 _ => Status::InternalFailure,
             })
         })?;
-        Ok(write_u32(memory, id, number)?)
+        Ok(write_u32(memory, id, number.get())?)
     };
     code(run())
 }

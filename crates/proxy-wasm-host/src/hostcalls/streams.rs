@@ -6,6 +6,7 @@ use wasm_runtime::wasmtime::{Caller, Linker, Result};
 use super::code;
 use crate::abi::{Status, StreamType};
 use crate::codec;
+use crate::ids::ContextId;
 use crate::state::State;
 use crate::traits::{HttpStream, LocalResponse, Proxy};
 
@@ -78,7 +79,7 @@ fn inject_response_body<P: Proxy>(
 }
 
 fn set_effective_context<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32) -> u32 {
-    code(caller.data_mut().set_effective(id))
+    code(caller.data_mut().set_effective(ContextId::new(id)))
 }
 
 #[allow(clippy::too_many_arguments)]

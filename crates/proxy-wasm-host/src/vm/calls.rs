@@ -42,8 +42,8 @@ impl<P: Proxy> Vm<P> {
         // Its number is not used again before the callback is over.
         call.over = true;
         let arguments = (
-            root,
-            id,
+            root.get(),
+            id.get(),
             count(response.headers.len()),
             count(response.body.len()),
             count(response.trailers.len()),
@@ -83,7 +83,7 @@ impl<P: Proxy> Vm<P> {
         let result = self.deliver(
             root,
             REDIS_CALL_RESPONSE,
-            (root, id, status, len),
+            (root.get(), id.get(), status, len),
             Some(Incoming::RedisReply(reply)),
         );
         self.state().calls.remove(id);
@@ -123,7 +123,7 @@ impl<P: Proxy> Vm<P> {
                     let result = self.deliver(
                         root,
                         GRPC_RECEIVE,
-                        (root, id, len),
+                        (root.get(), id.get(), len),
                         Some(Incoming::Message(answer)),
                     );
                     self.state().calls.remove(id);
@@ -143,19 +143,19 @@ impl<P: Proxy> Vm<P> {
             GrpcEvent::InitialMetadata(pairs) => self.deliver(
                 root,
                 GRPC_RECEIVE_INITIAL_METADATA,
-                (root, id, count(pairs.len())),
+                (root.get(), id.get(), count(pairs.len())),
                 Some(Incoming::InitialMetadata(pairs)),
             ),
             GrpcEvent::Message(message) => self.deliver(
                 root,
                 GRPC_RECEIVE,
-                (root, id, count(message.len())),
+                (root.get(), id.get(), count(message.len())),
                 Some(Incoming::Message(message)),
             ),
             GrpcEvent::TrailingMetadata(pairs) => self.deliver(
                 root,
                 GRPC_RECEIVE_TRAILING_METADATA,
-                (root, id, count(pairs.len())),
+                (root.get(), id.get(), count(pairs.len())),
                 Some(Incoming::TrailingMetadata(pairs)),
             ),
             GrpcEvent::Close { status, message } => {
@@ -177,7 +177,7 @@ impl<P: Proxy> Vm<P> {
         let root = call.root;
         call.over = true;
         self.state().grpc_status = (status, message);
-        let result = self.deliver(root, GRPC_CLOSE, (root, id, status), None);
+        let result = self.deliver(root, GRPC_CLOSE, (root.get(), id.get(), status), None);
         self.state().calls.remove(id);
         self.leave(result)
     }
@@ -185,7 +185,7 @@ impl<P: Proxy> Vm<P> {
     /// `proxy_on_queue_ready` of a root context, also while it waits for `proxy_done`.
     pub fn on_queue_ready(&mut self, root: ContextId, queue: u32) -> Result<(), CallError> {
         self.is_root(root)?;
-        self.call(root, QUEUE_READY, (root, queue))?;
+        self.call(root, QUEUE_READY, (root.get(), queue))?;
         Ok(())
     }
 
@@ -200,7 +200,7 @@ impl<P: Proxy> Vm<P> {
         let result = self.deliver(
             id,
             FOREIGN_FUNCTION,
-            (id, function, count(arguments.len())),
+            (id.get(), function, count(arguments.len())),
             Some(Incoming::ForeignArguments(arguments.to_vec())),
         );
         self.leave(result)

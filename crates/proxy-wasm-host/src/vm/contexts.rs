@@ -27,7 +27,7 @@ impl<P: Proxy> Vm<P> {
     }
 
     pub(super) fn call_create(&mut self, id: ContextId, parent: u32) -> Result<(), CallError> {
-        self.call(id, CONTEXT_CREATE, (id, parent))?;
+        self.call(id, CONTEXT_CREATE, (id.get(), parent))?;
         Ok(())
     }
 
@@ -46,7 +46,7 @@ impl<P: Proxy> Vm<P> {
             return Ok(());
         }
         let log = log && stream;
-        match self.call(id, DONE, id) {
+        match self.call(id, DONE, id.get()) {
             Ok(Some(0)) if self.state().await_done(id, log) => Ok(()),
             // Too many wait already, or this one does not.
             Ok(_) => self.log_and_delete(id, log),
@@ -63,10 +63,10 @@ impl<P: Proxy> Vm<P> {
         if let Some(on_log) = (LOG.function)(&self.exports)
             && log
         {
-            result = self.guest.enter(id, LOG.name, on_log, id);
+            result = self.guest.enter(id, LOG.name, on_log, id.get());
         }
         if let (Ok(()), Some(on_delete)) = (&result, (DELETE.function)(&self.exports)) {
-            result = self.guest.enter(id, DELETE.name, on_delete, id);
+            result = self.guest.enter(id, DELETE.name, on_delete, id.get());
         }
         self.state().remove_context(id);
         result

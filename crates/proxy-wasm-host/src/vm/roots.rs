@@ -31,13 +31,13 @@ impl<P: Proxy> Vm<P> {
     fn configure_root(&mut self, id: ContextId, configuration_len: u32) -> Result<(), StartError> {
         self.call_create(id, 0)?;
 
-        let arguments = (id, self.state().config.configuration.len() as u32);
+        let arguments = (id.get(), self.state().config.configuration.len() as u32);
         self.state().in_vm_start = true;
         let answer = self.call(id, VM_START, arguments);
         self.state().in_vm_start = false;
         refused(answer?, VM_START.name)?;
 
-        let arguments = (id, configuration_len);
+        let arguments = (id.get(), configuration_len);
         let answer = self.call(id, CONFIGURE, arguments)?;
         refused(answer, CONFIGURE.name)
     }
@@ -45,7 +45,7 @@ impl<P: Proxy> Vm<P> {
     /// `proxy_on_tick` of a root context, also while it waits for `proxy_done`.
     pub fn on_tick(&mut self, root: ContextId) -> Result<(), CallError> {
         self.is_root(root)?;
-        self.call(root, TICK, root)?;
+        self.call(root, TICK, root.get())?;
         Ok(())
     }
 

@@ -39,7 +39,7 @@ impl<P: Proxy> Vm<P> {
             kind: Kind::Stream,
             phase: Phase::Live,
         });
-        let result = self.call_create(id, root);
+        let result = self.call_create(id, root.get());
         if result.is_err() {
             self.state().remove_context(id);
         }
@@ -116,12 +116,12 @@ impl<P: Proxy> Vm<P> {
         let action = match (callback.function)(&self.exports) {
             None => return Ok(Action::Continue),
             Some(HeadersFn::WithEnd(function)) => {
-                let arguments = (id, number, end_of_stream.into());
+                let arguments = (id.get(), number, end_of_stream.into());
                 self.guest.enter(id, callback.name, function, arguments)?
             }
             Some(HeadersFn::WithoutEnd(function)) => {
                 self.guest
-                    .enter(id, callback.name, function, (id, number))?
+                    .enter(id, callback.name, function, (id.get(), number))?
             }
         };
         self.finish_done();
@@ -136,7 +136,7 @@ impl<P: Proxy> Vm<P> {
         end_of_stream: bool,
     ) -> Result<Action, CallError> {
         self.live(id, Kind::Stream)?;
-        let arguments = (id, count(size), end_of_stream.into());
+        let arguments = (id.get(), count(size), end_of_stream.into());
         let action = self.call(id, callback, arguments)?;
         Ok(action.map_or(Action::Continue, Action::from_body))
     }
@@ -148,7 +148,7 @@ impl<P: Proxy> Vm<P> {
         number: usize,
     ) -> Result<Action, CallError> {
         self.live(id, Kind::Stream)?;
-        let action = self.call(id, callback, (id, count(number)))?;
+        let action = self.call(id, callback, (id.get(), count(number)))?;
         Ok(action.map_or(Action::Continue, Action::from_trailers))
     }
 
