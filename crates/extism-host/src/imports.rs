@@ -159,10 +159,7 @@ impl guest_host::Services for Nothing {
 }
 
 impl Services for Nothing {
-    fn http_request(
-        &self,
-        _request: HttpRequest,
-    ) -> impl Future<Output = HttpResult> + 'static {
+    fn http_request(&self, _request: HttpRequest) -> impl Future<Output = HttpResult> + 'static {
         ready(Err("not available".into()))
     }
 }

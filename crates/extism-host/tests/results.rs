@@ -50,14 +50,22 @@ fn an_error_fails_whatever_the_code() {
          (func (export \"three\") (result i32) {FAIL} (i32.const 3))
          (func (export \"none\") {FAIL})"
     )));
-    for (function, code, output) in [("zero", 0, &b"out"[..]), ("three", 3, b""), ("none", 0, b"")] {
+    for (function, code, output) in [
+        ("zero", 0, &b"out"[..]),
+        ("three", 3, b""),
+        ("none", 0, b""),
+    ] {
         let came = host.call(function, b"");
         assert_eq!(came.code, code, "{function}");
         assert_eq!(came.failure.unwrap().to_string(), "wrong");
         assert_eq!(came.output, output);
         assert!(!host.plugin.poisoned());
     }
-    assert_eq!(host.output("count", b""), 1u64.to_le_bytes(), "the next call has no error");
+    assert_eq!(
+        host.output("count", b""),
+        1u64.to_le_bytes(),
+        "the next call has no error"
+    );
 }
 
 #[test]
@@ -100,7 +108,10 @@ fn a_trap_is_134_and_ends_the_instance() {
     };
     assert!(reason.contains("unreachable"), "{reason}");
     assert!(host.plugin.poisoned());
-    assert_eq!(host.failure("count"), (-1, "not called after an earlier trap".into()));
+    assert_eq!(
+        host.failure("count"),
+        (-1, "not called after an earlier trap".into())
+    );
     host.renew();
     assert_eq!(host.numbers("count", b""), [1]);
 }
@@ -147,7 +158,10 @@ fn the_manifests_timeout_is_of_each_call() {
         let (code, reason) = host.failure("f");
         assert!(started.elapsed() >= Duration::from_millis(40));
         assert_eq!(code, 134);
-        assert!(reason.starts_with("timeout: over timeout=40ms in spin"), "{reason}");
+        assert!(
+            reason.starts_with("timeout: over timeout=40ms in spin"),
+            "{reason}"
+        );
         let came = common::call(&mut other, "count", b"");
         assert_eq!(came.code, 0, "what another instance does is its own");
     }
@@ -156,7 +170,9 @@ fn the_manifests_timeout_is_of_each_call() {
 #[test]
 fn memory_beyond_the_manifests_is_oom() {
     let grow = "(drop (memory.grow (i32.const 2)))";
-    let mut manifest = manifest(&plugin(&(function("f", grow) + &function("two", &grow.repeat(2)))));
+    let mut manifest = manifest(&plugin(
+        &(function("f", grow) + &function("two", &grow.repeat(2))),
+    ));
     manifest.max_pages = Some(2);
     let mut host = Host::of(&manifest, PluginConfig::default());
     assert_eq!(host.call("f", b"").code, 0);
@@ -181,7 +197,12 @@ fn a_guest_that_needs_more_than_the_manifest_allows_does_not_start() {
     assert_eq!(code, -1);
     assert!(reason.contains("cannot be instantiated: oom"), "{reason}");
     manifest.max_pages = Some(2);
-    assert_eq!(Host::of(&manifest, PluginConfig::default()).call("count", b"").code, 0);
+    assert_eq!(
+        Host::of(&manifest, PluginConfig::default())
+            .call("count", b"")
+            .code,
+        0
+    );
 }
 
 #[test]
@@ -218,7 +239,10 @@ fn proc_exit_ends_the_instance_with_its_code() {
     assert_eq!(host.output("_start", b""), b"");
     assert!(host.plugin.poisoned());
     let mut host = Host::new(&exit(5));
-    assert_eq!(host.failure("_start"), (5, "the guest has exited with code 5".into()));
+    assert_eq!(
+        host.failure("_start"),
+        (5, "the guest has exited with code 5".into())
+    );
 }
 
 #[test]
@@ -238,7 +262,10 @@ fn the_error_is_the_block_that_begins_there() {
             "inner",
             "(call $error_set (i64.add (i64.const 1) (call $text (i32.const 16) (i32.const 3))))"
         ),
-        function("cleared", &format!("{FAIL} (call $error_set (i64.const 0))")),
+        function(
+            "cleared",
+            &format!("{FAIL} (call $error_set (i64.const 0))")
+        ),
         function("freed", &format!("{FAIL} (call $free (call $error_get))")),
     )));
     for function in ["inner", "cleared", "freed"] {
@@ -259,14 +286,23 @@ fn an_error_that_is_not_utf8_is_told_all_the_same() {
 fn the_one_function_is_found() {
     for (fields, expected) in [
         (function("f", ""), Some("f")),
-        (function("f", "") + "(func (export \"_initialize\")) (func (export \"init\"))", Some("f")),
+        (
+            function("f", "") + "(func (export \"_initialize\")) (func (export \"init\"))",
+            Some("f"),
+        ),
         (function("f", "") + &function("g", ""), None),
-        ("(func (export \"f\")) (func (export \"_start\"))".into(), Some("f")),
+        (
+            "(func (export \"f\")) (func (export \"_start\"))".into(),
+            Some("f"),
+        ),
         ("(func (export \"f\")) (func (export \"g\"))".into(), None),
         ("(func (export \"_start\"))".into(), None),
     ] {
         let host = Host::new(&format!("(module {fields})"));
         let program = host.linked.program();
-        assert_eq!(program.only_function(), expected.map(|name| program.function(name).unwrap()));
+        assert_eq!(
+            program.only_function(),
+            expected.map(|name| program.function(name).unwrap())
+        );
     }
 }

@@ -84,11 +84,7 @@ const OWN: &str = r#"
 
 /// A guest with these fields, and the imports that they need.
 pub fn guest(fields: &str) -> String {
-    let own = if fields.contains("(memory ") {
-        ""
-    } else {
-        OWN
-    };
+    let own = if fields.contains("(memory ") { "" } else { OWN };
     let all = format!("{own}{fields}");
     let mut wat = String::from("(module\n");
     for (module, functions) in [("extism:host/env", ENV), ("extism:host/user", USER)] {

@@ -1,5 +1,5 @@
 //! A mock embedder, and guests written as the bodies of their functions.
-#![allow(dead_code, reason = "each test uses some of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses some of it")]
 
 pub mod guest;
 pub mod mock;
@@ -86,7 +86,11 @@ impl Host {
     /// The output of a call that succeeds.
     pub fn output(&mut self, function: &str, input: &[u8]) -> Vec<u8> {
         let came = self.call(function, input);
-        assert_eq!((came.code, &came.failure), (0, &None), "{function}: {came:?}");
+        assert_eq!(
+            (came.code, &came.failure),
+            (0, &None),
+            "{function}: {came:?}"
+        );
         came.output
     }
 
@@ -100,7 +104,11 @@ impl Host {
 
     /// The code and the failure, as text, of a call.
     pub fn failure(&mut self, function: &str) -> (i32, String) {
-        let came = self.call(function, b"");
+        self.failure_of(function, b"")
+    }
+
+    pub fn failure_of(&mut self, function: &str, input: &[u8]) -> (i32, String) {
+        let came = self.call(function, input);
         let failure = came.failure.map(|failure| failure.to_string());
         (came.code, failure.unwrap_or_default())
     }
@@ -151,9 +159,7 @@ impl<'a, R> Task<'a, R> {
 
     pub fn poll(&mut self) -> Poll<R> {
         let waker = Waker::from(self.woken.clone());
-        self.future
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
+        self.future.as_mut().poll(&mut Context::from_waker(&waker))
     }
 
     /// How often it was woken.
