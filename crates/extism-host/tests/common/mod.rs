@@ -1,5 +1,5 @@
 //! A mock embedder, and guests written as the bodies of their functions.
-#![allow(dead_code, reason = "each test uses some of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses some of it")]
 
 pub mod guest;
 pub mod mock;
@@ -104,7 +104,11 @@ impl Host {
 
     /// The code and the failure, as text, of a call.
     pub fn failure(&mut self, function: &str) -> (i32, String) {
-        let came = self.call(function, b"");
+        self.failure_of(function, b"")
+    }
+
+    pub fn failure_of(&mut self, function: &str, input: &[u8]) -> (i32, String) {
+        let came = self.call(function, input);
         let failure = came.failure.map(|failure| failure.to_string());
         (came.code, failure.unwrap_or_default())
     }
