@@ -20,6 +20,11 @@ our $size = 10 * 1024 * 1024;
 our $file = [['big.txt', CORE::join '', map { sprintf "%015d\n", $_ } 1 .. $size / 16]];
 
 our $module = <<'_EOC_';
+# On a busy machine all of them take minutes to come to their pause.
+send_timeout 900s;
+proxy_read_timeout 900s;
+proxy_send_timeout 900s;
+wasm_pause_timeout 900s;
 proxy_cache_path proxy_temp/cache keys_zone=cache:1m max_size=2g;
 wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm;
 server {
