@@ -16,10 +16,11 @@
 #                            instructions of a filter per request, which must not grow by more than 5 %; or records them
 #   make install PREFIX=dir  a tree that runs on its own
 #   make lint                formatting, clippy, and what docs/ says against the source
-#   make audit               licences, sources and yanked releases of all Rust packages; their advisories
-#                            where ADVISORIES=dir is a checkout of RustSec's advisory-db
-#   make fuzz [TIME=60] [FUZZ=map]
-#                            each fuzz target (or some) for so many seconds
+#   make audit [ADVISORIES=dir]
+#                            licences, sources, yanked releases and advisories of all Rust packages; dir is a
+#                            checkout of RustSec's advisory-db where that cannot be fetched
+#   make fuzz [TIME=60|fixed] [FUZZ=map]
+#                            each fuzz target (or some) for so many seconds; or with the same inputs in every run
 #   make asan [FILES=t/…]    t/ with nginx and the module under AddressSanitizer
 #   make filters             the sample guests, target/filters/*.wasm
 #   make nginx, make module  the nginx to run in, and the module alone
@@ -176,8 +177,7 @@ lint: nginx
 		--release --target-dir "$(TARGET)/filters-build" -- -D warnings
 
 audit:
-	@scripts/audit $(if $(ADVISORIES),--advisories "$(ADVISORIES)") \
-		Cargo.toml fuzz/Cargo.toml filters/Cargo.toml scripts/nginx-src/Cargo.toml
+	@ADVISORIES="$(ADVISORIES)" scripts/audit Cargo.toml fuzz/Cargo.toml filters/Cargo.toml scripts/nginx-src/Cargo.toml
 
 # Its own nginx and its own build of the module, from the dependencies of the other one.
 asan: module filters setup-test

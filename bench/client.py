@@ -21,7 +21,7 @@ def get(case):
     return ask(case.port, CHECK if case.workload.upload else case.workload.path, data=case.workload.upload)
 
 
-def ask(port, path, headers=HEADERS, timeout=30, data=b""):
+def ask(port, path, headers=HEADERS, timeout=120, data=b""):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         return exchange(connection, path, headers, data)
@@ -45,7 +45,7 @@ def exchange(connection, path, headers=HEADERS, data=b""):
 
 def warm(case, count):
     """So many requests on one connection. Their answers were checked before."""
-    connection = http.client.HTTPConnection("127.0.0.1", case.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", case.port, timeout=120)
     for _ in range(count):
         exchange(connection, case.workload.path, data=case.workload.upload)
     connection.close()

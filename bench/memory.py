@@ -18,7 +18,7 @@ CONFIGURATIONS = (None, 0, 1, 10, 100)
 WORKERS = (1, 4)
 # Answers that each location of each worker has given before.
 ANSWERS = 5
-PATIENCE = 60
+PATIENCE = 240
 
 
 def run(stage):

@@ -1,31 +1,17 @@
 """Where everything is: files, ports, processors."""
 
 import glob
-import itertools
 import os
-import random
 import shutil
-import socket
+import sys
 from dataclasses import dataclass, field
 
-from failure import Failure
-from workload import PAGE
-
 HERE = os.path.dirname(os.path.abspath(__file__))
-# Below the ports that systems give to outgoing connections, which could take one in the meantime.
-PORTS = (11000, 17000)
+sys.path.append(os.path.join(HERE, "..", "scripts", "python"))
 
-
-def free_ports():
-    for port in itertools.count(random.randrange(*PORTS)):
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        yield port
-
+from failure import Failure
+from ports import free_port
+from workload import PAGE
 
 @dataclass
 class Stage:
@@ -36,7 +22,7 @@ class Stage:
     binaries: dict
     modules: dict
     debian: str | None
-    ports: object = field(default_factory=free_ports)
+    ports: object = field(default_factory=lambda: iter(free_port, None))
     lua: str = os.path.join(HERE, "lua")
 
     def __post_init__(self):

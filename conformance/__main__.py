@@ -19,6 +19,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.append(os.path.join(sys.path[0], "..", "scripts", "python"))
 
 import compare
 import envoy
@@ -27,10 +28,11 @@ import nginx
 import normal
 from cases import load
 from proxy import Proxy
-from run import Stage, free_port, run
+from ports import free_port
+from run import MARKER, Stage, pass_by, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-START = 240
+START = 600
 WORKERS = 6
 
 
@@ -112,7 +114,7 @@ class Grpc:
     def stop(self):
         self.process.stdin.close()
         try:
-            self.process.wait(5)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -147,14 +149,15 @@ def run_both(cases, guests, options, work, grpc):
 
 def run_all(name, start, cases, guests, options, work, grpc):
     begun = time.monotonic()
-    stage = Stage(cases, grpc and grpc.port)
-    proxy = start(cases, stage, guests, options, work)
+    served = [*cases, MARKER]
+    stage = Stage(served, grpc and grpc.port)
+    proxy = start(served, stage, guests, options, work)
     try:
         problem = proxy.wait_for(stage.ports.values(), START)
         if problem:
             fail("\n".join([problem, *proxy.lines[-20:]]))
         # Workers start while their sockets listen already.
-        time.sleep(0.5)
+        pass_by(proxy, stage)
         started = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
             seen = list(pool.map(lambda case: run(case, proxy, stage), cases))

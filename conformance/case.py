@@ -18,9 +18,11 @@ class Filter:
 
 class Case:
     """`compare`: which of "client", "up", "side", "log" are compared.
+    `asks`: server → requests that it gets at least, where nothing else tells that they will come.
+    `ends`: the contexts of its requests end by themselves.
     `order`: "exact", or "sorted" where lines of the log may come in any order."""
 
-    def __init__(self, name, filters, requests, upstream=None, side=None, routes=(), settle=0.0,
+    def __init__(self, name, filters, requests, upstream=None, side=None, routes=(), asks=None, ends=True,
                  compare=("client", "up", "side", "log"), order="exact", start=False, grpc=False, http2=False):
         self.name = name
         self.filters = filters if isinstance(filters, list) else [filters]
@@ -28,7 +30,8 @@ class Case:
         self.upstream = upstream
         self.side = side
         self.routes = routes
-        self.settle = settle
+        self.asks = asks or {}
+        self.ends = ends
         self.compare = compare
         self.order = order
         self.start = start

@@ -6,9 +6,10 @@ import time
 from wire import Closed, Connection, values, message
 
 
-def ask(port, request, patience):
+def ask(port, request, patience, until=None):
     """Sends a request and reads the answer. `request`: {"method", "path", "headers", "body",
-    "chunks", "trailers", "gap" (seconds between chunks), "raw", "leave" (seconds)}."""
+    "chunks", "trailers", "gap" (seconds between chunks), "raw", "leave" (when the server of
+    this name has been asked: `until` waits for that)}."""
     method = request.get("method", "GET")
     seen = {"status": None, "headers": [], "body": [], "trailers": [], "end": "whole"}
     try:
@@ -21,7 +22,7 @@ def ask(port, request, patience):
             connection.send(data)
             time.sleep(request.get("gap", 0))
         if "leave" in request:
-            time.sleep(request["leave"])
+            until(request["leave"])
             seen["end"] = "left"
             return seen
         read(connection, seen, method)

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 
 
-def ask(port, request, patience):
+def ask(port, request, patience, until=None):
     """As client.ask. "leave" and "raw" are not for HTTP/2."""
     seen = {"status": None, "headers": [], "body": [], "trailers": [], "end": "whole"}
     with tempfile.TemporaryDirectory() as work:

@@ -11,7 +11,7 @@ def hostcalls(trace=True, vm=None, vm_config=None, **callbacks):
     return Filter("hostcalls", {"trace": trace, **callbacks}, vm=vm, vm_config=vm_config)
 
 
-def http_call(label="a", upstream="{side}", path="/call", method="GET", headers=(), body="", trailers=(), ms=2000):
+def http_call(label="a", upstream="{side}", path="/call", method="GET", headers=(), body="", trailers=(), ms=60000):
     pseudo = [[":method", method], [":path", path], [":authority", "side.example"]]
     return ["http_call", label, upstream, pseudo + list(headers), body, list(trailers), ms]
 

@@ -56,8 +56,8 @@ class Proxy:
         if self.alive():
             self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.reader.join(2)
+        self.reader.join(60)

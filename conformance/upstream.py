@@ -4,6 +4,7 @@ A script is a list of steps, run for each request once it has come in as a whole
 
     ("send", bytes)     sends them; `{method}` and the like are not replaced
     ("wait", seconds)   says nothing for so long
+    ("over",)           says nothing until the client has its answer, or has left
     ("close",)          closes, ("reset",) resets the connection
     ("hold",)           waits until the proxy closes
     ("early",)          as the first step: the script runs when the head has come
@@ -24,10 +25,12 @@ DATE = "Mon, 01 Jan 2024 00:00:00 GMT"
 class Upstream:
     """Serves one port of the loopback until it is stopped."""
 
-    def __init__(self, script=None, patience=8):
+    def __init__(self, script=None, patience=180):
         self.script = script
         self.patience = patience
         self.requests = []
+        self.connections = {}
+        self.ended = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -35,23 +38,37 @@ class Upstream:
     def stop(self):
         self.listener.close()
 
+    def over(self):
+        """The client has its answer, or has left."""
+        self.ended.set()
+
+    def quiet(self):
+        """Is all that has been sent here read and answered?"""
+        with socket.create_connection(("127.0.0.1", self.port), self.patience) as probe:
+            # Connections are accepted in their order: those before this one are known then.
+            while probe.getsockname() not in self.connections:
+                time.sleep(0.005)
+            return all(connection.quiet() for connection in list(self.connections.values()))
+
     def _accept(self):
         while True:
             try:
-                sock, _ = self.listener.accept()
+                sock, peer = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+            self.connections[peer] = Connection(sock, self.patience)
+            threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 
-    def _serve(self, sock):
-        connection = Connection(sock, self.patience)
+    def _serve(self, peer):
+        connection = self.connections[peer]
         try:
             while True:
                 self._one(connection)
         except (Closed, ValueError):
             pass
         finally:
-            sock.close()
+            del self.connections[peer]
+            connection.close()
 
     def _one(self, connection):
         first, fields = connection.head()
@@ -90,6 +107,8 @@ class Upstream:
                 connection.send(argument[0])
             elif step == "wait":
                 time.sleep(argument[0])
+            elif step == "over":
+                self.ended.wait(self.patience)
             elif step == "hold":
                 seen["end"] = connection.until_closed()
             elif step in ("close", "reset"):

@@ -1,5 +1,6 @@
 """HTTP/1.1 in bytes: what client and upstream have in common. Standard library only."""
 
+import select
 import socket
 
 
@@ -16,11 +17,35 @@ class Connection:
 
     def __init__(self, sock, patience):
         self.sock = sock
+        self.patience = patience
         self.buffer = b""
+        # Does somebody wait for bytes, and how often has that ended?
+        self.waiting, self.waits = False, 0
         sock.settimeout(patience)
+
+    def quiet(self):
+        """Does somebody wait for bytes, and are there none?"""
+        waits, waiting = self.waits, self.waiting
+        return waiting and not self._readable(0) and waits == self.waits
+
+    def _readable(self, seconds):
+        try:
+            poll = select.poll()
+            poll.register(self.sock, select.POLLIN)
+            return bool(poll.poll(seconds * 1000))
+        except (OSError, ValueError):
+            # Closed meanwhile.
+            return True
 
     def more(self):
         """Reads some bytes; raises `Closed` with "closed", "reset" or "timeout"."""
+        self.waiting = True
+        readable = self._readable(self.patience)
+        # Before the bytes are taken, so that `quiet` sees either these or that.
+        self.waits += 1
+        self.waiting = False
+        if not readable:
+            raise Closed("timeout")
         try:
             data = self.sock.recv(65536)
         except socket.timeout:

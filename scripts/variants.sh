@@ -64,7 +64,7 @@ debian_module() {
 # try_module NGINX MODULE FILTERS WORK : runs NGINX with MODULE below WORK and asks it for one
 # answer of the fault-injection filter.
 try_module() {
-    local nginx=$1 module=$2 filters=$3 work=$4 port=${SMOKE_PORT:-19790} answer pid i
+    local nginx=$1 module=$2 filters=$3 work=$4 port=${SMOKE_PORT:-19790} answer pid end=$((SECONDS + 180))
     [ -f "$filters/fault_injection.wasm" ] || die "no $filters/fault_injection.wasm: run 'make filters'"
     rm -rf "$work"
     mkdir -p "$work/logs"
@@ -95,8 +95,8 @@ CONF
     "$nginx" -p "$work/" -c "$work/nginx.conf" &
     pid=$!
     answer=
-    for ((i = 0; i < 100; i++)); do
-        answer=$(curl -s --max-time 10 -w ' %{http_code}' "http://127.0.0.1:$port/") && break
+    while [ $SECONDS -lt $end ]; do
+        answer=$(curl -s --max-time 60 -w ' %{http_code}' "http://127.0.0.1:$port/") && break
         kill -0 "$pid" 2>/dev/null || break
         sleep 0.2
     done

@@ -5,7 +5,7 @@ import asyncio
 from message import IDEMPOTENT, Lost
 
 # Seconds for an answer; who waits longer hangs.
-PATIENCE = 40
+PATIENCE = 180
 TRIES = 6
 
 

@@ -8,6 +8,9 @@ import time
 import kinds
 import process
 
+# Seconds: a busy machine may take long for what takes no time.
+PATIENCE = 180
+
 CONFIGURATION = """\
 load_module {module};
 daemon off;
@@ -72,7 +75,7 @@ class Nginx:
     def pids(self):
         return process.children(self.pid)
 
-    def wait(self, condition, seconds=60):
+    def wait(self, condition, seconds=PATIENCE):
         """False where it does not become so."""
         end = time.monotonic() + seconds
         while not condition():
@@ -85,7 +88,7 @@ class Nginx:
         """False where it did not end well in time."""
         self.running.send_signal(signal.SIGQUIT)
         try:
-            return self.running.wait(60) == 0
+            return self.running.wait(PATIENCE) == 0
         except subprocess.TimeoutExpired:
             return False
 

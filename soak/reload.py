@@ -23,7 +23,7 @@ from http1 import Http1
 from message import Request
 from traffic import Traffic
 
-PATIENCE = 30
+PATIENCE = 180
 
 
 class Reloads:

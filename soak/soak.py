@@ -54,7 +54,7 @@ class Soak:
         await self.phase_of_workers()
         await self.counts()
         if not await asyncio.to_thread(self.nginx.quit):
-            self.reasons.append("nginx did not end well within a minute")
+            self.reasons.append("nginx did not end well within minutes")
 
     def master(self):
         return {"master": process.usage(self.nginx.pid)}
@@ -87,7 +87,7 @@ class Soak:
         self.nginx.reload()
         self.reloads += 1
         if not await asyncio.to_thread(self.nginx.wait, lambda: before.isdisjoint(self.nginx.pids())):
-            self.reasons.append(f"of the workers {sorted(before)}, some are still there a minute after a reload")
+            self.reasons.append(f"of the workers {sorted(before)}, some are still there minutes after a reload")
 
     async def reload_on(self):
         while True:
@@ -104,11 +104,18 @@ class Soak:
 
     async def counts(self):
         """Contexts by what has become of them, in all workers until now, as metrics have it. Nothing is
-        under way then but calls, and what nginx does behind the last byte of a response."""
-        await asyncio.sleep(1)
+        under way then but calls, and what nginx does behind the last byte of a response: until two pages
+        are the same."""
+        counts, last = await self.count(), None
+        while counts != last:
+            await asyncio.sleep(1)
+            counts, last = await self.count(), counts
+        self.counted.append(counts)
+
+    async def count(self):
         answer = await client.Client(Http1, self.nginx.port).ask(Request("/metrics"), fresh=True)
         page = answer.body.decode()
-        self.counted.append({module: log.metrics(page, module, kinds.CALLBACKS.values()) for module in kinds.COUNTING})
+        return {module: log.metrics(page, module, kinds.CALLBACKS.values()) for module in kinds.COUNTING}
 
     def report(self):
         """Prints what was, and gives what should not have been."""

@@ -162,7 +162,6 @@ add_block_preprocessor(sub {
 
 log_level('info');
 no_long_string();
-timeout(20);
 run_tests();
 
 __DATA__

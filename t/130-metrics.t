@@ -265,7 +265,7 @@ for my $round (1 .. 12) {
     # In the midst of it, by chance.
     Time::HiRes::sleep(0.0005 * $round);
     kill KILL => $pid;
-    main::receive($_, undef, 1) for @sockets;
+    main::receive($_) for @sockets;
     main::wait_until(sub { my $new = eval { (keys %{main::flood('/t', 8)})[0] }; $new && $new =~ /\A\d+\z/ && ($pid = $new) });
 }
 main::flood("/t/$_", 8) for 1 .. 12;

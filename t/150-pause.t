@@ -246,7 +246,7 @@ sub {
     my %steps = ('/one' => ['/late/a'], '/held' => ['a'], '/two' => ['b', 'a']);
     for my $path ('/one', '/held', '/two') {
         my $before = logged('on_response_trailers');
-        my $pid = open(my $from, '-|', 'timeout', 10, 'nghttp', '-v', "http://127.0.0.1:$ENV{TEST_NGINX_PORT_2}$path") // die;
+        my $pid = open(my $from, '-|', 'timeout', $Wire::PATIENCE, 'nghttp', '-v', "http://127.0.0.1:$ENV{TEST_NGINX_PORT_2}$path") // die;
         for my $step (@{ $steps{$path} }) {
             until_logged('on_response_trailers', ++$before);
             go($step);

@@ -10,6 +10,9 @@ no_long_string();
 no_root_location();
 worker_connections(2048);
 
+# Gigabytes go through nginx here.
+$Wire::PATIENCE = 600;
+
 our $bad = qr/\[alert\]|\[emerg\]|\[crit\]|\[error\]|panicked/;
 
 # One response of 10 MiB.
@@ -17,6 +20,11 @@ our $size = 10 * 1024 * 1024;
 our $file = [['big.txt', CORE::join '', map { sprintf "%015d\n", $_ } 1 .. $size / 16]];
 
 our $module = <<'_EOC_';
+# On a busy machine all of them take minutes to come to their pause.
+send_timeout 900s;
+proxy_read_timeout 900s;
+proxy_send_timeout 900s;
+wasm_pause_timeout 900s;
 proxy_cache_path proxy_temp/cache keys_zone=cache:1m max_size=2g;
 wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm;
 server {
@@ -32,6 +40,19 @@ sub resident {
     return $kb / 1024;
 }
 
+# As resident(), when what nginx reads ahead has come: no test sees that but by its memory.
+sub settled {
+    my ($last, $still) = (-1, 0);
+    wait_for(sub {
+        select undef, undef, undef, 0.25;
+        my $now = resident();
+        $still = abs($now - $last) < 1 ? $still + 1 : 0;
+        $last = $now;
+        $still == 3;
+    });
+    return $last;
+}
+
 # Has so many clients ask for a path; when all are paused, the memory that this takes is read, and all are
 # continued by the tick. Answers what came of them and the MiB that were taken.
 sub many {
@@ -44,16 +65,7 @@ sub many {
     } 1 .. $count;
     wait_for(sub { count('paused') >= $count });
     count('paused') >= $count or return 'only ' . count('paused') . " paused\n";
-    # Until what nginx reads ahead has come.
-    my ($last, $still) = (-1, 0);
-    wait_for(sub {
-        select undef, undef, undef, 0.25;
-        my $now = resident();
-        $still = abs($now - $last) < 1 ? $still + 1 : 0;
-        $last = $now;
-        $still == 3;
-    });
-    my $held = resident() - $before;
+    my $held = settled() - $before;
     ask("GET /go HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") =~ / 200 / or return "not continued\n";
     my ($good, @bad) = 0;
     my $most = 0;
@@ -197,10 +209,9 @@ $::module . 'server { listen 127.0.0.1:$TEST_NGINX_PORT_2; http2 on; ' . main::l
 --- client eval
 sub {
     my $before = main::resident();
-    my $pid = open(my $from, '-|', 'timeout', 30, 'h2load', '-n', 60, '-c', 6, '-m', 10, "http://127.0.0.1:$ENV{TEST_NGINX_PORT_2}/t") // die;
+    my $pid = open(my $from, '-|', 'timeout', $Wire::PATIENCE, 'h2load', '-n', 60, '-c', 6, '-m', 10, "http://127.0.0.1:$ENV{TEST_NGINX_PORT_2}/t") // die;
     until_logged('a: paused', 60);
-    select undef, undef, undef, 0.5;
-    my $held = main::resident() - $before;
+    my $held = main::settled() - $before;
     ask("GET /go HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     my $text = CORE::join '', <$from>;
     close $from;

@@ -302,8 +302,8 @@ $::modules . 'server { listen 127.0.0.1:$TEST_NGINX_PORT_2; http2 on; wasm_buffe
 --- config
     location /t { return 204; }
 --- init
-my $out = `timeout 10 nghttp -v -d $main::html/body @{[map { "http://127.0.0.1:$ENV{TEST_NGINX_PORT_2}$_" } qw(/in /good /in?again)]} 2>&1`;
-$out .= `timeout 10 nghttp -v @{[map { "http://127.0.0.1:$ENV{TEST_NGINX_PORT_2}$_" } qw(/out /good)]} 2>&1`;
+my $out = `timeout 120 nghttp -v -d $main::html/body @{[map { "http://127.0.0.1:$ENV{TEST_NGINX_PORT_2}$_" } qw(/in /good /in?again)]} 2>&1`;
+$out .= `timeout 120 nghttp -v @{[map { "http://127.0.0.1:$ENV{TEST_NGINX_PORT_2}$_" } qw(/out /good)]} 2>&1`;
 $out =~ s/\e\[[0-9;]*m//g;
 Test::More::is(join(' ', sort $out =~ /recv \(stream_id=\d+(?:, \w+)?\) :status: (\d+)/g), '200 200 413 413 502', 'the statuses');
 --- request

@@ -174,20 +174,27 @@ panicked
     wasm_module m $TEST_NGINX_FILTERS/hostcalls.wasm isolation=request instances=2;
     wasm_module open $TEST_NGINX_FILTERS/hostcalls.wasm isolation=request instances=1 on_failure=open;
 --- config
-    location /m { wasm_filter m '{"request_headers":[["action","pause"]]}'; return 200 served; }
-    location /open { wasm_filter open '{"request_headers":[["action","pause"]]}'; return 200 served; }
+    location /m { wasm_filter m '{"trace":true,"request_headers":[["action","pause"]]}'; return 200 served; }
+    location /open { wasm_filter open '{"trace":true,"request_headers":[["action","pause"]]}'; return 200 served; }
     location /t { return 204; }
 --- init
 my $send = sub { my $socket = main::connection(); print $socket "GET $_[0] HTTP/1.1\r\nHost: localhost\r\n\r\n"; return $socket };
 my @held = map { $send->('/m') } 1, 2;
-select undef, undef, undef, 0.1;
+main::wait_for(qr/m: on_request_headers/, 2);
 Test::More::like(main::get('/m'), qr{\AHTTP/1\.1 503 }, 'the third');
 Test::More::like((main::wait_for(qr/\[error\] .*\[wasm\] \Km: all of .*? in use/))[0], qr/\Am: all of instances=2 are in use\z/, 'the line');
 push @held, $send->('/open');
-select undef, undef, undef, 0.1;
+main::wait_for(qr/open: on_request_headers/);
 Test::More::like(main::get('/open'), qr{\AHTTP/1\.1 200 .*served\z}s, 'on_failure=open');
 close $_ for splice @held;
-Test::More::ok(main::wait_until(sub { my $socket = $send->('/m'); my $got = main::receive($socket, qr/\r\n\r\n/, 0.1); return $got eq '' }), 'room again');
+my $taken = sub {
+    my $before = main::matches(qr/m: on_request_headers/);
+    my $socket = $send->('/m');
+    my $is_taken;
+    main::wait_until(sub { ($is_taken = main::matches(qr/m: on_request_headers/) > $before) || main::receive($socket, undef, 0.01) ne '' });
+    return $is_taken;
+};
+Test::More::ok(main::wait_until($taken), 'room again');
 --- request
 GET /t
 --- error_code: 204

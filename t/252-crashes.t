@@ -150,7 +150,7 @@ my $begin = Time::HiRes::time();
 Test::More::ok(main::wait_until(sub { !kill 0 => $old }), 'the worker is gone');
 my $seconds = Time::HiRes::time() - $begin;
 Test::More::cmp_ok($seconds, '>', 0.4, 'not before its time');
-Test::More::cmp_ok($seconds, '<', 3, 'in time');
+Test::More::cmp_ok($seconds, '<', 50, 'before the calls would end');
 Test::More::is(main::receive($_), '', 'a request ends with its connection') for @paused;
 my @created = main::matches(qr/ $old#\d+: (?:\*\d+ )?\[wasm\] m: \Kon_context_create id=\d+/);
 for my $callback (qw(done delete)) {

@@ -9,6 +9,7 @@ use warnings;
 use Fcntl ':flock';
 use File::Path qw(make_path remove_tree);
 use File::Temp ();
+use NginxConf qw(read_file wait_until);
 use Test::More;
 
 my $root = "$ENV{TEST_NGINX_SUITE}/..";
@@ -161,22 +162,4 @@ sub stop {
 
 sub log_of {
     return read_file("$_[0]/logs/error.log");
-}
-
-sub read_file {
-    my $path = shift;
-    open my $file, '<', $path or return '';
-    local $/;
-    return scalar(<$file>) // '';
-}
-
-# Does it hold within two minutes?
-sub wait_until {
-    my $condition = shift;
-    my $end = time + 120;
-    while (1) {
-        return 1 if $condition->();
-        return 0 if time > $end;
-        select undef, undef, undef, 0.05;
-    }
 }

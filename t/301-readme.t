@@ -28,7 +28,7 @@ is($?, 0, 'nginx -t') or diag($output);
 # It listens when the command has returned.
 $output = qx($nginx 2>&1);
 is($?, 0, 'nginx') or diag($output);
-like(scalar qx(curl -si -m 60 http://127.0.0.1:$port/fault), qr{^HTTP/1.1 503 .*\r\n\r\nhello from a filter\z}s, 'the filter answers');
+like(scalar qx(curl -si -m 120 http://127.0.0.1:$port/fault), qr{^HTTP/1.1 503 .*\r\n\r\nhello from a filter\z}s, 'the filter answers');
 
 done_testing();
 

@@ -67,7 +67,7 @@ sub client {
                 my $got = eval {
                     my $socket = connection();
                     print $socket "GET $path HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-                    receive($socket, undef, 60);
+                    receive($socket);
                 } // $@;
                 my $took = Time::HiRes::time() - $start;
                 $longest = $took if $took > $longest;
@@ -90,6 +90,27 @@ sub client {
     };
 }
 
+# Starts what the blocks have in common: so many workers, a client, and a slow reload. Answers the
+# master, and the new workers when they are all in their start.
+our $stop;
+sub begin {
+    my $count = shift;
+    my $master = pid();
+    settle($count);
+    $stop = client();
+    slow();
+    Test::More::ok(patiently(sub { $count == who('configuring') }), 'the new workers start');
+    return ($master, who('configuring'));
+}
+
+# Ends the client, which has had right answers only. How often each process has answered.
+sub check {
+    my ($bad, $longest, $by) = $stop->();
+    Test::More::is_deeply($bad, [], 'every answer was right');
+    Test::More::note("the longest took $longest s");
+    return %$by;
+}
+
 sub slow { reload(q(wasm_filter slow ""), q(wasm_filter slow ) . ('a' x $main::burn)) }
 
 no_long_string();
@@ -103,11 +124,7 @@ __DATA__
 --- config eval: $::config
 --- user_files eval: ">>> slow.wat\n$::guest"
 --- init
-my $master = main::pid();
-main::settle(2);
-my $stop = main::client();
-main::slow();
-Test::More::ok(main::patiently(sub { 2 == main::who('configuring') }), 'the new workers start');
+my ($master) = main::begin(2);
 # Long enough for the master to tell the old ones to quit.
 main::wait_for(qr/serving until the new workers are ready/, 2);
 my @answers;
@@ -121,10 +138,8 @@ Test::More::ok(main::patiently(sub { !grep { $main::before{$_} } main::workers_o
 my @new = main::workers_of($master);
 Test::More::is(scalar @new, 2, 'the new workers are there');
 main::get('/slow') for 1 .. 10;
-my ($bad, $longest, $by) = $stop->();
-Test::More::is_deeply($bad, [], 'every answer was right');
-Test::More::note("the longest took $longest s");
-Test::More::ok(scalar(grep { !$main::before{$_} } keys %$by), 'new workers have answered, too');
+my %by = main::check();
+Test::More::ok(scalar(grep { !$main::before{$_} } keys %by), 'new workers have answered, too');
 
 
 
@@ -134,19 +149,12 @@ Test::More::ok(scalar(grep { !$main::before{$_} } keys %$by), 'new workers have 
 --- config eval: $::config
 --- user_files eval: ">>> slow.wat\n$::guest"
 --- init
-my $master = main::pid();
-main::settle(1);
-my $stop = main::client();
-main::slow();
-Test::More::ok(main::patiently(sub { 1 == main::who('configuring') }), 'the new worker starts');
-my ($slow) = main::who('configuring');
+my ($master, $slow) = main::begin(1);
 main::reload('wasm_filter slow ' . ('a' x $main::burn), 'wasm_filter slow ""');
 Test::More::ok(main::patiently(sub { grep { $_ != $slow } main::who('configured') }), 'another one is ready');
 my ($last) = grep { $_ != $slow } main::who('configured');
 Test::More::ok(main::patiently(sub { "@{[main::workers_of($master)]}" eq $last }), 'all others go');
-my ($bad, $longest) = $stop->();
-Test::More::is_deeply($bad, [], 'every answer was right');
-Test::More::note("the longest took $longest s");
+main::check();
 
 
 
@@ -156,20 +164,13 @@ Test::More::note("the longest took $longest s");
 --- config eval: $::config
 --- user_files eval: ">>> slow.wat\n$::guest"
 --- init
-my $master = main::pid();
-main::settle(2);
-my $stop = main::client();
-main::slow();
-Test::More::ok(main::patiently(sub { 2 == main::who('configuring') }), 'the new workers start');
-my ($victim) = main::who('configuring');
+my ($master, $victim) = main::begin(2);
 kill KILL => $victim;
 Test::More::ok(main::patiently(sub { 2 == grep { $_ != $victim } main::who('configuring') }), 'another one starts');
 Test::More::is(scalar(grep { $main::before{$_} } main::workers_of($master)), 2, 'the old ones serve');
 Test::More::ok(main::patiently(sub { !grep { $main::before{$_} } main::workers_of($master) }), 'and go');
 Test::More::is(scalar(main::who('configured')), 2, 'when both were ready');
-my ($bad, $longest) = $stop->();
-Test::More::is_deeply($bad, [], 'every answer was right');
-Test::More::note("the longest took $longest s");
+main::check();
 --- no_error_log
 [emerg]
 [crit]
@@ -183,14 +184,11 @@ panicked
 --- config eval: $::config
 --- user_files eval: ">>> slow.wat\n$::guest"
 --- init
-my $master = main::pid();
-main::settle(2);
-main::slow();
-Test::More::ok(main::patiently(sub { 2 == main::who('configuring') }), 'the new workers start');
+my ($master) = main::begin(2);
 my @workers = main::workers_of($master);
+$main::stop->();
 kill QUIT => $master;
 Test::More::ok(main::patiently(sub { !-e "$main::root/logs/nginx.pid" }), 'it is gone');
 Test::More::is_deeply([grep { main::is_alive($_) } @workers], [], 'with all workers');
 main::start();
 Test::More::ok(main::patiently(sub { main::is_alive(main::pid()) && (eval { main::get('/plain') } // '') =~ / 200 / }), 'and starts again');
---- timeout: 20

@@ -11,7 +11,7 @@ use NginxConf;
 use Servers;
 use Test::More;
 
-my $PATIENCE = 60;
+my $PATIENCE = 120;
 my $port = $ENV{TEST_NGINX_PORT_9};
 my $redis = Servers::redis($port);
 my $bad = qr/\[(?:alert|crit|emerg)\]|panicked/;

@@ -1,10 +1,8 @@
 """Runs a case: an nginx of its own, its requests, what came of them."""
 
 import http.client
-import itertools
 import json
 import os
-import random
 import re
 import shutil
 import socket
@@ -13,9 +11,11 @@ import tempfile
 import time
 
 from case import Failure
+from ports import free_port
 from upstream import Server
 
-START, PATIENCE = 180, 20
+# Seconds: a busy machine may take long for what takes no time.
+START, PATIENCE = 600, 180
 
 CONF = """\
 load_module {module};
@@ -38,7 +38,7 @@ http {{
     proxy_set_header Connection "";
     proxy_buffering off;
     wasm_cache {cache};
-    wasm_pause_timeout 15s;
+    wasm_pause_timeout 120s;
     upstream up {{ server 127.0.0.1:{up}; }}
 {http}
     server {{
@@ -52,20 +52,6 @@ http {{
     server {{ listen 127.0.0.1:{metrics}; location / {{ wasm_metrics; }} }}
 }}
 """
-
-ports = itertools.count(random.randrange(11000, 17000))
-
-
-def free_port():
-    for port in ports:
-        with socket.socket() as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-
 
 class Stage:
     """`up`: what nginx proxies to; `side`: what filters call; `spare`: another server to be routed to."""
@@ -96,7 +82,7 @@ class Stage:
         command = [self.options.nginx, "-p", self.work, "-e", f"{self.work}/error.log", "-c", f"{self.work}/nginx.conf"]
         nginx = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            if not self.wait(nginx):
+            if not self.listens(nginx, self.port):
                 return ["nginx does not start", *self.log_lines()]
             for number, step in enumerate(case.steps, 1):
                 for _ in range(step.times):
@@ -106,7 +92,7 @@ class Stage:
         finally:
             nginx.terminate()
             try:
-                nginx.wait(10)
+                nginx.wait(60)
             except subprocess.TimeoutExpired:
                 nginx.kill()
                 nginx.wait()
@@ -132,11 +118,13 @@ class Stage:
             text = text.replace("{%s}" % name, str(port))
         return text
 
-    def wait(self, nginx):
+    @staticmethod
+    def listens(process, port):
+        """Waits until it does; false where it does not."""
         end = time.monotonic() + START
-        while time.monotonic() < end and nginx.poll() is None:
+        while time.monotonic() < end and process.poll() is None:
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                socket.create_connection(("127.0.0.1", port), 1).close()
                 return True
             except OSError:
                 time.sleep(0.05)
@@ -229,12 +217,8 @@ class Stage:
             self.redis = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         except FileNotFoundError as error:
             raise Failure("no redis-server: run `scripts/setup test`") from error
-        for _ in range(200):
-            try:
-                socket.create_connection(("127.0.0.1", self.redis_port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.05)
+        if self.listens(self.redis, self.redis_port):
+            return
         raise Failure("redis-server does not start")
 
 

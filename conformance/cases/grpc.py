@@ -11,7 +11,7 @@ HEARD = {
 }
 
 
-def call(method="Unary", message="hi", upstream="{grpc}", ms=2000, metadata=()):
+def call(method="Unary", message="hi", upstream="{grpc}", ms=60000, metadata=()):
     return ["grpc_call", "g", upstream, "test.Echo", method, list(metadata), message, ms]
 
 
@@ -24,8 +24,8 @@ def heard(*ops, resume=("grpc_receive", "grpc_close"), **more):
     return hostcalls(request_headers=[*ops, PAUSE], **callbacks, **more)
 
 
-def case(name, *ops, requests=None, settle=0.0, **more):
-    return Case(f"grpc/{name}", heard(*ops, **more), requests or {}, grpc=True, settle=settle)
+def case(name, *ops, requests=None, **more):
+    return Case(f"grpc/{name}", heard(*ops, **more), requests or {}, grpc=True)
 
 
 CLOSED = {"resume": ("grpc_close",)}
@@ -43,8 +43,8 @@ CASES = [
     Case("grpc/call/unknown_upstream", hostcalls(request_headers=[call(upstream="nobody"), stream(upstream="nobody")]), {}, grpc=True),
     Case("grpc/unknown_ids", hostcalls(request_headers=[["grpc_send", 99, "x", False], ["grpc_close", 99], ["grpc_cancel", 99],
         *(["status", name] for name in ("grpc_call", "grpc_call:bad_pointer", "grpc_call:bad_return", "grpc_stream", "grpc_stream:bad_pointer", "grpc_stream:bad_return", "get_status", "get_status:bad_return"))]), {}),
-    case("call/cancelled", call("Delay", "1"), ["grpc_cancel", "g"], ["grpc_cancel", "g"], ["continue", "request"], settle=0.3),
-    case("call/closed", call("Delay", "1"), ["grpc_send", "g", "x", False], ["grpc_close", "g"], ["grpc_close", "g"], ["continue", "request"], settle=0.3),
+    case("call/cancelled", call("Delay", "1"), ["grpc_cancel", "g"], ["grpc_cancel", "g"], ["continue", "request"]),
+    case("call/closed", call("Delay", "1"), ["grpc_send", "g", "x", False], ["grpc_close", "g"], ["grpc_close", "g"], ["continue", "request"]),
     case("stream", stream(), ["grpc_send", "g", "one", False], ["grpc_send", "g", "bye", True], **CLOSED),
     case("stream/closed", stream("Count"), ["grpc_send", "g", "one", False], ["grpc_send", "g", "two", False], ["grpc_close", "g"], **CLOSED),
     case("stream/metadata", stream("Metadata", metadata=[["x-one", "1"]]), ["grpc_send", "g", "", True], grpc_receive=[["log", "info", "received"]], trace=False, **CLOSED),
@@ -54,6 +54,6 @@ CASES = [
     case("stream/refused", stream(upstream="{dead}"), **CLOSED),
     case("stream/answering", stream(), ["grpc_send", "g", "one", False],
          grpc_receive=[["log_body", "grpc", 0, -1], ["if", {"var": "messages"}, "3", [["grpc_send", "g", "bye", True]], [["grpc_send", "g", "more", False]]]], **CLOSED),
-    case("stream/cancelled", stream(), ["grpc_send", "g", "one", False], ["grpc_cancel", "g"], ["grpc_send", "g", "two", False], ["grpc_cancel", "g"], ["continue", "request"], settle=0.3),
+    case("stream/cancelled", stream(), ["grpc_send", "g", "one", False], ["grpc_cancel", "g"], ["grpc_send", "g", "two", False], ["grpc_cancel", "g"], ["continue", "request"]),
     case("stream/send_after_end", stream(), ["grpc_send", "g", "bye", True], grpc_close=[["grpc_cancel", "g"], ["grpc_cancel", "g"]], **CLOSED),
 ]

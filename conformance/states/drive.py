@@ -13,7 +13,7 @@ import threading
 import time
 
 ROW = re.compile(r"\b([a-z_]+) (get=\S+ pairs=\S+ size=\S+ bytes=\S+ len=\S+ prop=\S+ add=\S+ replace=\S+ remove=\S+ set=\S+ write=[0-9:;<-]+)")
-WAIT = 60
+WAIT = 180
 BIG = b"x" * 1_000_000
 
 # State, path, mode, what is sent behind the head (with its header lines), and the callback that comes last.

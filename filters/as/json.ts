@@ -20,6 +20,8 @@ export class Value {
   text: string = "";
   // An object's members; of equal names, the last one.
   members: Map<string, Value> = new Map<string, Value>();
+  // An array's elements.
+  elements: Array<Value> = [];
 
   constructor(public kind: Kind) {}
 }
@@ -141,21 +143,24 @@ class Parser {
   }
 
   private array(depth: i32): Value | null {
+    const array = new Value(Kind.Array);
     this.at++;
     this.skipSpace();
     if (this.take(0x5d)) {
-      return new Value(Kind.Array);
+      return array;
     }
     do {
-      if (this.value(depth + 1) === null) {
+      const value = this.value(depth + 1);
+      if (value === null) {
         return null;
       }
+      array.elements.push(value);
       this.skipSpace();
     } while (this.take(0x2c));
     if (!this.take(0x5d)) {
       return null;
     }
-    return new Value(Kind.Array);
+    return array;
   }
 
   private digits(): bool {

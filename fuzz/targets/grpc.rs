@@ -12,6 +12,8 @@ mod messages;
 
 const LIMIT: usize = 4096;
 
+fuzz::mutator!();
+
 fuzz_target!(|data: &[u8]| {
     let Some((&size, body)) = data.split_first() else {
         return;

@@ -9,6 +9,8 @@ use proxy_wasm_host::{Engine, Program};
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().expect("an engine"));
 
+fuzz::mutator!();
+
 fuzz_target!(|data: &[u8]| {
     if let Err(error) = Program::compile(&ENGINE, data) {
         one_line(&error.to_string());

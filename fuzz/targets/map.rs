@@ -5,6 +5,8 @@ use libfuzzer_sys::fuzz_target;
 use proxy_wasm_host::fuzzing::{MAX_BYTES, MAX_PAIRS, parse_map};
 use proxy_wasm_host::serialize_map;
 
+fuzz::mutator!();
+
 fuzz_target!(|data: &[u8]| {
     if let Ok(pairs) = parse_map(data) {
         assert!(pairs.len() <= MAX_PAIRS && data.len() <= MAX_BYTES);

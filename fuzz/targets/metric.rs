@@ -8,6 +8,8 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../src/metrics/names.rs"]
 mod names;
 
+fuzz::mutator!();
+
 fuzz_target!(|data: &[u8]| {
     let name = names::parse(data);
     assert!(is_name(&name.family), "{}", name.family);

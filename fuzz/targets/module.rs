@@ -129,6 +129,8 @@ fn module(data: &[u8]) -> Result<(Vec<u8>, bool)> {
     Ok((module.to_bytes(), snapshots))
 }
 
+fuzz::mutator!();
+
 fuzz_target!(|data: &[u8]| -> Corpus {
     let Ok((bytes, snapshots)) = module(data) else {
         return Corpus::Reject;

@@ -4,6 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use proxy_wasm_host::fuzzing::{MAX_SEGMENTS, property_path};
 
+fuzz::mutator!();
+
 fuzz_target!(|data: &[u8]| {
     let path = data.strip_suffix(b"\0").unwrap_or(data);
     let count = path.split(|byte| *byte == 0).count();

@@ -48,7 +48,7 @@ def client(keep):
             try:
                 if sock is None:
                     sock, reused = socket.create_connection(('127.0.0.1', port), 30), False
-                    sock.settimeout(30)
+                    sock.settimeout(120)
                 result = 'right'
                 if ask(sock, keep) and keep:
                     sockets[port] = sock

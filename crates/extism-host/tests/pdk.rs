@@ -16,9 +16,9 @@ fn plugin() -> Manifest {
     let bytes = BYTES.get_or_init(|| {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
         let script = root.join("scripts/filters");
-        let built = Command::new(script).arg("extism_hello").status();
-        assert!(built.unwrap().success(), "scripts/filters extism_hello");
-        std::fs::read(root.join("target/filters/extism_hello.wasm")).unwrap()
+        let built = Command::new(script).arg("extism_pdk_test").status();
+        assert!(built.unwrap().success(), "scripts/filters extism_pdk_test");
+        std::fs::read(root.join("target/filters/extism_pdk_test.wasm")).unwrap()
     });
     Manifest::of_module(bytes.clone())
 }
@@ -129,7 +129,7 @@ fn it_calls_out() {
     let state = host.mock.0.borrow();
     assert_eq!(
         state.requests[0].request.headers()["x-plugin"],
-        "extism_hello"
+        "extism_pdk_test"
     );
 }
 
