@@ -4,6 +4,8 @@
 #                            another of nginx-conf/
 #   make test                all tests: cargo test, then Test::Nginx over t/
 #   make conformance         the same guests and requests on Envoy and on this nginx, compared
+#   make plugins [CASES=…] [RECORD=yes]
+#                            the sample plugins on the hosts of Extism and waPC, against what is on record; or records it
 #   make wild [CASES=…] [DOCUMENT=yes]
 #                            public filters, as package registries serve them, tried in this nginx; or their table
 #                            in docs/compatibility.md as well
@@ -59,8 +61,8 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test conformance wild soak bench bench-instructions audit fuzz install lint filters nginx module smoke-debian configure-test clean
-.PHONY: setup-build setup-test setup-conformance setup-wild setup-bench setup-instructions samples
+.PHONY: all run test conformance plugins wild soak bench bench-instructions audit fuzz install lint filters nginx module smoke-debian configure-test clean
+.PHONY: setup-build setup-test setup-conformance setup-plugins setup-wild setup-bench setup-instructions samples
 .DEFAULT_GOAL := all
 
 all: module
@@ -73,6 +75,9 @@ setup-test:
 
 setup-conformance:
 	@scripts/setup conformance
+
+setup-plugins:
+	@scripts/setup plugins
 
 setup-wild:
 	@scripts/setup wild
@@ -115,6 +120,11 @@ conformance: module filters setup-conformance
 	@python3 conformance --envoy "$(TARGET)/envoy/bin/envoy" --python "$(TARGET)/python/bin/python" \
 		--nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" --filters "$(FILTERS)" \
 		--work "$(TARGET)/conformance" $(CASES)
+
+# CASES: as above.
+plugins: filters setup-plugins
+	@"$(TARGET)/extism/bin/python" -B conformance/plugins --filters "$(FILTERS)" --node-modules "$(TARGET)/wapc-host/node_modules" \
+		$(if $(RECORD),--record) $(CASES)
 
 # CASES: names, or beginnings of names, of the filters to try; all by default.
 wild: module setup-wild

@@ -1,11 +1,16 @@
-//! Calls functions that a host defines in `extism:host/user`.
+//! Calls functions that a host defines in `extism:host/user`: `reverse` takes and gives a block, `add` plain numbers.
 
 use extism_pdk::{FnResult, host_fn, plugin_fn};
 
 #[host_fn]
 extern "ExtismHost" {
     fn reverse(text: String) -> String;
-    fn add(a: i64, b: i64) -> i64;
+}
+
+// `host_fn` would make blocks of numbers.
+#[link(wasm_import_module = "extism:host/user")]
+unsafe extern "C" {
+    safe fn add(a: i64, b: i64) -> i64;
 }
 
 #[plugin_fn]
@@ -14,14 +19,12 @@ pub fn reversed(text: String) -> FnResult<String> {
     Ok(unsafe { reverse(text)? })
 }
 
-/// "a b".
+/// The sum of the numbers of a text.
 #[plugin_fn]
 pub fn sum(text: String) -> FnResult<String> {
-    let numbers = text.split_whitespace().map(str::parse::<i64>);
     let mut sum = 0;
-    for number in numbers {
-        // SAFETY: the host's function takes any numbers.
-        sum = unsafe { add(sum, number?)? };
+    for number in text.split_whitespace() {
+        sum = add(sum, number.parse()?);
     }
     Ok(sum.to_string())
 }
