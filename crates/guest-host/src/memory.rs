@@ -15,6 +15,7 @@ pub trait GuestData: 'static {
 }
 
 /// [ptr, ptr + len) of the guest's memory.
+#[inline]
 pub fn slice(memory: &[u8], ptr: u32, len: u32) -> Result<&[u8], OutOfBounds> {
     let start = ptr as usize;
     start
@@ -24,6 +25,7 @@ pub fn slice(memory: &[u8], ptr: u32, len: u32) -> Result<&[u8], OutOfBounds> {
 }
 
 /// [ptr, ptr + len) of the guest's memory, to write to.
+#[inline]
 pub fn slice_mut(memory: &mut [u8], ptr: u32, len: u32) -> Result<&mut [u8], OutOfBounds> {
     let start = ptr as usize;
     start
@@ -33,6 +35,7 @@ pub fn slice_mut(memory: &mut [u8], ptr: u32, len: u32) -> Result<&mut [u8], Out
 }
 
 /// Four bytes, little-endian.
+#[inline]
 pub fn read_u32(memory: &[u8], ptr: u32) -> Result<u32, OutOfBounds> {
     memory
         .get(ptr as usize..)
@@ -42,6 +45,7 @@ pub fn read_u32(memory: &[u8], ptr: u32) -> Result<u32, OutOfBounds> {
 }
 
 /// So many bytes.
+#[inline]
 pub fn write<const N: usize>(
     memory: &mut [u8],
     ptr: u32,
@@ -55,11 +59,13 @@ pub fn write<const N: usize>(
 }
 
 /// Four bytes, little-endian.
+#[inline]
 pub fn write_u32(memory: &mut [u8], ptr: u32, value: u32) -> Result<(), OutOfBounds> {
     write(memory, ptr, value.to_le_bytes())
 }
 
 /// Eight bytes, little-endian.
+#[inline]
 pub fn write_u64(memory: &mut [u8], ptr: u32, value: u64) -> Result<(), OutOfBounds> {
     write(memory, ptr, value.to_le_bytes())
 }

@@ -5,7 +5,7 @@ use wasm_runtime::Outline;
 use wasm_runtime::wasmtime::{Func, Store};
 
 use crate::functions::{
-    Answer, Answer1, Answer2, Event, Event1, Event2, Event3, Event4, Function, HeadersFn,
+    Answer, Answer1, Answer2, CallbackFunction, Event, Event1, Event2, Event3, Event4, HeadersFn,
 };
 
 /// Which callbacks a module exports.
@@ -78,7 +78,7 @@ macro_rules! callbacks {
                 Exports {
                     $(
                         $method: find(store, Place::$method as usize)
-                            .and_then(|function| Function::of(function, &*store)),
+                            .and_then(|function| CallbackFunction::of(function, &*store)),
                     )+
                 }
             }

@@ -16,13 +16,13 @@ pub(crate) struct Context<S> {
     pub root: Option<ContextId>,
     /// `None` in root contexts and once the stream is gone.
     pub stream: Option<S>,
-    pub kind: Kind,
+    pub kind: ContextKind,
     pub phase: Phase,
 }
 
 impl<S> Context<S> {
     /// Is it of this kind, and has it not begun to end?
-    pub fn is_live(&self, kind: Kind) -> bool {
+    pub fn is_live(&self, kind: ContextKind) -> bool {
         self.kind == kind && self.phase == Phase::Live
     }
 
@@ -32,7 +32,7 @@ impl<S> Context<S> {
             plugin,
             root: None,
             stream: None,
-            kind: Kind::Root,
+            kind: ContextKind::Root,
             phase: Phase::Live,
         }
     }
@@ -45,7 +45,7 @@ pub(crate) struct Roots {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ContextKind {
     Root,
     Stream,
 }
@@ -124,7 +124,7 @@ impl<S> Contexts<S> {
     }
 
     pub fn insert(&mut self, context: Context<S>) -> ContextId {
-        if context.kind == Kind::Stream {
+        if context.kind == ContextKind::Stream {
             self.streams += 1;
         }
         loop {
@@ -142,7 +142,7 @@ impl<S> Contexts<S> {
 
     pub fn remove(&mut self, id: ContextId) -> Option<Context<S>> {
         let context = self.table.remove(&id)?;
-        if context.kind == Kind::Stream {
+        if context.kind == ContextKind::Stream {
             self.streams -= 1;
         }
         if matches!(context.phase, Phase::AwaitsDone { .. }) {
@@ -161,7 +161,7 @@ impl<S> Contexts<S> {
         let roots = self.table.iter();
         Roots {
             contexts: roots
-                .filter(|(_, context)| context.is_live(Kind::Root))
+                .filter(|(_, context)| context.is_live(ContextKind::Root))
                 .map(|(id, context)| (*id, context.plugin.clone()))
                 .collect(),
             last: self.last,
@@ -169,7 +169,7 @@ impl<S> Contexts<S> {
     }
 
     /// Ids of one kind, oldest first unless ids have wrapped.
-    pub fn ids(&self, kind: Kind) -> Vec<ContextId> {
+    pub fn ids(&self, kind: ContextKind) -> Vec<ContextId> {
         let mut ids: Vec<_> = self
             .table
             .iter()
@@ -212,7 +212,7 @@ impl Hasher for IdHasher {
 mod tests {
     use super::*;
 
-    fn context(kind: Kind) -> Context<()> {
+    fn context(kind: ContextKind) -> Context<()> {
         Context {
             plugin: Rc::default(),
             root: None,
@@ -225,23 +225,32 @@ mod tests {
     #[test]
     fn ids_wrap_past_zero_and_past_live_ones() {
         let mut contexts = Contexts::new();
-        assert_eq!(contexts.insert(context(Kind::Root)), ContextId::new(1));
-        assert_eq!(contexts.insert(context(Kind::Stream)), ContextId::new(2));
+        assert_eq!(
+            contexts.insert(context(ContextKind::Root)),
+            ContextId::new(1)
+        );
+        assert_eq!(
+            contexts.insert(context(ContextKind::Stream)),
+            ContextId::new(2)
+        );
         contexts.set_last(ContextId::new(u32::MAX - 1));
         assert_eq!(
-            contexts.insert(context(Kind::Stream)),
+            contexts.insert(context(ContextKind::Stream)),
             ContextId::new(u32::MAX)
         );
-        assert_eq!(contexts.insert(context(Kind::Stream)), ContextId::new(3));
+        assert_eq!(
+            contexts.insert(context(ContextKind::Stream)),
+            ContextId::new(3)
+        );
         assert_eq!(contexts.streams(), 3);
-        assert_eq!(contexts.ids(Kind::Root), [ContextId::new(1)]);
+        assert_eq!(contexts.ids(ContextKind::Root), [ContextId::new(1)]);
     }
 
     #[test]
     fn so_many_may_wait_for_proxy_done() {
         let mut contexts = Contexts::new();
         let add = |contexts: &mut Contexts<()>| {
-            let id = contexts.insert(context(Kind::Stream));
+            let id = contexts.insert(context(ContextKind::Stream));
             (id, contexts.await_done(id, true))
         };
         let ids: Vec<_> = (0..MAX_AWAITING).map(|_| add(&mut contexts)).collect();
@@ -260,11 +269,11 @@ mod tests {
     #[test]
     fn a_removed_id_is_unknown_and_comes_back_only_after_a_wrap() {
         let mut contexts = Contexts::new();
-        let first = contexts.insert(context(Kind::Stream));
+        let first = contexts.insert(context(ContextKind::Stream));
         assert!(contexts.remove(first).is_some());
         assert!(contexts.remove(first).is_none());
         assert!(contexts.get(first).is_none());
         assert_eq!(contexts.streams(), 0);
-        assert_ne!(contexts.insert(context(Kind::Stream)), first);
+        assert_ne!(contexts.insert(context(ContextKind::Stream)), first);
     }
 }

@@ -7,7 +7,7 @@ use wasm_runtime::wasmtime::{Instance, Module, ModuleExport, Store};
 use crate::abi::AbiVersion;
 use crate::callbacks::{Callbacks, Exports, NAMES};
 use crate::error::LoadError;
-use crate::functions::{Answer, Function};
+use crate::functions::{Answer, CallbackFunction};
 use crate::memory::ALLOCATORS;
 
 /// Marker exports, the newest first: a module that has several gets the newest.

@@ -3,7 +3,7 @@
 use wasm_runtime::wasmtime::{AsContext, Func, TypedFunc};
 
 /// A callback's function, of one of the types that it may have.
-pub(crate) trait Function: Sized {
+pub(crate) trait CallbackFunction: Sized {
     /// The types, as `(i32, i32) -> i32`.
     const TYPES: &'static [&'static str];
 
@@ -17,7 +17,7 @@ macro_rules! functions {
             $(#[$doc])*
             pub(crate) type $name = TypedFunc<$params, $result>;
 
-            impl Function for $name {
+            impl CallbackFunction for $name {
                 const TYPES: &'static [&'static str] = &[$text];
 
                 fn of(function: Func, store: impl AsContext) -> Option<$name> {
@@ -48,7 +48,7 @@ pub(crate) enum HeadersFn {
     WithoutEnd(Answer1),
 }
 
-impl Function for HeadersFn {
+impl CallbackFunction for HeadersFn {
     const TYPES: &'static [&'static str] = &["(i32, i32, i32) -> i32", "(i32, i32) -> i32"];
 
     fn of(function: Func, store: impl AsContext) -> Option<HeadersFn> {

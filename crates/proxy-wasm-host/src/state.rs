@@ -9,7 +9,7 @@ use wasm_runtime::wasmtime::{Memory, TypedFunc};
 
 use crate::abi::{AbiVersion, Status};
 use crate::config::{PluginConfig, VmConfig};
-use crate::context::{Context, Contexts, Kind};
+use crate::context::{Context, ContextKind, Contexts};
 use crate::declared::Declared;
 use crate::ids::{CallId, ContextId};
 use crate::pending::{CallKind, Calls, Incoming};
@@ -65,7 +65,7 @@ pub(crate) struct Current<S> {
     pub root: ContextId,
     pub plugin: Rc<PluginConfig>,
     pub stream: Option<S>,
-    kind: Kind,
+    kind: ContextKind,
     /// Has it not begun to end?
     live: bool,
 }
@@ -123,7 +123,7 @@ impl<P: Proxy> State<P> {
         let mut current = Current::new(ContextId::new(0), &context);
         let id = self.contexts.insert(context);
         current.id = id;
-        if current.kind == Kind::Root {
+        if current.kind == ContextKind::Root {
             current.root = id;
         }
         self.noted = Some(current);
@@ -160,7 +160,7 @@ impl<P: Proxy> State<P> {
 
     /// Is this a context of this kind that has not begun to end?
     #[inline]
-    pub fn is_live(&self, id: ContextId, kind: Kind) -> bool {
+    pub fn is_live(&self, id: ContextId, kind: ContextKind) -> bool {
         match &self.noted {
             Some(noted) if noted.id == id => noted.kind == kind && noted.live,
             _ => {

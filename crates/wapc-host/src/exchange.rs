@@ -7,12 +7,12 @@ const KEPT: usize = 64 << 10;
 
 /// Bytes that one side has set for the other, or has not.
 #[derive(Debug, Default)]
-pub(crate) struct Slot {
+pub(crate) struct Content {
     bytes: Vec<u8>,
     is_set: bool,
 }
 
-impl Slot {
+impl Content {
     /// A copy of these bytes, in place of what was there.
     pub fn set(&mut self, bytes: &[u8]) {
         self.bytes.clear();
@@ -55,11 +55,11 @@ impl Slot {
 pub(crate) struct Exchange {
     pub operation: Vec<u8>,
     pub message: Vec<u8>,
-    pub response: Slot,
-    pub error: Slot,
+    pub response: Content,
+    pub error: Content,
     /// Of the guest's last call of the host.
-    pub host_response: Slot,
-    pub host_error: Slot,
+    pub host_response: Content,
+    pub host_error: Content,
 }
 
 impl Exchange {

@@ -4,7 +4,7 @@ use wasm_runtime::wasmtime::{TypedFunc, WasmParams, WasmResults};
 
 use super::instance::Vm;
 use crate::callbacks::{CONTEXT_CREATE, Callback, DELETE, DONE, LOG};
-use crate::context::{Kind, Phase};
+use crate::context::{ContextKind, Phase};
 use crate::error::CallError;
 use crate::ids::ContextId;
 use crate::traits::Proxy;
@@ -41,8 +41,8 @@ impl<P: Proxy> Vm<P> {
             self.state().remove_context(id);
             return Ok(());
         }
-        let stream = self.state().is_live(id, Kind::Stream);
-        if !stream && !self.state().is_live(id, Kind::Root) {
+        let stream = self.state().is_live(id, ContextKind::Stream);
+        if !stream && !self.state().is_live(id, ContextKind::Root) {
             return Ok(());
         }
         let log = log && stream;

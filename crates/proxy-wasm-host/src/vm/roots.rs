@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::instance::Vm;
 use crate::callbacks::{CONFIGURE, TICK, VM_START};
 use crate::config::PluginConfig;
-use crate::context::{Context, Kind};
+use crate::context::{Context, ContextKind};
 use crate::error::{CallError, StartError};
 use crate::ids::ContextId;
 use crate::traits::Proxy;
@@ -54,7 +54,7 @@ impl<P: Proxy> Vm<P> {
     ///
     /// A root context whose `proxy_on_done` returned false stays until `proxy_done`.
     pub fn shutdown(&mut self) {
-        for kind in [Kind::Stream, Kind::Root] {
+        for kind in [ContextKind::Stream, ContextKind::Root] {
             for id in self.state().contexts.ids(kind) {
                 if let Err(error) = self.finish(id, false) {
                     self.proxy().callback_failed(&error);
@@ -67,7 +67,7 @@ impl<P: Proxy> Vm<P> {
     pub(super) fn is_root(&self, id: ContextId) -> Result<(), CallError> {
         self.guest.check()?;
         match self.guest.store.data().contexts.get(id) {
-            Some(context) if context.kind == Kind::Root => Ok(()),
+            Some(context) if context.kind == ContextKind::Root => Ok(()),
             _ => Err(CallError::UnknownContext),
         }
     }

@@ -6,7 +6,7 @@ use crate::callbacks::{
     Callback, REQUEST_BODY, REQUEST_HEADERS, REQUEST_TRAILERS, RESPONSE_BODY, RESPONSE_HEADERS,
     RESPONSE_TRAILERS,
 };
-use crate::context::{Context, Kind, Phase};
+use crate::context::{Context, ContextKind, Phase};
 use crate::error::CallError;
 use crate::functions::{Answer1, Answer2, HeadersFn};
 use crate::ids::ContextId;
@@ -29,14 +29,14 @@ impl<P: Proxy> Vm<P> {
         self.guest.check()?;
         let state = self.state();
         let plugin = match state.contexts.get(root) {
-            Some(context) if context.is_live(Kind::Root) => context.plugin.clone(),
+            Some(context) if context.is_live(ContextKind::Root) => context.plugin.clone(),
             _ => return Err(CallError::UnknownContext),
         };
         let id = state.add_context(Context {
             plugin,
             root: Some(root),
             stream: Some(stream),
-            kind: Kind::Stream,
+            kind: ContextKind::Stream,
             phase: Phase::Live,
         });
         let result = self.call_create(id, root.get());
@@ -111,7 +111,7 @@ impl<P: Proxy> Vm<P> {
         number: usize,
         end_of_stream: bool,
     ) -> Result<Action, CallError> {
-        self.live(id, Kind::Stream)?;
+        self.live(id, ContextKind::Stream)?;
         let number = count(number);
         let action = match (callback.function)(&self.exports) {
             None => return Ok(Action::Continue),
@@ -135,7 +135,7 @@ impl<P: Proxy> Vm<P> {
         size: usize,
         end_of_stream: bool,
     ) -> Result<Action, CallError> {
-        self.live(id, Kind::Stream)?;
+        self.live(id, ContextKind::Stream)?;
         let arguments = (id.get(), count(size), end_of_stream.into());
         let action = self.call(id, callback, arguments)?;
         Ok(action.map_or(Action::Continue, Action::from_body))
@@ -147,13 +147,13 @@ impl<P: Proxy> Vm<P> {
         callback: Callback<Answer1>,
         number: usize,
     ) -> Result<Action, CallError> {
-        self.live(id, Kind::Stream)?;
+        self.live(id, ContextKind::Stream)?;
         let action = self.call(id, callback, (id.get(), count(number)))?;
         Ok(action.map_or(Action::Continue, Action::from_trailers))
     }
 
     /// Is this a live context of this kind?
-    pub(super) fn live(&self, id: ContextId, kind: Kind) -> Result<(), CallError> {
+    pub(super) fn live(&self, id: ContextId, kind: ContextKind) -> Result<(), CallError> {
         self.guest.check()?;
         match self.guest.store.data().is_live(id, kind) {
             true => Ok(()),

@@ -6,7 +6,7 @@ use guest_host::memory::{parts, slice, slice_mut};
 use guest_host::{LogLevel, Services};
 use wasm_runtime::wasmtime::{Caller, Result};
 
-use crate::exchange::Slot;
+use crate::exchange::Content;
 use crate::operations::{self, HostCall};
 use crate::state::State;
 
@@ -68,12 +68,12 @@ pub fn error<S: Services + 'static>(mut caller: Caller<'_, State<S>>, ptr: u32) 
 }
 
 /// No value of the host's has 4 GiB: it would not fit into the guest.
-fn len(slot: &Slot) -> u32 {
-    u32::try_from(slot.bytes().len()).unwrap_or(u32::MAX)
+fn len(content: &Content) -> u32 {
+    u32::try_from(content.bytes().len()).unwrap_or(u32::MAX)
 }
 
-fn give(memory: &mut [u8], ptr: u32, slot: &Slot) -> Result<()> {
-    slice_mut(memory, ptr, len(slot))?.copy_from_slice(slot.bytes());
+fn give(memory: &mut [u8], ptr: u32, content: &Content) -> Result<()> {
+    slice_mut(memory, ptr, len(content))?.copy_from_slice(content.bytes());
     Ok(())
 }
 

@@ -61,11 +61,14 @@ pub const ECHO: &str = "(call $guest_request (i32.const 1024) (i32.const 4096))
 #[derive(Clone, Default)]
 pub struct Mock(Rc<Data>);
 
+/// Value and compare-and-swap number.
+type Shared = (Vec<u8>, u32);
+
 #[derive(Default)]
 struct Data {
     quiet: Cell<bool>,
     logs: RefCell<Vec<(LogLevel, String)>>,
-    shared: RefCell<HashMap<Vec<u8>, (Vec<u8>, u32)>>,
+    shared: RefCell<HashMap<Vec<u8>, Shared>>,
     queue: RefCell<Vec<Vec<u8>>>,
     counters: RefCell<HashMap<Vec<u8>, u64>>,
     variables: RefCell<HashMap<Vec<u8>, Vec<u8>>>,
