@@ -94,6 +94,11 @@ impl Blocks {
         self.dirty.max(self.peak) as usize
     }
 
+    /// Address up to which there were blocks since the last reset.
+    pub fn peak(&self) -> usize {
+        self.peak as usize
+    }
+
     /// All from there on is zero by now, and there are no blocks there.
     pub fn cleared_from(&mut self, address: usize) {
         let address = u32::try_from(address).unwrap_or(u32::MAX);

@@ -19,7 +19,7 @@ use crate::state::State;
 pub const PAGE: u64 = 64 << 10;
 
 /// Bytes that an instance keeps between calls; what calls have used beyond that goes back to the system.
-const KEPT: usize = 4 << 20;
+pub const KEPT: usize = 4 << 20;
 
 /// The memory that host and guest exchange bytes in, and its blocks.
 #[derive(Default)]
