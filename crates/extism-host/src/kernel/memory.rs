@@ -31,9 +31,9 @@ pub struct Kernel {
 
 /// The kernel's memory and the rest, borrowed at once. An error: the kernel is not there yet, so no guest is, either.
 #[inline]
-pub fn parts<'a, S: Services>(
-    store: &'a mut impl AsContextMut<Data = State<S>>,
-) -> Result<(&'a mut [u8], &'a mut State<S>)> {
+pub fn parts<S: Services>(
+    store: &mut impl AsContextMut<Data = State<S>>,
+) -> Result<(&mut [u8], &mut State<S>)> {
     let store = store.as_context_mut();
     match store.data().kernel.memory {
         Some(memory) => Ok(memory.data_and_store_mut(store)),

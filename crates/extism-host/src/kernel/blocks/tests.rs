@@ -85,7 +85,7 @@ fn blocks_do_not_overlap_whatever_is_freed() {
             .wrapping_mul(6364136223846793005)
             .wrapping_add(1442695040888963407);
         let value = (random >> 33) as u32;
-        if live.len() > 40 || value % 3 == 0 && !live.is_empty() {
+        if live.len() > 40 || value.is_multiple_of(3) && !live.is_empty() {
             let (offset, length) = live.swap_remove(value as usize % live.len());
             assert_eq!(test.length(offset), length, "step {step}");
             test.free(offset);
