@@ -108,7 +108,7 @@ gzip
 --- client eval
 sub {
     rows(map {
-        my $text = join '', map { chr(($_ * 7919) % 251) } 1 .. 4096;
+        my $text = CORE::join '', map { chr(($_ * 7919) % 251) } 1 .. 4096;
         $text = $text x ($_ / 4096);
         my (undef, $body) = ::post('/echo', $text);
         "$_: " . ($body eq $text ? 'same' : 'another');

@@ -3,6 +3,7 @@
 /// The mock proxy of the host crate's own tests.
 #[path = "../../crates/proxy-wasm-host/tests/common/mod.rs"]
 pub mod common;
+pub mod extism;
 pub mod fixed;
 pub mod guest;
 pub mod run;

@@ -64,8 +64,6 @@ pub enum LoadError {
     Circle(String),
     #[error("\"allowed_paths\" is not supported: guests have no files")]
     AllowedPaths,
-    #[error("cannot have an instance for each request: the modules share more than functions")]
-    Shared,
 }
 
 /// Why an instance did not start.
@@ -156,7 +154,7 @@ pub enum Refusal {
     #[error("http_request is not allowed")]
     HttpDenied,
     #[error("HTTP request is not JSON as it should be: {0}")]
-    HttpJson(serde_json::Error),
+    HttpJson(String),
     #[error("HTTP request to {0} is not allowed")]
     HttpHost(String),
     #[error("HTTP request: {0}")]

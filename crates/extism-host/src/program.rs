@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use guest_host::Capability;
-use wasm_runtime::{Artifact, Engine, Initial, Outline, Type, sha256};
+use wasm_runtime::{Artifact, Engine, Initial, Outline, sha256};
 
 use crate::error::{Failure, LoadError};
 use crate::exports::{self, Exports, Function};
@@ -187,14 +187,13 @@ fn compile(
     if let Some(expected) = &module.hash {
         check_hash(bytes, expected)?;
     }
+    let check = |outline: &Outline| Ok::<_, LoadError>(outline.clone());
     let (artifact, initial, outline) = match snapshots {
         true => {
-            let check = |outline: &Outline| shares_functions_only(outline);
             let (artifact, initial, outline) = engine.compile_for_snapshots_if(bytes, check)?;
             (artifact, Some(initial), outline)
         }
         false => {
-            let check = |outline: &Outline| Ok::<_, LoadError>(outline.clone());
             let (artifact, outline) = engine.compile_if(bytes, check)?;
             (artifact, None, outline)
         }
@@ -221,14 +220,6 @@ fn check_hash(bytes: &[u8], expected: &str) -> Result<(), LoadError> {
             found,
             expected: expected.to_owned(),
         }),
-    }
-}
-
-fn shares_functions_only(outline: &Outline) -> Result<Outline, LoadError> {
-    let is_function = |ty: &Type| matches!(ty, Type::Func { .. });
-    match outline.imports.iter().all(|import| is_function(&import.ty)) {
-        true => Ok(outline.clone()),
-        false => Err(LoadError::Shared),
     }
 }
 

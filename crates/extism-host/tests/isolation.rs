@@ -221,3 +221,15 @@ fn what_cannot_be_taken_back_is_refused() {
         "cannot have an instance for each request: the module has an import that is no function"
     );
 }
+
+#[test]
+fn an_instance_that_had_a_large_call_is_not_taken_back() {
+    let mut host = host();
+    host.plugin.start_now().unwrap();
+    let snapshot = host.plugin.snapshot().unwrap();
+    let mut plugin = snapshot.plugin(host.mock.clone()).unwrap();
+    assert_eq!(call(&mut plugin, "count", &[0; 1 << 20]).code, 0);
+    assert!(snapshot.rewind(&mut plugin, host.mock.clone()));
+    assert_eq!(call(&mut plugin, "count", &[0; 8 << 20]).code, 0);
+    assert!(!snapshot.rewind(&mut plugin, host.mock.clone()));
+}

@@ -6,7 +6,8 @@ use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::guest::function;
-use common::{Host, guest};
+use common::{Host, Task, guest, manifest};
+use extism_host::PluginConfig;
 
 /// One test at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -66,4 +67,40 @@ fn large_calls_give_their_memory_back() {
     }
     let grown = resident().saturating_sub(before);
     assert!(grown < 20_000, "{grown} kB");
+}
+
+#[test]
+fn calls_that_wait_take_little() {
+    const PLUGINS: usize = 500;
+    let _alone = alone();
+    let mut manifest = manifest(&guest(&function(
+        "f",
+        "(drop (call $http_request (call $input_offset) (i64.const 0)))",
+    )));
+    manifest.allow_host("a.test").unwrap();
+    let host = Host::of(&manifest, PluginConfig::default());
+    let function = host.linked.program().function("f").unwrap();
+    let mut plugins: Vec<_> = (0..PLUGINS)
+        .map(|_| {
+            let mut plugin = host.linked.plugin(host.mock.clone());
+            plugin.start_now().unwrap();
+            plugin
+        })
+        .collect();
+    let before = resident();
+    let mut tasks: Vec<_> = plugins
+        .iter_mut()
+        .map(|plugin| {
+            Task::new(async move {
+                plugin
+                    .call(function, &br#"{"url":"http://a.test"}"#[..])
+                    .await
+                    .code()
+            })
+        })
+        .collect();
+    assert!(tasks.iter_mut().all(|task| task.poll().is_pending()));
+    let each = resident().saturating_sub(before) / PLUGINS as u64;
+    println!("{each} kB each");
+    assert!(each < 64, "{each} kB each");
 }

@@ -25,12 +25,32 @@ pub struct Json {
     method: Option<String>,
 }
 
+/// Longest host that is looked at, in bytes: names have no more, and to match a pattern takes long for a long one.
+const MAX_HOST: usize = 255;
+
+/// Longest text of a guest's in an error, in characters.
+const MAX_SHOWN: usize = 256;
+
+/// A guest's text as a part of a line.
+fn shown(text: &str) -> String {
+    let mut shown: String = text
+        .chars()
+        .take(MAX_SHOWN)
+        .collect::<String>()
+        .escape_debug()
+        .collect();
+    if text.chars().nth(MAX_SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 pub fn parse(json: &[u8]) -> Result<Json, Refusal> {
-    serde_json::from_slice(json).map_err(Refusal::HttpJson)
+    serde_json::from_slice(json).map_err(|error| Refusal::HttpJson(shown(&error.to_string())))
 }
 
 /// The lines that say how a message is framed, or are of the connection. The client writes its own.
-const FRAMING: [HeaderName; 8] = [
+static FRAMING: [HeaderName; 8] = [
     CONNECTION,
     CONTENT_LENGTH,
     TE,
@@ -50,11 +70,12 @@ pub fn checked(
     let bad = |what: &str, why: &dyn std::fmt::Display| Refusal::Http(format!("{what}: {why}"));
     let url = Url::parse(&json.url).map_err(|error| bad("Invalid URL", &error))?;
     let host = url.host_str().unwrap_or_default();
-    if !allowed.iter().any(|pattern| pattern.matches(host)) {
-        return Err(Refusal::HttpHost(json.url.escape_debug().to_string()));
+    let matches = |pattern: &Pattern| host.len() <= MAX_HOST && pattern.matches(host);
+    if !allowed.iter().any(matches) {
+        return Err(Refusal::HttpHost(shown(&json.url)));
     }
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(bad("unknown scheme", &url.scheme()));
+        return Err(bad("unknown scheme", &shown(url.scheme())));
     }
     let method = method(json.method.as_deref())?;
     let mut headers = header(&json.headers)?;
@@ -87,11 +108,12 @@ fn method(name: Option<&str>) -> Result<Method, Refusal> {
 fn header(lines: &BTreeMap<String, String>) -> Result<HeaderMap, Refusal> {
     let mut header = HeaderMap::new();
     for (name, value) in lines {
-        let bad = |_| Refusal::Http(format!("invalid header {}", name.escape_debug()));
+        let bad = |_| Refusal::Http(format!("invalid header {}", shown(name)));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(()))?;
         let value = HeaderValue::from_str(value).map_err(|_| bad(()))?;
         if !FRAMING.contains(&key) {
-            header.append(key, value);
+            let appended = header.try_append(key, value);
+            appended.map_err(|_| Refusal::Http("too many headers".into()))?;
         }
     }
     Ok(header)
@@ -106,7 +128,8 @@ fn without_user(mut url: Url, header: &mut HeaderMap) -> Url {
     let user = format!("{}:{}", url.username(), url.password().unwrap_or_default());
     let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(user)));
     if let (Ok(value), false) = (value, header.contains_key(AUTHORIZATION)) {
-        header.insert(AUTHORIZATION, value);
+        // There are few of them.
+        let _ = header.try_insert(AUTHORIZATION, value);
     }
     // They fail only for URLs that can have no user.
     let _ = url.set_username("");
@@ -157,6 +180,14 @@ mod tests {
     }
 
     #[test]
+    fn long_hosts_and_long_errors() {
+        let long = format!("http://{}/", "a.".repeat(500_000));
+        assert!(!allows(&long, "*a*b*c*d*"));
+        let json = format!(r#"{{"url":"{long}"}}"#);
+        assert!(request(&json, &["*"]).unwrap_err().len() < 400);
+    }
+
+    #[test]
     fn what_is_checked_is_what_is_called() {
         let uri =
             |url| request(&format!(r#"{{"url":"{url}"}}"#), &["*"]).map(|r| r.uri().to_string());
@@ -185,7 +216,10 @@ mod tests {
         assert_eq!(made.headers()["host"], "b");
         assert_eq!(made.headers()["authorization"], "Basic dTpw");
         assert!(!made.headers().contains_key("content-length"));
+        let lines: Vec<_> = (0..50_000).map(|n| format!("\"h{n}\":\"\"")).collect();
+        let many = format!(r#"{{"url":"http://a","headers":{{{}}}}}"#, lines.join(","));
         for json in [
+            many.as_str(),
             r#"{"url":"http://a","method":"foo"}"#,
             r#"{"url":"http://a","method":"CONNECT"}"#,
             r#"{"url":"http://a","method":"GET /x"}"#,

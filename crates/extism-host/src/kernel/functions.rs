@@ -3,7 +3,7 @@
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use super::layout::BLOCKS;
-use super::memory::{allocate, parts};
+use super::memory::{PAGE, allocate, parts};
 use crate::imports::ENV;
 use crate::services::Services;
 use crate::state::State;
@@ -34,10 +34,11 @@ fn length<S: Services>(mut caller: Caller<'_, State<S>>, offset: u64) -> Result<
     Ok(state.kernel.blocks.length(memory, offset).into())
 }
 
-/// Bytes that blocks can be in, now.
+/// Bytes that blocks can be in without more memory. What earlier calls had does not count: they could be told from it.
 fn memory_bytes<S: Services>(mut caller: Caller<'_, State<S>>) -> Result<u64> {
-    let (memory, _) = parts(&mut caller)?;
-    Ok(memory.len().saturating_sub(BLOCKS) as u64)
+    let (_, state) = parts(&mut caller)?;
+    let pages = (state.kernel.blocks.peak() as u64).next_multiple_of(PAGE);
+    Ok(pages - BLOCKS as u64)
 }
 
 fn reset<S: Services>(mut caller: Caller<'_, State<S>>) -> Result<()> {

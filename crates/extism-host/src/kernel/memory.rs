@@ -19,7 +19,7 @@ use crate::state::State;
 pub const PAGE: u64 = 64 << 10;
 
 /// Bytes that an instance keeps between calls; what calls have used beyond that goes back to the system.
-const KEPT: usize = 4 << 20;
+pub const KEPT: usize = 4 << 20;
 
 /// The memory that host and guest exchange bytes in, and its blocks.
 #[derive(Default)]
@@ -31,9 +31,9 @@ pub struct Kernel {
 
 /// The kernel's memory and the rest, borrowed at once. An error: the kernel is not there yet, so no guest is, either.
 #[inline]
-pub fn parts<'a, S: Services>(
-    store: &'a mut impl AsContextMut<Data = State<S>>,
-) -> Result<(&'a mut [u8], &'a mut State<S>)> {
+pub fn parts<S: Services>(
+    store: &mut impl AsContextMut<Data = State<S>>,
+) -> Result<(&mut [u8], &mut State<S>)> {
     let store = store.as_context_mut();
     match store.data().kernel.memory {
         Some(memory) => Ok(memory.data_and_store_mut(store)),

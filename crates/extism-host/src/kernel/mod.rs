@@ -6,4 +6,4 @@ pub mod layout;
 mod memory;
 
 pub use functions::define;
-pub use memory::{Kernel, PAGE, begin, fill, give, parts};
+pub use memory::{KEPT, Kernel, PAGE, begin, fill, give, parts};

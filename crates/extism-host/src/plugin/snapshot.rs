@@ -10,7 +10,7 @@ use super::{Phase, Plugin};
 use crate::error::{LoadError, StartError};
 use crate::functions::http::LastResponse;
 use crate::functions::vars::Vars;
-use crate::kernel::parts;
+use crate::kernel::{KEPT, parts};
 use crate::linked::Linked;
 use crate::services::Services;
 
@@ -88,7 +88,8 @@ impl<S: Services> Snapshot<S> {
     }
 
     /// Takes an instance that was made from this snapshot back to it, for other services: it is as a new one. No code of the
-    /// guest's runs. `false`: it cannot be, and is to be dropped; the guest has trapped, or a module drops data.
+    /// guest's runs. `false`: it cannot be, and is to be dropped; the guest has trapped, or a module
+    /// drops data, or a call was large.
     pub fn rewind(&self, plugin: &mut Plugin<S>, services: S) -> bool {
         let modules = &self.linked.inner.program.inner.modules;
         let can = |initial: &Option<Initial>| initial.as_ref().is_some_and(Initial::rewinds);
@@ -104,6 +105,10 @@ impl<S: Services> Snapshot<S> {
         let Ok((memory, state)) = parts(&mut plugin.store) else {
             return false;
         };
+        // What the kernel has grown by counts, and could not be given back.
+        if memory.len() > KEPT {
+            return false;
+        }
         state.kernel.reset(memory);
         *state.services = services;
         state.vars.clone_from(&self.vars);
