@@ -1,9 +1,7 @@
 //! Configuration, vars and log lines.
 
-mod common;
-
-use common::guest::{function, texts};
-use common::{Host, guest, manifest};
+use crate::common::guest::{function, texts};
+use crate::common::{Host, guest, manifest};
 use extism_host::{LogLevel, PluginConfig};
 
 /// Functions that answer what is at "key", and which sets it; a text "key" at 16, "value" at 19, "\xff" at 24.
@@ -97,7 +95,7 @@ fn vars_live_on_in_their_instance() {
     assert_eq!(host.output("get", b""), b"another");
     let mut other = host.linked.plugin(host.mock.clone());
     assert_eq!(
-        common::call(&mut other, "get", b"").output,
+        crate::common::call(&mut other, "get", b"").output,
         b"",
         "nobody else's"
     );

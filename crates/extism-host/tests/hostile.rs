@@ -1,11 +1,9 @@
 //! Guests that mean harm, or nonsense.
 
-mod common;
-
 use std::time::Duration;
 
-use common::guest::function;
-use common::{Host, guest, manifest};
+use crate::common::guest::function;
+use crate::common::{Host, guest, manifest};
 use extism_host::{Limits, PluginConfig};
 
 /// A loop of so many times.

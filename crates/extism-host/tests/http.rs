@@ -1,12 +1,10 @@
 //! Outbound requests, and guests that wait.
 
-mod common;
-
 use std::task::Poll;
 use std::time::Duration;
 
-use common::guest::{function, texts};
-use common::{Host, Task, guest, manifest};
+use crate::common::guest::{function, texts};
+use crate::common::{Host, Task, guest, manifest};
 use extism_host::{Failure, Limits, LogLevel, Manifest, PluginConfig};
 use guest_host::CapabilityRules;
 
@@ -85,7 +83,7 @@ fn a_guest_waits_and_others_run_meanwhile() {
     assert_eq!(host.mock.requests(), 1);
     for count in 1u64..=3 {
         assert_eq!(
-            common::call(&mut other, "count", b"").output,
+            crate::common::call(&mut other, "count", b"").output,
             count.to_le_bytes()
         );
     }

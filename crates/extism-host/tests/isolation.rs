@@ -1,9 +1,7 @@
 //! Instances that start with the state of another one.
 
-mod common;
-
-use common::guest::{function, texts};
-use common::{Host, Mock, Task, call, compile, guest, manifest};
+use crate::common::guest::{function, texts};
+use crate::common::{Host, Mock, Task, call, compile, guest, manifest};
 use extism_host::{Engine, Manifest, PluginConfig, Program};
 
 /// Counts in a global, in a memory that is not exported, and in a var; starts each at 5.

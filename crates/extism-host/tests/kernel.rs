@@ -1,9 +1,7 @@
 //! The kernel's functions, with every edge.
 
-mod common;
-
-use common::guest::{ENV, function};
-use common::{Host, guest};
+use crate::common::guest::{ENV, function};
+use crate::common::{Host, guest};
 
 /// The numbers that a function notes.
 fn noted(body: &str, input: &[u8]) -> Vec<u64> {

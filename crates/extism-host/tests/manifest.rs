@@ -1,12 +1,10 @@
 //! Manifests: how they are read, and what becomes of them.
 
-mod common;
-
 use std::path::Path;
 use std::time::Duration;
 
+use crate::common::compile;
 use base64::Engine as _;
-use common::compile;
 use extism_host::{Engine, Manifest, Program, Source};
 
 const MODULE: &str = r#"(module (func (export "f")))"#;

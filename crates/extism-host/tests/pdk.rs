@@ -1,13 +1,11 @@
 //! A plugin made with the Rust PDK, as it comes out of the compiler.
 
-mod common;
-
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::task::Poll;
 
-use common::{Host, Mock, Task, call};
+use crate::common::{Host, Mock, Task, call};
 use extism_host::{Failure, LogLevel, Manifest, PluginConfig};
 
 /// The plugin; built by the first test that asks.

@@ -1,11 +1,9 @@
 //! What a call comes to: the rows of the table of results in docs/extism.md.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::guest::{function, texts};
-use common::{Host, guest, manifest};
+use crate::common::guest::{function, texts};
+use crate::common::{Host, guest, manifest};
 use extism_host::{Failure, Limits, PluginConfig};
 
 const WASI_EXIT: &str = r#"(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))"#;
@@ -162,7 +160,7 @@ fn the_manifests_timeout_is_of_each_call() {
             reason.starts_with("timeout: over timeout=40ms in spin"),
             "{reason}"
         );
-        let came = common::call(&mut other, "count", b"");
+        let came = crate::common::call(&mut other, "count", b"");
         assert_eq!(came.code, 0, "what another instance does is its own");
     }
 }

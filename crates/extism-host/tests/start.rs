@@ -1,11 +1,9 @@
 //! The start of an instance, WASI, and plugins of several modules.
 
-mod common;
-
 use std::time::Duration;
 
-use common::guest::function;
-use common::{Host, compile, guest, manifest};
+use crate::common::guest::function;
+use crate::common::{Host, compile, guest, manifest};
 use extism_host::{Limits, LogLevel, Manifest, PluginConfig};
 
 /// Notes the order of what is called in a number: each adds a digit.

@@ -1,9 +1,7 @@
 //! What the embedder offers under `extism:host/user`.
 
-mod common;
-
-use common::guest::{USER, function, texts};
-use common::{Host, compile, guest, manifest};
+use crate::common::guest::{USER, function, texts};
+use crate::common::{Host, compile, guest, manifest};
 use extism_host::{Capabilities, LogLevel, PluginConfig};
 use guest_host::CapabilityRules;
 
