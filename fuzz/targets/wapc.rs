@@ -3,4 +3,6 @@
 
 use libfuzzer_sys::fuzz_target;
 
+fuzz::mutator!();
+
 fuzz_target!(|data: &[u8]| fuzz::wapc::run(data));
