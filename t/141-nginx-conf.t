@@ -22,6 +22,15 @@ my %expected = (
         q{curl -i -H 'Authorization: mallory' http://127.0.0.1:8080/} => qr{^HTTP/1.1 403 .*\r\n\r\nAccess forbidden\.\n\z}s,
         'curl -i http://127.0.0.1:8080/down' => qr{^HTTP/1.1 503 .*\r\n\r\nAccess cannot be checked\.\n\z}s,
     },
+    extism => {
+        q{curl -d 'John Doe' http://127.0.0.1:8080/hello} => qr{^\{"message":"\xf0\x9f\xa6\x80 Hello John Doe"\}\z},
+        q{curl -d 'John Doe' http://127.0.0.1:8080/hello-go} => qr{Hello John Doe},
+        q{curl -d 'John Doe' http://127.0.0.1:8080/hello-as} => qr{Hello John Doe},
+        q{curl -d 'John Doe' http://127.0.0.1:8080/vowels http://127.0.0.1:8080/vowels} => qr{"count":3,"total":3,.*"count":3,"total":6,}s,
+        q{curl -d 'John Doe' http://127.0.0.1:8080/alone http://127.0.0.1:8080/alone} => qr{"count":3,"total":3,.*"count":3,"total":3,}s,
+        q{curl -d 'item=7' http://127.0.0.1:8080/price} => qr{^\{"status":200,"body":"7 costs 42"\}\z},
+        'curl -i http://127.0.0.1:8080/teapot?q=1' => qr{^HTTP/1.1 418 .*^x-method: GET\r.*^path /teapot\nquery q=1\n}ms,
+    },
     shared => {
         'curl -i http://127.0.0.1:8080/count' => qr{^HTTP/1.1 200 .*^x-count: 1\r\n.*\r\ncounted\n\z}ms,
         'curl http://127.0.0.1:8080/lines' => qr{\Asee logs/lines.log\n\z},

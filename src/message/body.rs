@@ -92,7 +92,8 @@ impl Body {
     /// `source` is valid, and its bytes stay as they are until this piece is dropped or
     /// [`Body::own`]ed.
     pub unsafe fn push(&mut self, source: *const ngx_buf_t, from: usize, limit: usize) {
-        // SAFETY: by the contract.
+        // SAFETY: `source` is valid, and its bytes stay as they are until this piece is dropped or
+        // [`Body::own`]ed.
         unsafe {
             let len = buf::size(source).saturating_sub(from).min(limit);
             if len == 0 {

@@ -23,7 +23,7 @@ pub unsafe fn install(
     body: ngx_http_output_body_filter_pt,
     request_body: ngx_http_request_body_filter_pt,
 ) {
-    // SAFETY: by the contract.
+    // SAFETY: called while nginx reads its configuration, which builds the lists anew each time.
     unsafe {
         HEADER = ngx_http_top_header_filter;
         BODY = ngx_http_top_body_filter;
@@ -42,12 +42,12 @@ pub fn header(request: Request) -> ngx_int_t {
 
 /// The next body filter's result.
 pub fn body(request: Request, chain: *mut ngx_chain_t) -> ngx_int_t {
-    // SAFETY: as above; the chain is valid.
+    // SAFETY: a filter of nginx's, called with a live request; the chain is valid.
     unsafe { BODY.map_or(ERROR, |filter| filter(request.as_ptr(), chain)) }
 }
 
 /// The next request body filter's result.
 pub fn request_body(request: Request, chain: *mut ngx_chain_t) -> ngx_int_t {
-    // SAFETY: as above.
+    // SAFETY: a filter of nginx's, called with a live request; the chain is valid.
     unsafe { REQUEST_BODY.map_or(ERROR, |filter| filter(request.as_ptr(), chain)) }
 }

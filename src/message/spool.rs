@@ -53,7 +53,7 @@ impl Spool {
     /// Nobody needs what is in the file. Cut off rather than written over: what nginx has passed to the
     /// kernel by `sendfile` may not have left it.
     pub fn rewind(&self) {
-        // SAFETY: as above; the file is open once there is something in it.
+        // SAFETY: the file is in the live request's pool; the file is open once there is something in it.
         unsafe {
             if let Some(file) = self.0.get().as_mut()
                 && file.offset > 0

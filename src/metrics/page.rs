@@ -48,7 +48,8 @@ pub fn respond(request: Request, sources: &Sources<'_>) -> ngx_int_t {
     if !set_headers(request, format, page.len()) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
     }
-    // SAFETY: as above; the page is dropped with the request's pool, behind what reads it.
+    // SAFETY: the request is live, and in its content phase; the page is dropped with the request's pool, behind
+    // what reads it.
     unsafe {
         let rc = ngx_http_send_header(r);
         if rc == ERROR || rc > OK || (*r).header_only() != 0 {

@@ -91,7 +91,7 @@ impl Address {
                 Some(Ipv4Addr::from(u32::from_be(raw.sin_addr.s_addr)).into())
             }
             libc::AF_INET6 => {
-                // SAFETY: as above.
+                // SAFETY: the family says what it is.
                 let raw = unsafe { &*(&raw const self.storage).cast::<libc::sockaddr_in6>() };
                 Some(Ipv6Addr::from(raw.sin6_addr.s6_addr).into())
             }

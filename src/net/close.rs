@@ -10,7 +10,7 @@ use crate::nginx::AGAIN;
 /// # Safety
 /// `raw` is open, nothing uses it or its pool afterwards, and its log is nginx's own.
 pub unsafe fn close(raw: *mut ngx_connection_t) {
-    // SAFETY: by the contract.
+    // SAFETY: `raw` is open, nothing uses it or its pool afterwards, and its log is nginx's own.
     unsafe {
         end_tls(raw);
         let pool = (*raw).pool;

@@ -103,7 +103,8 @@ impl Connection {
     /// # Safety
     /// `raw` is open, has a pool of its own, and nobody else uses it.
     pub unsafe fn attach(&self, raw: *mut ngx_connection_t) {
-        // SAFETY: by the contract; `data` is valid until `detach`, which `drop` calls at last.
+        // SAFETY: `raw` is open, has a pool of its own, and nobody else uses it; `data` is valid until `detach`,
+        // which `drop` calls at last.
         unsafe {
             (*raw).data = Rc::as_ptr(&self.0).cast_mut().cast();
             set_log(raw, self.log());
@@ -230,8 +231,8 @@ fn milliseconds(duration: Duration) -> ngx_msec_t {
 /// # Safety
 /// `raw` is open, and `log` outlives its use there.
 unsafe fn set_log(raw: *mut ngx_connection_t, log: *mut ngx_log_t) {
-    // SAFETY: by the contract; a pool lives longer than a connection of this module, so it
-    // always gets nginx's own log.
+    // SAFETY: `raw` is open, and `log` outlives its use there; a pool lives longer than a connection of this
+    // module, so it always gets nginx's own log.
     unsafe {
         (*raw).log = log;
         (*(*raw).read).log = log;
@@ -245,7 +246,8 @@ unsafe fn set_log(raw: *mut ngx_connection_t, log: *mut ngx_log_t) {
 /// # Safety
 /// `event` is of a connection that is attached.
 unsafe fn inner<'a>(event: *mut ngx_event_t) -> Option<&'a Inner> {
-    // SAFETY: by the contract, `data` is null or the inner part that `attach` has put there.
+    // SAFETY: `event` is of a connection that is attached; `data` is null or the inner part that `attach` has put
+    // there.
     unsafe {
         let raw: *mut ngx_connection_t = (*event).data.cast();
         (*raw).data.cast_const().cast::<Inner>().as_ref()
@@ -276,7 +278,7 @@ unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
 
 unsafe extern "C" fn on_write(event: *mut ngx_event_t) {
     crate::nginx::guard::guard((), || {
-        // SAFETY: as above.
+        // SAFETY: nginx passes the connection's own event.
         unsafe {
             let Some(inner) = inner(event) else { return };
             if ngx_handle_write_event(event, 0) != OK {

@@ -62,7 +62,8 @@ pub fn take(
 /// # Safety
 /// `raw` is open, has a pool of its own, and nobody else uses it.
 pub unsafe fn put(target: String, raw: *mut ngx_connection_t) {
-    // SAFETY: by the contract; a connection in the pool has a handler that takes it out.
+    // SAFETY: `raw` is open, has a pool of its own, and nobody else uses it; a connection in the pool has a
+    // handler that takes it out.
     unsafe {
         if ngx_exiting != 0 || ngx_terminate != 0 || (*raw).requests >= REQUESTS || has_news(raw) {
             return close(raw);
@@ -95,7 +96,7 @@ pub fn shrink(most: usize) {
 /// Closes all of them: the process exits.
 pub fn shutdown() {
     for idle in POOL.take() {
-        // SAFETY: as above.
+        // SAFETY: it is open, and nobody else has it now.
         unsafe { close(idle.raw) };
     }
 }

@@ -146,7 +146,7 @@ unsafe extern "C" fn on_answer(context: *mut ngx_resolver_ctx_t) {
 /// # Safety
 /// The resolver has answered, and the context is not done with.
 unsafe fn answer(context: &ngx_resolver_ctx_t) -> Result<Vec<Address>, String> {
-    // SAFETY: by the contract; nginx's texts are constant.
+    // SAFETY: the resolver has answered, and the context is not done with; nginx's texts are constant.
     unsafe {
         if context.state != OK {
             let text = CStr::from_ptr(ngx_resolver_strerror(context.state).cast());

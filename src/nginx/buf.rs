@@ -12,7 +12,7 @@ use crate::nginx::request::Request;
 pub unsafe fn iter(chain: *mut ngx_chain_t) -> impl Iterator<Item = *mut ngx_buf_t> {
     let mut link = chain;
     std::iter::from_fn(move || {
-        // SAFETY: by the contract.
+        // SAFETY: `chain` is null or a valid chain that does not change meanwhile.
         let current = unsafe { link.as_ref()? };
         link = current.next;
         Some(current.buf)
@@ -24,7 +24,7 @@ pub unsafe fn iter(chain: *mut ngx_chain_t) -> impl Iterator<Item = *mut ngx_buf
 /// # Safety
 /// `buf` is valid.
 pub unsafe fn in_memory(buf: *const ngx_buf_t) -> bool {
-    // SAFETY: by the contract.
+    // SAFETY: `buf` is valid.
     unsafe { (*buf).temporary() != 0 || (*buf).memory() != 0 || (*buf).mmap() != 0 }
 }
 
@@ -50,7 +50,7 @@ pub unsafe fn size(buf: *const ngx_buf_t) -> usize {
 /// # Safety
 /// `buf` is valid.
 pub unsafe fn ends(buf: *const ngx_buf_t, request: Request) -> bool {
-    // SAFETY: by the contract.
+    // SAFETY: `buf` is valid.
     unsafe {
         if request.is_main() {
             (*buf).last_buf() != 0 || ((*buf).last_in_chain() != 0 && request.is_sliced())
@@ -65,7 +65,7 @@ pub unsafe fn ends(buf: *const ngx_buf_t, request: Request) -> bool {
 /// # Safety
 /// `buf` is valid, and nothing reads its bytes any more.
 pub unsafe fn consume(buf: *mut ngx_buf_t) {
-    // SAFETY: by the contract.
+    // SAFETY: `buf` is valid, and nothing reads its bytes any more.
     unsafe {
         (*buf).pos = (*buf).last;
         (*buf).file_pos = (*buf).file_last;
@@ -94,7 +94,7 @@ impl Output {
     /// # Safety
     /// The request that the chains belong to is live.
     pub unsafe fn busy(&self) -> usize {
-        // SAFETY: by the contract; links and buffers of `busy` are valid.
+        // SAFETY: the request that the chains belong to is live; links and buffers of `busy` are valid.
         unsafe { iter(self.busy).map(|buf| size(buf)).sum() }
     }
 
@@ -131,7 +131,8 @@ impl Output {
     /// # Safety
     /// As for [`Output::fresh`]; `buf` is valid until the next filters have used it up.
     pub unsafe fn link(&mut self, pool: *mut ngx_pool_t, buf: *mut ngx_buf_t) -> *mut ngx_chain_t {
-        // SAFETY: by the contract.
+        // SAFETY: `pool` is the pool of the request that the chains belong to; `buf` is valid until the next
+        // filters have used it up.
         unsafe {
             let link = ngx_alloc_chain_link(pool);
             if let Some(link) = link.as_mut() {
@@ -174,7 +175,8 @@ impl Output {
 /// # Safety
 /// `chain` is a valid chain of links from `pool`.
 pub unsafe fn pop(pool: *mut ngx_pool_t, chain: &mut *mut ngx_chain_t) -> Option<*mut ngx_buf_t> {
-    // SAFETY: by the contract; macro `ngx_free_chain` puts the link on the pool's free list.
+    // SAFETY: `chain` is a valid chain of links from `pool`; macro `ngx_free_chain` puts the link on the pool's
+    // free list.
     unsafe {
         let link = chain.as_mut()?;
         let buf = link.buf;

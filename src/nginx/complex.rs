@@ -42,8 +42,8 @@ impl Complex {
     /// The value for a request, in whose pool it lives; `None`: there is no memory.
     pub fn value<'a>(&self, request: Request) -> Option<&'a [u8]> {
         let mut text = ngx_str_t::empty();
-        // SAFETY: as above; the request is live, and nginx puts the text into its pool or answers the
-        // configuration's own, which the request keeps.
+        // SAFETY: the value lives as long as the configuration, under which the caller runs; the request is live,
+        // and nginx puts the text into its pool or answers the configuration's own, which the request keeps.
         unsafe {
             if ngx_http_complex_value(request.as_ptr(), self.0.as_ptr(), &mut text) != OK {
                 return None;

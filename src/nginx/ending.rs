@@ -7,7 +7,7 @@ use crate::nginx::request::Request;
 impl Request {
     /// Has nginx finished with it (`r->done`)? A `post_action` begins when a request is done.
     pub fn is_done(self) -> bool {
-        // SAFETY: live by the contract of `Request::new`; so below.
+        // SAFETY: a handle is of a live request.
         unsafe { (*self.as_ptr()).done() != 0 && (*self.as_ptr()).post_action() == 0 }
     }
 
@@ -15,8 +15,8 @@ impl Request {
     /// passing on unbuffered (`r->reading_body`), HTTP/2 skips the rest, and a connection with HTTP/1.1 is
     /// not used for another request.
     pub fn leave_body(self) {
-        // SAFETY: as above; a connection has its events. Nothing has a pointer into the body but who reads
-        // it, which this ends.
+        // SAFETY: a handle is of a live request; a connection has its events. Nothing has a pointer into the body
+        // but who reads it, which this ends.
         unsafe {
             let r = self.as_ptr();
             (*r).set_reading_body(1);

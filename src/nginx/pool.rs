@@ -29,8 +29,8 @@ pub fn count(bytes: usize) {
 /// # Safety
 /// `pool` is valid.
 pub unsafe fn measured<R>(pool: *mut ngx_pool_t, act: impl FnOnce() -> R) -> (R, usize) {
-    // SAFETY: by the contract. Memory is only taken from the current block on, and what is large goes into
-    // the first places of its list (`ngx_palloc_block`, `ngx_palloc_large`).
+    // SAFETY: `pool` is valid; memory is only taken from the current block on, and what is large goes into the
+    // first places of its list (`ngx_palloc_block`, `ngx_palloc_large`).
     unsafe {
         let from = (*pool).current;
         let (small, large) = (in_blocks(from), (*pool).large);
@@ -59,7 +59,7 @@ pub unsafe fn measured<R>(pool: *mut ngx_pool_t, act: impl FnOnce() -> R) -> (R,
 /// `block` is one of a valid pool's.
 unsafe fn in_blocks(mut block: *mut ngx_pool_t) -> usize {
     let mut bytes = 0;
-    // SAFETY: by the contract: each leads to the next, and is in use up to `last`.
+    // SAFETY: `block` is one of a valid pool's; each leads to the next, and is in use up to `last`.
     while let Some(this) = unsafe { block.as_ref() } {
         bytes += this.d.last.addr().saturating_sub(block.addr());
         block = this.d.next;
@@ -74,7 +74,7 @@ unsafe fn in_blocks(mut block: *mut ngx_pool_t) -> usize {
 unsafe fn places(mut large: *mut ngx_pool_large_t) -> [*mut c_void; 5] {
     let mut all = [std::ptr::null_mut(); 5];
     for place in &mut all {
-        // SAFETY: by the contract.
+        // SAFETY: `large` is of a valid pool.
         if let Some(this) = unsafe { large.as_ref() } {
             *place = this.alloc;
             large = this.next;
@@ -111,7 +111,8 @@ pub unsafe fn copy(pool: *mut ngx_pool_t, bytes: &[u8]) -> Option<ngx_str_t> {
 /// # Safety
 /// `pool` is valid, and all zeroes is a valid `T`, as for nginx's own structures.
 pub unsafe fn zeroed<T>(pool: *mut ngx_pool_t) -> *mut T {
-    // SAFETY: by the contract; ngx_pcalloc aligns for any C structure.
+    // SAFETY: `pool` is valid, and all zeroes is a valid `T`, as for nginx's own structures; ngx_pcalloc aligns
+    // for any C structure.
     unsafe { ngx_pcalloc(pool, size_of::<T>()).cast() }
 }
 

@@ -135,13 +135,14 @@ impl Request {
     /// Did an internal redirect or an error page bring the request here? nginx clears the
     /// modules' contexts then.
     pub fn contexts_were_cleared(self) -> bool {
-        // SAFETY: live by the contract of `new`.
+        // SAFETY: a handle is of a live request.
         unsafe { (*self.as_ptr()).internal() != 0 || (*self.as_ptr()).filter_finalize() != 0 }
     }
 
     /// Has nginx answered this main request as soon as it had found its location? No phase of the location has run then.
     pub fn was_refused(self) -> bool {
-        // SAFETY: live by the contract of `new`; the phase engine is the configuration's, and `phase_handler` a place in it.
+        // SAFETY: a handle is of a live request; the phase engine is the configuration's, and `phase_handler` a
+        // place in it.
         unsafe {
             let r = self.as_ptr();
             let core: *const ngx_http_core_main_conf_t =

@@ -22,14 +22,14 @@ impl Request {
 
     /// Is it the first slice, from behind the beginning of the whole, as the client wants a range?
     pub fn is_sliced_behind_start(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: the request is live; only the slice filter sets the flag.
         unsafe { self.is_sliced() && (*self.as_ptr()).headers_out.content_offset > 0 }
     }
 
     /// May the range filter make a range of the slices? The slice filter stops behind the range only if it
     /// knows of it when it has passed on the first slice's header.
     pub fn wants_range_of_slices(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: the request is live; only the slice filter sets the flag.
         unsafe {
             let r = self.as_ptr();
             let asked = !(*r).headers_in.range.is_null() && (*r).allow_ranges() != 0;
@@ -39,7 +39,8 @@ impl Request {
 
     /// A further slice is cut to the client's range if the first one was, and only then.
     pub fn range_as_main(self) {
-        // SAFETY: as above; the main request lives as long as its subrequests.
+        // SAFETY: the request is live; only the slice filter sets the flag; the main request lives as long as its
+        // subrequests.
         unsafe {
             let main = (*self.as_ptr()).main;
             (*self.as_ptr()).set_allow_ranges((*main).allow_ranges());
@@ -48,7 +49,8 @@ impl Request {
 
     /// Has the header of the main request told the body's length?
     pub fn main_has_length(self) -> bool {
-        // SAFETY: as above.
+        // SAFETY: the request is live; only the slice filter sets the flag; the main request lives as long as its
+        // subrequests.
         unsafe { (*(*self.as_ptr()).main).headers_out.content_length_n >= 0 }
     }
 }

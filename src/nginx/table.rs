@@ -9,7 +9,7 @@ use crate::nginx::pool;
 /// # Safety
 /// `list` is a valid list of header lines, and lines are neither added nor removed meanwhile.
 pub unsafe fn iter(list: *const ngx_list_t) -> impl Iterator<Item = *mut ngx_table_elt_t> {
-    // SAFETY: by the contract.
+    // SAFETY: `list` is a valid list of header lines, and lines are neither added nor removed meanwhile.
     let mut part = unsafe { &raw const (*list).part };
     let mut index = 0;
     std::iter::from_fn(move || {
@@ -33,7 +33,8 @@ pub unsafe fn iter(list: *const ngx_list_t) -> impl Iterator<Item = *mut ngx_tab
 /// # Safety
 /// `line` is valid; the result lives as long as the request.
 pub unsafe fn key<'a>(line: *const ngx_table_elt_t) -> &'a [u8] {
-    // SAFETY: by the contract; nginx allocates keys and values in the request's pool.
+    // SAFETY: `line` is valid; the result lives as long as the request; nginx allocates keys and values in the
+    // request's pool.
     unsafe { (*line).key.as_bytes() }
 }
 
@@ -42,7 +43,8 @@ pub unsafe fn key<'a>(line: *const ngx_table_elt_t) -> &'a [u8] {
 /// # Safety
 /// As for [`key`].
 pub unsafe fn value<'a>(line: *const ngx_table_elt_t) -> &'a [u8] {
-    // SAFETY: as above.
+    // SAFETY: `line` is valid; the result lives as long as the request; nginx allocates keys and values in the
+    // request's pool.
     unsafe { (*line).value.as_bytes() }
 }
 
@@ -75,7 +77,7 @@ pub unsafe fn push(
 /// # Safety
 /// `pool` is valid.
 pub unsafe fn make(pool: *mut ngx_pool_t, key: &[u8], value: &[u8]) -> Option<ngx_table_elt_t> {
-    // SAFETY: by the contract; a zeroed line is valid.
+    // SAFETY: `pool` is valid; a zeroed line is valid.
     unsafe {
         let mut line: ngx_table_elt_t = std::mem::zeroed();
         line.key = pool::copy(pool, key)?;

@@ -99,7 +99,7 @@ pub fn set_target(request: Request, target: &[u8]) -> bool {
 /// # Safety
 /// The two are set to a valid string with a byte behind it.
 unsafe fn parse(request: Request) -> bool {
-    // SAFETY: by the contract.
+    // SAFETY: the two are set to a valid string with a byte behind it.
     unsafe {
         let r = request.as_ptr();
         if ngx_http_parse_uri(r) != OK {
@@ -173,7 +173,7 @@ impl Saved {
     }
 
     unsafe fn restore(self, r: *mut ngx_http_request_t) {
-        // SAFETY: as above.
+        // SAFETY: `r` is live, as in `set_target`.
         unsafe {
             (*r).uri = self.uri;
             (*r).args = self.args;

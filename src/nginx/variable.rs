@@ -65,7 +65,7 @@ unsafe fn evaluate(
     data: usize,
 ) -> *mut ngx_http_variable_value_t {
     match variable.get_handler {
-        // SAFETY: by the contract.
+        // SAFETY: `r` is live; `data` is what this variable's function takes.
         Some(get) if unsafe { get(r, value, data) } == OK => value,
         _ => std::ptr::null_mut(),
     }

@@ -47,6 +47,6 @@ impl Complaint {
 /// # Safety
 /// `len` bytes stand at `at`, as long as the slice is used.
 unsafe fn bytes<'a>(at: *const u8, len: u32) -> &'a [u8] {
-    // SAFETY: by the contract.
+    // SAFETY: `len` bytes stand at `at`, as long as the slice is used.
     unsafe { std::slice::from_raw_parts(at, len as usize) }
 }

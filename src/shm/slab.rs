@@ -71,7 +71,7 @@ impl Memory {
 
     /// Bytes from the start of the zone to its end.
     pub fn size(&self) -> usize {
-        // SAFETY: as above; both are set once.
+        // SAFETY: the pool is there as long as this value; both are set once.
         unsafe {
             let pool = self.pool.as_ptr();
             (*pool).end as usize - pool as usize

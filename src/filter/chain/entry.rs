@@ -71,7 +71,7 @@ type Handler = unsafe extern "C" fn(*mut ngx_http_request_t) -> ngx_int_t;
 /// # Safety
 /// `handlers` is an array of phase handlers.
 unsafe fn push_handler(handlers: *mut ngx_array_t, first: bool, handler: Handler) -> Option<()> {
-    // SAFETY: by the contract; the array has room for one more after the push.
+    // SAFETY: `handlers` is an array of phase handlers; the array has room for one more after the push.
     unsafe {
         if ngx_array_push(handlers).is_null() {
             return None;

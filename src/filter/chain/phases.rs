@@ -341,6 +341,6 @@ fn wait(request: Request) -> ngx_int_t {
 
 /// The pause is over.
 fn stop_waiting(request: Request) {
-    // SAFETY: as above.
+    // SAFETY: the request is live and waits in one of the module's phases.
     unsafe { (*request.as_ptr()).read_event_handler = Some(ngx_http_block_reading) };
 }

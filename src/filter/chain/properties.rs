@@ -186,7 +186,7 @@ fn start_time(request: Request) -> i64 {
 }
 
 fn of_response(request: Request, name: &[u8]) -> Option<Value> {
-    // SAFETY: as above.
+    // SAFETY: the request is live.
     unsafe {
         let r = request.as_ptr();
         let sent = (*request.connection()).sent;

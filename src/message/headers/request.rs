@@ -236,7 +236,7 @@ fn set_authority(request: Request, own: &OwnLines, value: &[u8]) -> Result<(), S
     set(request, own, b"host", b"Host", value)?;
     let name = host_name(value);
     let name = name.strip_suffix(b".").unwrap_or(name).to_ascii_lowercase();
-    // SAFETY: as above.
+    // SAFETY: the request is live; the body is complete, so no chunk is left to decode.
     unsafe {
         (*request.as_ptr()).headers_in.server =
             pool::copy(request.pool(), &name).ok_or(NO_MEMORY)?;

@@ -91,7 +91,7 @@ pub fn replace(
         }
         Some(OutsideList::Connection) => {
             if value.eq_ignore_ascii_case(b"close") {
-                // SAFETY: as above.
+                // SAFETY: the request is live.
                 unsafe { (*request.as_ptr()).set_keepalive(0) };
             }
             Ok(())
@@ -138,7 +138,7 @@ pub fn remove(request: Request, name: &[u8]) -> Result<(), Status> {
             }
             return Ok(());
         }
-        // SAFETY: as above.
+        // SAFETY: the line was made just now.
         Some(OutsideList::LastModified) => unsafe { (*headers).last_modified_time = -1 },
         Some(OutsideList::TransferEncoding | OutsideList::Connection) | None => {}
     }

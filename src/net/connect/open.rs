@@ -83,7 +83,7 @@ fn start(connection: &Connection, address: &Address) -> Result<bool, Error> {
 /// # Safety
 /// `raw` is open and has no pool.
 unsafe fn give_pool(raw: *mut ngx_connection_t) -> bool {
-    // SAFETY: by the contract.
+    // SAFETY: `raw` is open and has no pool.
     unsafe {
         (*raw).log = (*ngx_cycle).log;
         (*raw).requests = 1;

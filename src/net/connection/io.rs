@@ -27,7 +27,7 @@ impl Connection {
     }
 
     fn timed_out(&self, wait: Wait) -> io::Error {
-        // SAFETY: as above.
+        // SAFETY: an attached connection is open.
         unsafe { (*self.0.raw.get()).set_timedout(1) };
         let with = self.0.server.clone();
         Error::Timeout { with, wait }.into()
@@ -44,7 +44,7 @@ impl Connection {
     }
 
     fn disarm(&self, event: *mut ngx_event_t) {
-        // SAFETY: as above.
+        // SAFETY: the event is the connection's, whose timers `detach` deletes.
         unsafe {
             if (*event).timer_set() != 0 {
                 ngx_del_timer(event);

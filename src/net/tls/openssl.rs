@@ -116,7 +116,7 @@ pub async fn handshake(
     } else if result != OK {
         return Err(failed(connection.said("handshake failed")));
     }
-    // SAFETY: as above.
+    // SAFETY: the connection is open, and was not TLS; `ssl` is there from here on.
     unsafe {
         if (*(*raw).ssl).handshaked() == 0 {
             return Err(failed(connection.said("handshake failed")));
@@ -133,7 +133,7 @@ pub async fn handshake(
 /// # Safety
 /// `ssl` has not shaken hands yet.
 unsafe fn prepare(ssl: *mut SSL, tls: &Tls) -> Result<(), &'static str> {
-    // SAFETY: by the contract; OpenSSL copies both.
+    // SAFETY: `ssl` has not shaken hands yet; OpenSSL copies both.
     unsafe {
         if let ServerName::Dns(name) = &tls.name {
             let name = CString::new(name.as_str()).map_err(|_| "invalid server name")?;
@@ -169,7 +169,7 @@ unsafe fn prepare(ssl: *mut SSL, tls: &Tls) -> Result<(), &'static str> {
 /// # Safety
 /// `raw` has shaken hands.
 unsafe fn verify(raw: *mut ngx_connection_t, name: &ServerName) -> Result<(), String> {
-    // SAFETY: by the contract; a text of OpenSSL's is constant.
+    // SAFETY: `raw` has shaken hands; a text of OpenSSL's is constant.
     unsafe {
         let ssl = (*(*raw).ssl).connection;
         let result = SSL_get_verify_result(ssl);
@@ -196,7 +196,7 @@ unsafe fn verify(raw: *mut ngx_connection_t, name: &ServerName) -> Result<(), St
 /// # Safety
 /// `raw` is open and has a pool.
 unsafe fn mark(raw: *mut ngx_connection_t, tls: &Tls) -> Result<(), &'static str> {
-    // SAFETY: by the contract; the pool drops the note, and so does it if there is no room.
+    // SAFETY: `raw` is open and has a pool; the pool drops the note, and so does it if there is no room.
     unsafe {
         let note = Box::into_raw(Box::new(tls.clone()));
         if pool::on_destroy((*raw).pool, drop_note, note.cast()).is_null() {
@@ -217,7 +217,7 @@ unsafe extern "C" fn drop_note(note: *mut c_void) {
 /// # Safety
 /// `raw` is open.
 pub unsafe fn is_tls(raw: *mut ngx_connection_t) -> bool {
-    // SAFETY: by the contract.
+    // SAFETY: `raw` is open.
     unsafe { !(*raw).ssl.is_null() }
 }
 
@@ -231,7 +231,7 @@ pub unsafe fn serves(
     context: Option<&SslContext>,
     tls: Option<&Tls>,
 ) -> bool {
-    // SAFETY: by the contract; with the handler of `mark` comes its note.
+    // SAFETY: `raw` is open and has a pool; with the handler of `mark` comes its note.
     unsafe {
         let (Some(context), Some(tls)) = (context, tls) else {
             return (*raw).ssl.is_null() && tls.is_none();

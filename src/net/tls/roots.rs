@@ -110,7 +110,7 @@ impl Source {
 /// # Safety
 /// Both are texts, constant and with a NUL at the end.
 unsafe fn path(variable: *const c_char, default: *const c_char) -> OsString {
-    // SAFETY: by the contract.
+    // SAFETY: both are texts, constant and with a NUL at the end.
     let [variable, default] = unsafe {
         [variable, default].map(|text| OsStr::from_bytes(CStr::from_ptr(text).to_bytes()))
     };

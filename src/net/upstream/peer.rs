@@ -155,7 +155,7 @@ impl Peer {
     /// # Safety
     /// `raw` is open, has a pool, and nobody else uses it.
     pub unsafe fn keep(mut self, raw: *mut ngx_connection_t) -> Option<*mut ngx_connection_t> {
-        // SAFETY: by the contract.
+        // SAFETY: `raw` is open, has a pool, and nobody else uses it.
         unsafe {
             (*self.upstream).set_keepalive(1);
             (*self.upstream).set_request_body_sent(1);

@@ -29,8 +29,9 @@ pub unsafe fn request(
     origin: &Origin,
     block: *mut ngx_http_upstream_srv_conf_t,
 ) -> Option<*mut ngx_http_request_t> {
-    // SAFETY: by the contract; all zeroes is valid for nginx's structures. What a copy shares
-    // with the original is only read: where a variable may write, the copy has its own.
+    // SAFETY: the origin is still valid, and the block belongs to its configuration. The result is used only as
+    // long as the pool; all zeroes is valid for nginx's structures. What a copy shares with the original is only
+    // read: where a variable may write, the copy has its own.
     unsafe {
         let request = zeroed::<ngx_http_request_t>(pool)?;
         let original = origin.request().map(|request| request.as_ptr());
@@ -93,7 +94,8 @@ unsafe fn copied_connection(
     pool: *mut ngx_pool_t,
     original: *const ngx_connection_t,
 ) -> Option<*mut ngx_connection_t> {
-    // SAFETY: by the contract; nginx's lengths are those of what they stand beside.
+    // SAFETY: the origin is still valid, and the block belongs to its configuration. The result is used only as
+    // long as the pool; `original` is open; nginx's lengths are those of what they stand beside.
     unsafe {
         let connection = copied::<ngx_connection_t>(pool, original, 1)?;
         let address = |from: *mut sockaddr, len: socklen_t| match from.is_null() {
@@ -115,7 +117,8 @@ unsafe fn copied_connection(
 /// # Safety
 /// As for [`request`].
 unsafe fn connection(pool: *mut ngx_pool_t) -> Option<*mut ngx_connection_t> {
-    // SAFETY: by the contract.
+    // SAFETY: the origin is still valid, and the block belongs to its configuration. The result is used only as
+    // long as the pool.
     unsafe {
         let connection = zeroed::<ngx_connection_t>(pool)?;
         let address = zeroed::<libc::sockaddr_un>(pool)?;
@@ -154,7 +157,7 @@ unsafe fn variables_count(request: &ngx_http_request_t) -> usize {
 /// # Safety
 /// `pool` is valid, and all zeroes a valid `T`.
 unsafe fn zeroed<T>(pool: *mut ngx_pool_t) -> Option<*mut T> {
-    // SAFETY: by the contract.
+    // SAFETY: `pool` is valid, and all zeroes a valid `T`.
     let new = unsafe { pool::zeroed::<T>(pool) };
     (!new.is_null()).then_some(new)
 }
@@ -164,7 +167,8 @@ unsafe fn zeroed<T>(pool: *mut ngx_pool_t) -> Option<*mut T> {
 /// # Safety
 /// As for [`zeroed`]; `from` is null or has `count` elements.
 unsafe fn copied<T: Copy>(pool: *mut ngx_pool_t, from: *const T, count: usize) -> Option<*mut T> {
-    // SAFETY: by the contract; the new array is as long.
+    // SAFETY: `pool` is valid, and all zeroes a valid `T`; `from` is null or has `count` elements; the new array
+    // is as long.
     unsafe {
         let to: *mut T = ngx::ffi::ngx_pcalloc(pool, count.max(1) * mem::size_of::<T>()).cast();
         if to.is_null() {

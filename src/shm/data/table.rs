@@ -73,7 +73,7 @@ impl Entry {
     /// # Safety
     /// The entry is whole, and lives as long as the slices are used.
     unsafe fn parts<'a>(entry: *const Entry) -> (&'a [u8], &'a [u8], &'a [u8]) {
-        // SAFETY: by the contract, and as `write` lays it out.
+        // SAFETY: the entry is whole, and lives as long as the slices are used; and as `write` lays it out.
         unsafe {
             let (space, key) = ((*entry).space, (*entry).key);
             let at: *const u8 = entry.add(1).cast();
@@ -88,7 +88,7 @@ impl Entry {
     /// # Safety
     /// `entry` has room for `size` of the three.
     unsafe fn write(entry: *mut Entry, hash: u64, space: &[u8], key: &[u8], value: &[u8]) {
-        // SAFETY: by the contract; the slices are outside of the zone.
+        // SAFETY: `entry` has room for `size` of the three; the slices are outside of the zone.
         unsafe {
             entry.write(Entry {
                 next: ptr::null_mut(),

@@ -37,7 +37,7 @@ impl Store {
     /// # Safety
     /// The zone stays as long as the result is used.
     unsafe fn words<'a>(&self) -> &'a [AtomicU64] {
-        // SAFETY: by the contract; `create` has set both.
+        // SAFETY: the zone stays as long as the result is used; `create` has set both.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.len) }
     }
 }

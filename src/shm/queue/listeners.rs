@@ -113,7 +113,7 @@ impl Listeners {
         let mut next = unsafe { self.0.as_ref() };
         std::iter::from_fn(move || {
             let listener = next?;
-            // SAFETY: as above.
+            // SAFETY: see `Listeners`.
             next = unsafe { listener.next.as_ref() };
             Some(listener)
         })

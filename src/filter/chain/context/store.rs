@@ -83,7 +83,7 @@ pub fn all(pool: *mut ngx_pool_t) -> impl Iterator<Item = Rc<Context>> {
     let mut next: *mut ngx_pool_cleanup_t = unsafe { (*pool).cleanup };
     std::iter::from_fn(move || {
         loop {
-            // SAFETY: as above.
+            // SAFETY: clean-ups live as long as the pool; one with our handler holds a context.
             unsafe {
                 let cleanup = next.as_ref()?;
                 next = cleanup.next;

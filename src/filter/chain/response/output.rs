@@ -211,7 +211,7 @@ pub fn send_piece(
 /// # Safety
 /// `part` is valid.
 pub unsafe fn finish_buffer(part: *mut ngx_buf_t, request: Request, end: bool, flush: bool) {
-    // SAFETY: by the contract.
+    // SAFETY: `part` is valid.
     unsafe {
         (*part).set_flush(u32::from(flush));
         if end {

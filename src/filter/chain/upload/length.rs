@@ -63,7 +63,8 @@ impl Length {
         request: Request,
         body: &mut ngx_http_request_body_t,
     ) -> Option<()> {
-        // SAFETY: by the contract; the state is zeroed memory of the request's pool.
+        // SAFETY: `body` is that of the live request, whose filter `ngx_http_request_body_length_filter` is; the
+        // state is zeroed memory of the request's pool.
         unsafe {
             let r = request.as_ptr();
             let state: *mut ngx_http_chunked_t = pool::zeroed(request.pool());
@@ -119,7 +120,7 @@ impl Length {
         if end && early {
             return self.settle(context, request).ok_or(Wrong::Filters);
         }
-        // SAFETY: as above.
+        // SAFETY: the request is live.
         let buffered = unsafe { (*request.as_ptr()).request_body_no_buffering() } == 0;
         let promised = declared.filter(|_| !self.is_open.get() && !buffered);
         let broken = promised.is_some_and(|length| sent > length || (end && sent < length));

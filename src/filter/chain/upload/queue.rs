@@ -179,7 +179,7 @@ impl Output {
                 last = self.fresh(request)?;
                 chain.push(request, last)?;
             }
-            // SAFETY: as above.
+            // SAFETY: the buffer is ours and free; its bytes are kept beside it, a file as long as the request.
             unsafe { (*last).set_last_buf(1) };
         }
         Some(())
@@ -240,7 +240,7 @@ impl Chain {
 
     /// Gives the links back.
     pub fn free(mut self, request: Request) {
-        // SAFETY: as above; the buffers are somebody else's by now.
+        // SAFETY: the links are from the live request's pool; the buffers are somebody else's by now.
         unsafe { while buf::pop(request.pool(), &mut self.first).is_some() {} }
     }
 }

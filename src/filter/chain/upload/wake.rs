@@ -81,7 +81,7 @@ pub fn leave(request: Request) {
         })
     };
     request.leave_body();
-    // SAFETY: as above.
+    // SAFETY: the request is live.
     unsafe {
         let r = request.as_ptr();
         (*r).set_reading_body(u32::from(!complete));

@@ -420,7 +420,7 @@ mod tls {
 
     pub unsafe extern "C" fn save_session(peer: *mut ngx_peer_connection_t, data: *mut c_void) {
         crate::nginx::guard::guard((), || {
-            // SAFETY: as above.
+            // SAFETY: nginx passes what `choose` has set.
             unsafe {
                 let begun = (*data.cast::<Choice>()).in_use();
                 if let Some(save) = begun.save_session {

@@ -15,7 +15,7 @@ pub unsafe fn field(
     headers: *mut ngx_http_headers_in_t,
     offset: usize,
 ) -> *mut *mut ngx_table_elt_t {
-    // SAFETY: by the contract.
+    // SAFETY: `offset` is that of a pointer to a header line.
     unsafe { headers.byte_add(offset).cast() }
 }
 

@@ -42,7 +42,7 @@ impl OwnLines {
     /// `headers` is the live request's.
     unsafe fn note_upgrade(&self, headers: *const ngx_http_headers_in_t) {
         if self.upgrade.get().is_none() {
-            // SAFETY: by the contract.
+            // SAFETY: `headers` is the live request's.
             self.upgrade
                 .set(Some(unsafe { !(*headers).upgrade.is_null() }));
         }
@@ -54,7 +54,7 @@ impl OwnLines {
     /// As for `note_upgrade`.
     unsafe fn keep_upgrade(&self, headers: *mut ngx_http_headers_in_t) {
         if self.has_made_upgrade() {
-            // SAFETY: by the contract.
+            // SAFETY: `headers` is the live request's.
             unsafe { (*headers).upgrade = std::ptr::null_mut() };
         }
     }
@@ -161,7 +161,7 @@ fn move_to_own(request: Request, own: &OwnLines) -> Result<(), Status> {
 /// # Safety
 /// `headers` is the live request's.
 unsafe fn forget_user(headers: *mut ngx_http_headers_in_t) {
-    // SAFETY: by the contract.
+    // SAFETY: `headers` is the live request's.
     unsafe {
         (*headers).user = ngx_str_t::empty();
         (*headers).passwd = ngx_str_t::empty();

@@ -70,7 +70,7 @@ pub fn visit_outside_list(
     if !is_outside_list(request, line) {
         return false;
     }
-    // SAFETY: as above.
+    // SAFETY: the request, its strings and its configuration are live.
     unsafe {
         let r = request.as_ptr();
         let headers = &raw const (*r).headers_out;
