@@ -191,7 +191,27 @@ qr{\A500 trapped: .*cpu_time
 
 
 
-=== TEST 7: memory lives as long as the instance; with an instance for each request it does not
+=== TEST 7: calls behind those that have used up the module's turn come later
+--- http_config
+wasm_module rust $TEST_NGINX_FILTERS/wapc_test.wasm cpu_time=20ms turn_time=1ms;
+--- config
+    location ~ ^/rust/(\w*)$ { wasm_handler rust function=$1; }
+--- client eval
+sub {
+    my @waiting = map { my $c = connection();
+        $c->write("POST /rust/$_ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx"); $c } ('loop', 'echo') x 10;
+    my %answers;
+    $answers{(split /[\r ]/, $_->rest)[1]}++ for @waiting;
+    rows(map { "$answers{$_} times $_" } sort keys %answers);
+}
+--- client_out
+10 times 200
+10 times 500
+--- no_error_log eval: $::alive
+
+
+
+=== TEST 8: memory lives as long as the instance; with an instance for each request it does not
 --- http_config
 wasm_module rust  $TEST_NGINX_FILTERS/wapc_test.wasm;
 wasm_module as    $TEST_NGINX_FILTERS/wapc_test_as.wasm;
@@ -216,7 +236,7 @@ new 200 1, 200 1, 500 , 200 1, 200 1
 
 
 
-=== TEST 8: requests and responses as JSON
+=== TEST 9: requests and responses as JSON
 --- http_config eval: $::guests
 --- config
     location /rust { wasm_handler rust function=json input=json; }
@@ -246,7 +266,7 @@ made
 
 
 
-=== TEST 9: shared data that one location sets is seen by the others
+=== TEST 10: shared data that one location sets is seen by the others
 --- http_config eval: $::guests . 'wasm_module other $TEST_NGINX_FILTERS/wapc_test.wasm;'
 --- config eval: $::locations . 'location ~ ^/other/(\w*)$ { wasm_handler other function=$1 errors=show; }'
 --- client eval
@@ -267,7 +287,7 @@ qr{\A500 .*not_found.*
 
 
 
-=== TEST 10: counters, the request's variables, and the log
+=== TEST 11: counters, the request's variables, and the log
 --- http_config eval: $::guests
 --- config
     set $mine "";
@@ -298,7 +318,7 @@ text/css
 
 
 
-=== TEST 11: what deny= takes away
+=== TEST 12: what deny= takes away
 --- http_config
 wasm_module rust $TEST_NGINX_FILTERS/wapc_test.wasm deny=shared_data;
 --- config
@@ -315,7 +335,7 @@ shared_data.set
 
 
 
-=== TEST 12: the start runs once for an instance
+=== TEST 13: the start runs once for an instance
 --- user_files eval: $::start_files
 --- http_config
 wasm_module m ../html/starts.wat;
@@ -334,7 +354,7 @@ sub { rows(statuses('/t a', '/t a')) }
 
 
 
-=== TEST 13: a guest that does not start
+=== TEST 14: a guest that does not start
 --- user_files eval: $::start_files
 --- http_config
 wasm_module m ../html/traps.wat;
@@ -345,7 +365,7 @@ qr/wasm module "m" wapc_init trapped: .*unreachable/
 
 
 
-=== TEST 14: an operation must be named
+=== TEST 15: an operation must be named
 --- http_config eval: $::guests
 --- config
     location /t { wasm_handler rust; }
@@ -355,7 +375,7 @@ wasm module "rust" is a waPC guest: name its operation by function=
 
 
 
-=== TEST 15: a waPC guest is no filter
+=== TEST 16: a waPC guest is no filter
 --- http_config eval: $::guests
 --- config
     location /t { wasm_filter as; }
@@ -365,7 +385,7 @@ wasm module "as" is a waPC guest: use wasm_handler
 
 
 
-=== TEST 16: parameters of Extism's plugins
+=== TEST 17: parameters of Extism's plugins
 --- http_config
 wasm_module m $TEST_NGINX_FILTERS/wapc_test.wasm vars=instance;
 --- config
@@ -375,7 +395,7 @@ config=, allowed_hosts=, vars= and http_headers= are for Extism plugins alone
 
 
 
-=== TEST 17: parameters of filters
+=== TEST 18: parameters of filters
 --- http_config
 wasm_module m $TEST_NGINX_FILTERS/wapc_test.wasm vm_config=x;
 --- config
@@ -385,7 +405,7 @@ vm_config= is for filters alone
 
 
 
-=== TEST 18: a filter that is said to be a waPC guest
+=== TEST 19: a filter that is said to be a waPC guest
 --- http_config
 wasm_module m $TEST_NGINX_FILTERS/http_headers.wasm type=wapc;
 --- config
@@ -395,7 +415,7 @@ not a waPC guest: exports no __guest_call
 
 
 
-=== TEST 19: another kind
+=== TEST 20: another kind
 --- http_config
 wasm_module m $TEST_NGINX_FILTERS/wapc_test.wasm type=wasi;
 --- config
