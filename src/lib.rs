@@ -94,7 +94,7 @@ fn configured(cf: Cf<'_>) -> Option<()> {
 fn try_module(main: &Main, index: usize, log: Log) -> Result<(), Refusal> {
     match main.conf.modules[index].guest.kind() {
         Kind::ProxyWasm => proxy_wasm::instance::check(main, index, log),
-        Kind::Extism => handlers::check(main, index, log),
+        Kind::Extism | Kind::Wapc => handlers::check(main, index, log),
     }
 }
 

@@ -1,6 +1,7 @@
 # wasm_handler: an Extism plugin answers requests.
 
 use Test::Nginx::Socket 'no_plan';
+use Handler;
 use Servers;
 use Wire;
 
@@ -19,25 +20,8 @@ our $locations = <<'_EOC_';
     location ~ ^/named/(\w+)$ { wasm_handler test function=$1; }
     location /vowels { wasm_handler vowels; }
 _EOC_
-our $clean = qr/\[alert\]|\[emerg\]|\[crit\]|\[error\]|panicked/;
-our $alive = qr/\[alert\]|\[emerg\]|\[crit\]|panicked/;
-
-# The answer to a request with this body: head and body.
-sub post {
-    my ($path, $body, %with) = @_;
-    my $method = $with{method} // 'POST';
-    my $lines = join '', map { "$_\r\n" } @{$with{lines} // []};
-    my $answer = ask("$method $path HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n${lines}Content-Length: "
-        . length($body) . "\r\n\r\n$body", $with{port});
-    return split /\r\n\r\n/, $answer, 2;
-}
-
-# "status body" of it.
-sub short {
-    my ($head, $body) = post(@_);
-    my ($status) = $head =~ m{^HTTP/1\.1 (\d+)};
-    return "$status " . ($body // '');
-}
+our $clean = $Handler::clean;
+our $alive = $Handler::alive;
 
 run_tests();
 
@@ -48,7 +32,7 @@ __DATA__
 --- config eval: $::locations
 --- client eval
 sub {
-    my ($head, $body) = ::post('/hello', 'John Doe');
+    my ($head, $body) = post('/hello', 'John Doe');
     rows(grep({ /^(HTTP|Content-Type|Content-Length|Accept-Ranges)/i } split /\r\n/, $head), $body);
 }
 --- client_out eval
@@ -66,7 +50,7 @@ Accept-Ranges: bytes
 --- http_config eval: $::plugins
 --- config eval: $::locations
 --- client eval
-sub { rows(map { my $answer = ::short("/named/$_", 'abc'); $answer =~ s/<.*//s; "$_: $answer" } qw(echo nothing _start _initialize __wasm_call_ctors)) }
+sub { rows(map { my $answer = short("/named/$_", 'abc'); $answer =~ s/<.*//s; "$_: $answer" } qw(echo nothing _start _initialize __wasm_call_ctors)) }
 --- client_out
 echo: 200 abc
 nothing: 404 
@@ -86,12 +70,12 @@ __wasm_call_ctors: 404
     location /zip { client_max_body_size 1m; gzip on; gzip_min_length 1; wasm_handler test function=echo content_type=text/html; }
 --- client eval
 sub {
-    my ($head) = ::post('/echo', 'abcdef', method => 'HEAD');
+    my ($head) = post('/echo', 'abcdef', method => 'HEAD');
     my ($length) = $head =~ /Content-Length: (\d+)/;
-    my ($part, $range) = ::post('/echo', 'abcdef', lines => ['Range: bytes=2-3']);
-    my ($zipped) = ::post('/zip', 'a' x 5000, lines => ['Accept-Encoding: gzip']);
+    my ($part, $range) = post('/echo', 'abcdef', lines => ['Range: bytes=2-3']);
+    my ($zipped) = post('/zip', 'a' x 5000, lines => ['Accept-Encoding: gzip']);
     rows("HEAD $length", (split / /, $part)[1] . " $range", $zipped =~ /Content-Encoding: gzip/ ? 'gzip' : 'plain',
-        (split / /, (::post('/echo', 'a' x 2000))[0])[1]);
+        (split / /, (post('/echo', 'a' x 2000))[0])[1]);
 }
 --- client_out
 HEAD 6
@@ -110,7 +94,7 @@ sub {
     rows(map {
         my $text = CORE::join '', map { chr(($_ * 7919) % 251) } 1 .. 4096;
         $text = $text x ($_ / 4096);
-        my (undef, $body) = ::post('/echo', $text);
+        my (undef, $body) = post('/echo', $text);
         "$_: " . ($body eq $text ? 'same' : 'another');
     } 4096, 1 << 20, 8 << 20);
 }
@@ -134,7 +118,7 @@ sub {
     location /echo { wasm_handler test function=echo; }
 --- client eval
 sub {
-    rows(map { my $answer = ::short($_, 'wrong'); $answer =~ s/<html>.*//s; $answer =~ s/(panicked|wasm trap|error while).*/.../s; "$_: $answer" }
+    rows(map { my $answer = short($_, 'wrong'); $answer =~ s/<html>.*//s; $answer =~ s/(panicked|wasm trap|error while).*/.../s; "$_: $answer" }
         qw(/hidden /shown /page /code /echo /echo));
 }
 --- client_out
@@ -157,7 +141,7 @@ sub {
     location /panic { wasm_handler test function=panic; }
     location /echo { wasm_handler test function=echo; }
 --- client eval
-sub { rows(map { my ($answer) = ::short($_, 'x'); $answer =~ s/<.*//s; $answer } qw(/echo /panic /echo /panic /panic /echo)) }
+sub { rows(map { my ($answer) = short($_, 'x'); $answer =~ s/<.*//s; $answer } qw(/echo /panic /echo /panic /panic /echo)) }
 --- client_out
 200 x
 500 
@@ -179,7 +163,7 @@ wasm_module shared $TEST_NGINX_FILTERS/extism_count_vowels.wasm isolation=reques
     location /fresh { wasm_handler fresh; }
     location /shared { wasm_handler shared; }
 --- client eval
-sub { rows(map { ::short($_, 'hello') } qw(/vowels /vowels /fresh /fresh /shared /shared)) }
+sub { rows(map { short($_, 'hello') } qw(/vowels /vowels /fresh /fresh /shared /shared)) }
 --- client_out
 200 {"count":2,"total":2,"vowels":"aeiouAEIOU"}
 200 {"count":2,"total":4,"vowels":"aeiouAEIOU"}
@@ -201,10 +185,10 @@ wasm_module test $TEST_NGINX_FILTERS/extism_pdk_test.wasm;
     location /seen { set $mine "my value"; wasm_handler test function=echo input=json variable=$mine error_status=502 errors=show; }
 --- client eval
 sub {
-    my ($head, $body) = ::post('/api/a%20b?q=1', 'text', lines => ['X-Name: one', 'x-name: two']);
+    my ($head, $body) = post('/api/a%20b?q=1', 'text', lines => ['X-Name: one', 'x-name: two']);
     my @lines = grep { /^(HTTP|Content-Type|X-)/i } split /\r\n/, $head;
-    my ($seen) = ::short('/seen', "\xff");
-    rows(@lines, $body . ::short('/teapot', ''), $seen);
+    my ($seen) = short('/seen', "\xff");
+    rows(@lines, $body . short('/teapot', ''), $seen);
 }
 --- client_out eval
 qr{HTTP/1.1 200 OK
@@ -245,7 +229,7 @@ sub {
         $c->write("POST /fetch HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: " . length($url) . "\r\n\r\n$url"); $c } 1 .. 20;
     my %answers;
     $answers{(split /\r\n\r\n/, $_->rest, 2)[1]}++ for @waiting;
-    rows((map { "$answers{$_} times $_" } sort keys %answers), ::short('/fetch', 'http://elsewhere.example/'));
+    rows((map { "$answers{$_} times $_" } sort keys %answers), short('/fetch', 'http://elsewhere.example/'));
 }
 --- client_out
 20 times 200: inner extism_pdk_test
@@ -262,7 +246,7 @@ wasm_module headers $TEST_NGINX_FILTERS/headers.wasm;
 --- config
     location /greet { wasm_filter headers '{"response": {"set": {"x-filter": "yes"}}}'; wasm_handler hello; }
 --- client eval
-sub { my ($head, $body) = ::post('/greet', 'you'); rows((split /\r\n/, $head)[0], $head =~ /x-filter: yes/i ? 'header of the filter' : 'none', $body) }
+sub { my ($head, $body) = post('/greet', 'you'); rows((split /\r\n/, $head)[0], $head =~ /x-filter: yes/i ? 'header of the filter' : 'none', $body) }
 --- client_out eval
 "HTTP/1.1 200 OK
 header of the filter
@@ -280,7 +264,7 @@ header of the filter
         if ($arg_h) { set $x 1; }
         wasm_handler hello;
     }
---- client eval: sub { rows(map { ::short("/t$_", 'me') } '', '?v=1', '?h=1') }
+--- client eval: sub { rows(map { short("/t$_", 'me') } '', '?v=1', '?h=1') }
 --- client_out eval
 "200 {\"message\":\"\xf0\x9f\xa6\x80 Hello me\"}
 200 me
@@ -346,4 +330,4 @@ wasm_module filter $TEST_NGINX_FILTERS/http_headers.wasm config=a:b;
 --- config
 --- must_die
 --- error_log
-config=, allowed_hosts=, vars= and http_headers= are for plugins alone
+config=, allowed_hosts=, vars= and http_headers= are for Extism plugins alone

@@ -37,6 +37,12 @@ register("log", (message: ArrayBuffer): Result<ArrayBuffer> => {
   return Result.ok(new ArrayBuffer(0));
 });
 
+// A response as JSON, with the length of the message in a header.
+register("json", (message: ArrayBuffer): Result<ArrayBuffer> => {
+  const length = message.byteLength.toString();
+  return Result.ok(String.UTF8.encode(`{"status": 201, "headers": {"x-length": "${length}"}, "body": "made"}`));
+});
+
 register("panic", (message: ArrayBuffer): Result<ArrayBuffer> => {
   throw new Error("on purpose");
 });

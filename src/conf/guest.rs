@@ -9,6 +9,7 @@ use wasm_runtime::Outline;
 pub enum Kind {
     ProxyWasm,
     Extism,
+    Wapc,
 }
 
 impl Kind {
@@ -17,17 +18,19 @@ impl Kind {
         match value {
             b"proxy-wasm" => Ok(Kind::ProxyWasm),
             b"extism" => Ok(Kind::Extism),
-            _ => Err("\"proxy-wasm\" or \"extism\""),
+            b"wapc" => Ok(Kind::Wapc),
+            _ => Err("\"proxy-wasm\", \"extism\" or \"wapc\""),
         }
     }
 
-    /// What the bytes of a file look like: a manifest, or a module that imports what only one kind has.
+    /// What the bytes of a file look like: a manifest, or a module that imports or exports what only one kind has.
     pub fn of(bytes: &[u8]) -> Kind {
         if is_manifest(bytes) {
             return Kind::Extism;
         }
         match Outline::read(bytes) {
             Ok(outline) if extism_host::is_extism(&outline) => Kind::Extism,
+            Ok(outline) if wapc_host::is_wapc(&outline) => Kind::Wapc,
             // Or no module at all, which its compilation says.
             _ => Kind::ProxyWasm,
         }
@@ -39,6 +42,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Kind::ProxyWasm => "a Proxy-Wasm filter",
             Kind::Extism => "an Extism plugin",
+            Kind::Wapc => "a waPC guest",
         })
     }
 }
@@ -52,10 +56,11 @@ pub fn is_manifest(bytes: &[u8]) -> bool {
 pub enum Guest {
     ProxyWasm(proxy_wasm_host::Program),
     Extism(extism_host::Program, PluginOptions),
+    Wapc(wapc_host::Program),
 }
 
-/// What the parameters of `wasm_module` say about a plugin alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What the parameters of `wasm_module` say about a plugin of Extism's alone.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct PluginOptions {
     /// `http_headers=on`: the guest may read the header of a response.
     pub response_headers: bool,
@@ -68,6 +73,7 @@ impl Guest {
         match self {
             Guest::ProxyWasm(_) => Kind::ProxyWasm,
             Guest::Extism(..) => Kind::Extism,
+            Guest::Wapc(_) => Kind::Wapc,
         }
     }
 
@@ -75,7 +81,7 @@ impl Guest {
     pub fn filter(&self) -> Option<&proxy_wasm_host::Program> {
         match self {
             Guest::ProxyWasm(program) => Some(program),
-            Guest::Extism(..) => None,
+            Guest::Extism(..) | Guest::Wapc(_) => None,
         }
     }
 }

@@ -20,7 +20,8 @@ pub enum Form {
 pub enum Callee {
     /// Fixed by the configuration.
     Fixed(extism_host::Function),
-    /// Named by variables of the request.
+    /// Named by this text, when the request is there: by its variables; or it is an operation of a waPC guest, which alone
+    /// knows what there is.
     Named(Complex),
 }
 
@@ -57,17 +58,27 @@ impl HandlerConf {
         let modules = &main.modules;
         let module = modules.iter().position(|module| &module.name == name);
         let module = module.ok_or_else(|| format!("unknown wasm module \"{name}\""))?;
-        let program = match &modules[module].guest {
-            Guest::Extism(program, _) => program,
-            other => {
+        let callee = match &modules[module].guest {
+            Guest::Extism(program, _) => self.export(program)?,
+            Guest::Wapc(_) => Callee::Named(self.function.ok_or_else(|| {
+                format!("wasm module \"{name}\" is a waPC guest: name its operation by function=")
+            })?),
+            Guest::ProxyWasm(_) => {
                 return Err(format!(
                     "wasm module \"{name}\" is {}: use wasm_filter",
-                    other.kind()
+                    modules[module].guest.kind()
                 ));
             }
         };
+        self.resolved = Some((module, callee));
+        Ok(())
+    }
+
+    /// What is called in an Extism plugin.
+    fn export(&self, program: &extism_host::Program) -> Result<Callee, String> {
+        let name = &self.name;
         let all = || program.functions().collect::<Vec<_>>().join(", ");
-        let callee = match self.function {
+        Ok(match self.function {
             None => Callee::Fixed(program.only_function().ok_or_else(|| {
                 format!(
                     "wasm module \"{name}\" has several functions: name one by function= ({})",
@@ -82,8 +93,6 @@ impl HandlerConf {
                 })?)
             }
             Some(function) => Callee::Named(function),
-        };
-        self.resolved = Some((module, callee));
-        Ok(())
+        })
     }
 }

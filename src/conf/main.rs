@@ -58,7 +58,7 @@ pub struct ModuleConf {
 }
 
 impl ModuleConf {
-    /// How a process runs its instances, if it is a plugin. Which upstreams it may call is known when all of the
+    /// How a process runs its instances, if it is a plugin of Extism's. Which upstreams it may call is known when all of the
     /// configuration is.
     pub fn plugin_config(&self, options: PluginOptions) -> PluginConfig {
         PluginConfig {
@@ -70,11 +70,21 @@ impl ModuleConf {
         }
     }
 
+    /// The same for a waPC guest.
+    pub fn wapc_config(&self) -> wapc_host::PluginConfig {
+        wapc_host::PluginConfig {
+            limits: self.vm.limits,
+            capabilities: self.vm.capabilities.clone(),
+            env: self.vm.env.clone(),
+        }
+    }
+
     /// Can its guests make outbound calls?
     pub fn calls_out(&self) -> bool {
         match &self.guest {
             Guest::ProxyWasm(program) => program.calls_out(&self.vm.capabilities),
             Guest::Extism(program, options) => program.calls_out(&self.plugin_config(*options)),
+            Guest::Wapc(_) => false,
         }
     }
 }

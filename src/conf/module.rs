@@ -69,6 +69,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
         .and_then(|engine| match kind {
             Kind::ProxyWasm => filter(engine, &bytes, &parameters),
             Kind::Extism => plugin(engine, bytes, &path, &parameters),
+            Kind::Wapc => wapc(engine, &bytes, &parameters),
         })
         .map_err(at);
     cache::tell(cf, conf, name);
@@ -123,6 +124,14 @@ fn plugin(
     program
         .map(|program| Guest::Extism(program, own.options))
         .map_err(|error| error.to_string())
+}
+
+fn wapc(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
+    let program = match parameters.isolation {
+        Isolation::Worker => wapc_host::Program::compile(engine, bytes),
+        Isolation::Request => wapc_host::Program::compile_for_snapshots(engine, bytes),
+    };
+    program.map(Guest::Wapc).map_err(|error| error.to_string())
 }
 
 fn check_sum(expected: &[u8], bytes: &[u8]) -> Result<(), String> {

@@ -120,13 +120,22 @@ impl Parameters {
 
     /// Is there a parameter that guests of this kind have not? An error says which.
     pub fn check(&self, kind: Kind) -> Result<(), &'static str> {
+        let has = |names: &[&[u8]]| {
+            let mut seen = self.seen.iter();
+            seen.any(|seen| names.contains(&seen.as_slice()))
+        };
         match kind {
-            Kind::ProxyWasm if !self.plugin.is_empty() => {
-                Err("config=, allowed_hosts=, vars= and http_headers= are for plugins alone")
+            Kind::Extism | Kind::Wapc if has(&[b"header_stop"]) => {
+                Err("header_stop= is for filters alone")
             }
-            Kind::Extism if self.header_stop.is_some() => Err("header_stop= is for filters alone"),
-            Kind::Extism if !self.vm.configuration.is_empty() => {
+            Kind::Extism if has(&[b"vm_config"]) => {
                 Err("vm_config= is for filters alone: use config=")
+            }
+            Kind::Wapc if has(&[b"vm_config"]) => Err("vm_config= is for filters alone"),
+            Kind::ProxyWasm | Kind::Wapc
+                if has(&[b"config", b"allowed_hosts", b"vars", b"http_headers"]) =>
+            {
+                Err("config=, allowed_hosts=, vars= and http_headers= are for Extism plugins alone")
             }
             _ => Ok(()),
         }
@@ -154,7 +163,7 @@ fn on_off(value: &[u8], first: &[u8], second: &[u8]) -> Result<bool, String> {
     }
 }
 
-/// Parameters of plugins alone.
+/// Parameters of Extism's plugins alone.
 #[derive(Default)]
 pub struct PluginParameters {
     pub config: Vec<(String, String)>,
@@ -163,13 +172,6 @@ pub struct PluginParameters {
 }
 
 impl PluginParameters {
-    /// Is there any of them?
-    pub fn is_empty(&self) -> bool {
-        self.config.is_empty()
-            && self.allowed_hosts.is_empty()
-            && self.options == PluginOptions::default()
-    }
-
     /// `key:value`
     fn add_config(&mut self, value: &[u8]) -> Result<(), String> {
         let text = str::from_utf8(value).map_err(|_| "config= must be UTF-8")?;

@@ -3,12 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use extism_host::{Linked, Plugin};
-
-use crate::conf::guest::Guest;
 use crate::conf::policy::Isolation;
 use crate::handler::instances::{Instances, Maker};
-use crate::handler::services::{Calling, PluginServices};
+use crate::handler::linked::Linked;
+use crate::handler::services::Calling;
 use crate::metrics::host::Host;
 use crate::metrics::module::ModuleMetrics;
 use crate::net::origin::Caller;
@@ -22,12 +20,17 @@ use crate::worker::process::{Main, ProcessKind};
 /// A module that answers requests.
 pub struct Handler {
     pub name: Rc<str>,
-    pub linked: Linked<PluginServices>,
     pub instances: Instances,
     pub turn: Rc<Turn>,
     /// How many lines the log has of it.
     pub rate: Rc<LogRate>,
     pub metrics: Option<Rc<ModuleMetrics>>,
+}
+
+impl Handler {
+    pub fn linked(&self) -> &Linked {
+        &self.instances.maker().linked
+    }
 }
 
 /// Those of a worker, by the modules' numbers; made for their first requests.
@@ -81,12 +84,8 @@ fn load(kind: ProcessKind, main: &Main, index: usize, log: Log) -> Result<Handle
     let conf = &main.conf;
     let module = &conf.modules[index];
     let refused = |error: String| (None, error);
-    let Guest::Extism(program, options) = &module.guest else {
-        return Err(refused(format!("is {}", module.guest.kind())));
-    };
     let engine = conf.engine().map_err(refused)?;
-    let linked = Linked::new(engine, program, &module.plugin_config(*options));
-    let linked = linked.map_err(|error| refused(error.to_string()))?;
+    let linked = Linked::new(engine, module).map_err(refused)?;
     let host = match kind {
         ProcessKind::Worker => main.metrics().cloned(),
         ProcessKind::Check => {
@@ -117,13 +116,12 @@ fn load(kind: ProcessKind, main: &Main, index: usize, log: Log) -> Result<Handle
         shared: main.process.shared(),
     });
     let maker = Maker {
-        linked: linked.clone(),
+        linked,
         calling,
         fresh: module.isolation == Isolation::Request,
     };
     Ok(Handler {
         name,
-        linked,
         instances: Instances::new(maker, module.limits.instances, module.limits.queue),
         turn: state.turn.clone(),
         rate,
@@ -134,9 +132,7 @@ fn load(kind: ProcessKind, main: &Main, index: usize, log: Log) -> Result<Handle
 /// Starts a plugin as a worker does, and throws it away.
 pub fn check(main: &Main, module: usize, log: Log) -> Result<(), Refusal> {
     let handler = load(ProcessKind::Check, main, module, log)?;
-    let mut plugin: Plugin<PluginServices> = handler.instances.maker().plugin();
-    match plugin.start_now() {
-        Ok(()) => Ok(()),
-        Err(error) => Err((None, error.to_string())),
-    }
+    let maker = handler.instances.maker();
+    let started = maker.linked.started(maker.services());
+    started.map(drop).map_err(|error| (None, error.to_string()))
 }

@@ -5,6 +5,38 @@ use std::io;
 use crate::message::body::Body;
 use crate::nginx::request::Request;
 
+/// What a plugin gets.
+pub enum Input {
+    Body(Body),
+    Json(Vec<u8>),
+}
+
+impl Input {
+    /// Bytes of its own.
+    pub fn into_bytes(self) -> io::Result<Vec<u8>> {
+        match self {
+            Input::Body(mut body) => body.take().map_err(|_| unreadable()),
+            Input::Json(json) => Ok(json),
+        }
+    }
+}
+
+impl extism_host::Input for &Input {
+    fn size(&self) -> usize {
+        match self {
+            Input::Body(body) => body.len(),
+            Input::Json(json) => json.len(),
+        }
+    }
+
+    fn write(self, memory: &mut [u8]) -> io::Result<()> {
+        match self {
+            Input::Body(body) => write(body, memory),
+            Input::Json(json) => json.as_slice().write(memory),
+        }
+    }
+}
+
 /// The body of a request, as it was read: pieces in memory, and in nginx's temporary file.
 pub fn body(request: Request) -> Body {
     let mut body = Body::default();
@@ -20,7 +52,7 @@ pub fn body(request: Request) -> Body {
 }
 
 /// Writes all of it into as many bytes.
-pub fn write(body: &Body, mut memory: &mut [u8]) -> io::Result<()> {
+fn write(body: &Body, mut memory: &mut [u8]) -> io::Result<()> {
     let mut failed = None;
     let read = body.read(0, body.len(), &mut |piece| {
         if let Err(error) = io::Write::write_all(&mut memory, piece) {
@@ -30,6 +62,10 @@ pub fn write(body: &Body, mut memory: &mut [u8]) -> io::Result<()> {
     match (read, failed) {
         (Ok(()), None) => Ok(()),
         (_, Some(error)) => Err(error),
-        (Err(_), None) => Err(io::Error::other("the body cannot be read")),
+        (Err(_), None) => Err(unreadable()),
     }
+}
+
+fn unreadable() -> io::Error {
+    io::Error::other("the body cannot be read")
 }

@@ -7,29 +7,25 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use extism_host::{Linked, Plugin, Snapshot, StartError};
-
+use crate::handler::linked::{Linked, Snapshot, StartError};
+use crate::handler::plugin::Plugin;
 use crate::handler::services::{Calling, PluginServices};
-
-/// An instance, in a box of its own: calls move it about.
-pub type Instance = Box<Plugin<PluginServices>>;
 
 /// What instances are kept that nobody uses: what comes at once may come at once again.
 const MAX_IDLE: usize = 64;
 
 /// Makes instances.
 pub struct Maker {
-    pub linked: Linked<PluginServices>,
+    pub linked: Linked,
     pub calling: Rc<Calling>,
     /// Each call has the state after the start (`isolation=request`).
     pub fresh: bool,
 }
 
 impl Maker {
-    /// One that its first call starts.
-    pub fn plugin(&self) -> Plugin<PluginServices> {
-        self.linked
-            .plugin(PluginServices::new(self.calling.clone()))
+    /// What an instance is offered.
+    pub fn services(&self) -> PluginServices {
+        PluginServices::new(self.calling.clone())
     }
 }
 
@@ -45,13 +41,13 @@ pub struct Instances {
     maker: Maker,
     most: usize,
     queue: usize,
-    idle: RefCell<Vec<Instance>>,
+    idle: RefCell<Vec<Plugin>>,
     /// Those that there are, idle or not.
     live: Cell<usize>,
     line: RefCell<VecDeque<(u64, Waker)>>,
     last: Cell<u64>,
     /// The state after the start, with `isolation=request`.
-    state: OnceCell<Snapshot<PluginServices>>,
+    state: OnceCell<Snapshot>,
 }
 
 impl Instances {
@@ -73,14 +69,14 @@ impl Instances {
     }
 
     /// An instance, if there is one without waiting. `Ok(None)`: all are in use, or others wait.
-    pub fn take(&self) -> Result<Option<Instance>, StartError> {
+    pub fn take(&self) -> Result<Option<Plugin>, StartError> {
         match self.line.borrow().is_empty() {
             true => self.take_or_make(),
             false => Ok(None),
         }
     }
 
-    fn take_or_make(&self) -> Result<Option<Instance>, StartError> {
+    fn take_or_make(&self) -> Result<Option<Plugin>, StartError> {
         let idle = self.idle.borrow_mut().pop();
         match idle {
             Some(instance) => Ok(Some(instance)),
@@ -90,31 +86,27 @@ impl Instances {
     }
 
     /// One more.
-    fn make(&self) -> Result<Instance, StartError> {
+    fn make(&self) -> Result<Plugin, StartError> {
+        let services = self.maker.services();
         let plugin = match self.maker.fresh {
-            false => self.maker.plugin(),
-            true => {
-                let services = PluginServices::new(self.maker.calling.clone());
-                self.state()?.plugin(services)?
-            }
+            false => self.maker.linked.plugin(services)?,
+            true => self.state()?.plugin(services)?,
         };
         self.live.set(self.live.get() + 1);
-        Ok(Box::new(plugin))
+        Ok(plugin)
     }
 
-    /// The state after the start; it is taken of an instance that is thrown away.
-    fn state(&self) -> Result<&Snapshot<PluginServices>, StartError> {
+    /// The state after the start.
+    fn state(&self) -> Result<&Snapshot, StartError> {
         if let Some(state) = self.state.get() {
             return Ok(state);
         }
-        let mut plugin = self.maker.plugin();
-        plugin.start_now()?;
-        let state = plugin.snapshot()?;
+        let state = self.maker.linked.snapshot(self.maker.services())?;
         Ok(self.state.get_or_init(|| state))
     }
 
     /// An instance, when there is one.
-    pub async fn wait(&self) -> Result<Instance, NoInstance> {
+    pub async fn wait(&self) -> Result<Plugin, NoInstance> {
         if self.line.borrow().len() >= self.queue {
             return Err(NoInstance::Full);
         }
@@ -147,13 +139,10 @@ impl Instances {
     }
 
     /// A call has ended: its instance serves others, unless it has trapped.
-    pub fn give_back(&self, mut instance: Instance) {
+    pub fn give_back(&self, mut instance: Plugin) {
         let keeps = !instance.poisoned()
             && match (self.maker.fresh, self.state.get()) {
-                (true, Some(state)) => {
-                    let services = PluginServices::new(self.maker.calling.clone());
-                    state.rewind(&mut instance, services)
-                }
+                (true, Some(state)) => state.rewind(&mut instance, self.maker.services()),
                 (true, None) => false,
                 (false, _) => true,
             };

@@ -7,6 +7,8 @@ pub mod http;
 pub mod input;
 pub mod instances;
 pub mod json;
+pub mod linked;
+pub mod plugin;
 pub mod run;
 pub mod send;
 pub mod services;

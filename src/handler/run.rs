@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use extism_host::{Failure, Function, Outcome};
 use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_NOT_FOUND, NGX_HTTP_SERVICE_UNAVAILABLE,
     ngx_connection_t, ngx_http_finalize_request, ngx_http_run_posted_requests,
@@ -14,11 +13,13 @@ use ngx::ffi::{
 use crate::conf::handler::{Callee, Form, HandlerConf};
 use crate::conf::location::LocConf;
 use crate::handler::handlers::{Handler, Handlers};
-use crate::handler::instances::{Instance, NoInstance};
+use crate::handler::input::Input;
+use crate::handler::instances::NoInstance;
+use crate::handler::linked::StartError;
+use crate::handler::plugin::{Failure, Function, Plugin};
 use crate::handler::send::Reply;
-use crate::handler::services::{Exchange, PluginServices};
+use crate::handler::services::Exchange;
 use crate::handler::{input, json};
-use crate::message::body::Body;
 use crate::net::executor::{Task, spawn};
 use crate::nginx::log::{Level, printable};
 use crate::nginx::pool;
@@ -29,19 +30,15 @@ struct Call {
     request: Request,
     conf: &'static HandlerConf,
     handler: Rc<Handler>,
-    function: Function,
+    /// A name in it lives as long as the request.
+    function: Function<'static>,
     input: Input,
-}
-
-enum Input {
-    Body(Body),
-    Json(Vec<u8>),
 }
 
 /// An instance that a call has; it goes with the call, if that does not come to its end.
 struct InUse {
     handler: Rc<Handler>,
-    instance: Option<Instance>,
+    instance: Option<Plugin>,
 }
 
 impl Drop for InUse {
@@ -73,18 +70,14 @@ pub fn run(request: Request) -> Option<ngx_int_t> {
         Ok(call) => call,
         Err(status) => return Some(status as ngx_int_t),
     };
-    let waits = call.handler.linked.program().waits();
-    if !waits && call.handler.turn.is_free() {
-        match call.handler.instances.take() {
-            Ok(Some(instance)) => {
-                let turn = call.handler.turn.clone();
-                return Some(turn.run(false, || call.make_now(instance)));
-            }
-            Ok(None) => {}
-            Err(error) => return Some(call.cannot_start(&error.to_string())),
-        }
+    if call.handler.linked().waits() || !call.handler.turn.is_free() {
+        return call.make_later();
     }
-    call.make_later()
+    let turn = call.handler.turn.clone();
+    match turn.run(false, || call.make_now()) {
+        Ok(rc) => Some(rc),
+        Err(call) => call.make_later(),
+    }
 }
 
 impl Call {
@@ -99,10 +92,14 @@ impl Call {
             .module(module)
             .ok_or(NGX_HTTP_SERVICE_UNAVAILABLE)?;
         let function = match callee {
-            Callee::Fixed(function) => function,
+            Callee::Fixed(function) => Function::Export(function),
             Callee::Named(name) => {
                 let name = name.value(request).ok_or(NGX_HTTP_INTERNAL_SERVER_ERROR)?;
-                named(request, &handler, name).ok_or(NGX_HTTP_NOT_FOUND)?
+                let found = handler.linked().function(name);
+                found.map_err(|error| {
+                    handler.report(request, &error);
+                    NGX_HTTP_NOT_FOUND
+                })?
             }
         };
         let mut body = input::body(request);
@@ -122,26 +119,25 @@ impl Call {
         })
     }
 
-    /// Makes a call that does not wait.
-    fn make_now(self, mut instance: Instance) -> ngx_int_t {
+    /// Makes a call that does not wait. `Err`: it has to, for an instance.
+    fn make_now(self) -> Result<ngx_int_t, Call> {
+        let mut instance = match self.handler.instances.take() {
+            Ok(Some(instance)) => instance,
+            Ok(None) => return Err(self),
+            Err(error) => return Ok(self.cannot_start(&error)),
+        };
         let since = self.begins();
         let exchange = Exchange::new(self.request);
-        instance.services().serve(Some(exchange.clone()));
-        let (request, conf) = (self.request, self.conf);
-        let mut outcome = match &self.input {
-            Input::Body(body) => {
-                let input = (body.len(), |memory: &mut [u8]| input::write(body, memory));
-                instance.call_now(self.function, input)
-            }
-            Input::Json(json) => instance.call_now(self.function, json.as_slice()),
-        };
-        let reply = reply(request, conf, &self.handler, &mut outcome);
-        drop(outcome);
-        self.ends(since);
+        instance.serve(Some(exchange.clone()));
+        let (request, conf, handler) = (self.request, self.conf, self.handler);
+        let reply = instance.call_now(self.function, self.input, |result| {
+            reply(request, conf, &handler, result)
+        });
+        handler.ends(since);
         exchange.end();
-        instance.services().serve(None);
-        self.handler.instances.give_back(instance);
-        finish(request, conf, reply)
+        instance.serve(None);
+        handler.instances.give_back(instance);
+        Ok(finish(request, conf, reply))
     }
 
     /// Makes a call that waits, for an instance or within itself.
@@ -184,12 +180,10 @@ impl Call {
         };
         let instance = match taken {
             Ok(instance) => instance,
-            Err(NoInstance::Start(error)) => return self.cannot_start(&error.to_string()),
+            Err(NoInstance::Start(error)) => return self.cannot_start(&error),
             Err(NoInstance::Full) => {
-                self.report(
-                    Level::Error,
-                    "all of instances= are in use, and queue= is full",
-                );
+                let what = "all of instances= are in use, and queue= is full";
+                self.handler.report(self.request, what);
                 return NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t;
             }
         };
@@ -197,25 +191,20 @@ impl Call {
             handler: self.handler.clone(),
             instance: Some(instance),
         };
-        let (request, conf) = (self.request, self.conf);
         let since = self.begins();
         let Some(instance) = used.instance.as_mut() else {
             return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
         };
-        instance.services().serve(Some(exchange));
-        let mut outcome = match &self.input {
-            Input::Body(body) => {
-                let input = (body.len(), |memory: &mut [u8]| input::write(body, memory));
-                instance.call(self.function, input).await
-            }
-            Input::Json(json) => instance.call(self.function, json.as_slice()).await,
-        };
-        let reply = reply(request, conf, &self.handler, &mut outcome);
-        drop(outcome);
-        self.ends(since);
-        instance.services().serve(None);
+        instance.serve(Some(exchange));
+        let (request, conf, handler) = (self.request, self.conf, self.handler);
+        let call = instance.call(self.function, self.input, |result| {
+            reply(request, conf, &handler, result)
+        });
+        let reply = call.await;
+        handler.ends(since);
+        instance.serve(None);
         if let Some(instance) = used.instance.take() {
-            self.handler.instances.give_back(instance);
+            handler.instances.give_back(instance);
         }
         finish(request, conf, reply)
     }
@@ -226,76 +215,36 @@ impl Call {
         shown.then(Instant::now)
     }
 
-    fn ends(&self, since: Option<Instant>) {
-        if let (Some(since), Some(metrics)) = (since, &self.handler.metrics) {
-            metrics.callback_ended("call", since.elapsed());
-        }
-    }
-
-    fn cannot_start(&self, error: &str) -> ngx_int_t {
-        self.report(Level::Error, error);
+    fn cannot_start(&self, error: &StartError) -> ngx_int_t {
+        self.handler.report(self.request, &error.to_string());
         NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t
     }
-
-    fn report(&self, level: Level, what: &str) {
-        let log = self.request.log();
-        if log.enabled(level) && self.handler.rate.allows_line() {
-            log.write(level, format_args!("[wasm] {}: {what}", self.handler.name));
-        }
-    }
 }
 
-/// The function that variables name. Not those that start an instance, which a client could name then.
-fn named(request: Request, handler: &Handler, name: &[u8]) -> Option<Function> {
-    let text = String::from_utf8_lossy(name);
-    let program = handler.linked.program();
-    let found = match text.starts_with('_') {
-        true => Err(Failure::NotFound(text.to_string())),
-        false => program.function(&text),
-    };
-    found
-        .inspect_err(|error| {
-            let log = request.log();
-            if log.enabled(Level::Error) && handler.rate.allows_line() {
-                log.write(
-                    Level::Error,
-                    format_args!("[wasm] {}: {error}", handler.name),
-                );
-            }
-        })
-        .ok()
-}
-
-/// What the client gets for an outcome. `Err`: a status of an error page.
+/// What the client gets for what a call has come to. `Err`: a status of an error page.
 fn reply(
     request: Request,
     conf: &HandlerConf,
     handler: &Handler,
-    outcome: &mut Outcome<'_, PluginServices>,
+    result: Result<&[u8], Failure>,
 ) -> Result<Reply, u32> {
     let memory = NGX_HTTP_INTERNAL_SERVER_ERROR;
-    if outcome.failed() {
-        let message = match outcome.failure() {
-            Some(failure) => failure.to_string(),
-            None => format!("Returned non-zero exit code: {}", outcome.code()),
-        };
-        handler.failed(request, outcome.failure(), &message);
-        return failed(request, conf, &message);
-    }
-    match conf.form {
-        Form::Body => Reply::new(request, 200, outcome.output()).ok_or(memory),
-        Form::Json => match json::response(outcome.output()) {
-            Ok(described) => {
-                let reply = Reply::new(request, described.status, &described.body);
-                let mut reply = reply.ok_or(memory)?;
-                reply.headers = described.headers;
-                Ok(reply)
-            }
-            Err(message) => {
-                handler.failed(request, None, &message);
-                failed(request, conf, &message)
-            }
-        },
+    let described = match (result, conf.form) {
+        (Ok(output), Form::Body) => return Reply::new(request, 200, output).ok_or(memory),
+        (Ok(output), Form::Json) => json::response(output).map_err(Failure::new),
+        (Err(failure), _) => Err(failure),
+    };
+    match described {
+        Ok(described) => {
+            let reply = Reply::new(request, described.status, &described.body);
+            let mut reply = reply.ok_or(memory)?;
+            reply.headers = described.headers;
+            Ok(reply)
+        }
+        Err(failure) => {
+            handler.failed(request, &failure);
+            failed(request, conf, &failure.message)
+        }
     }
 }
 
@@ -319,20 +268,27 @@ fn finish(request: Request, conf: &HandlerConf, reply: Result<Reply, u32>) -> ng
 }
 
 impl Handler {
+    /// A call has ended.
+    fn ends(&self, since: Option<Instant>) {
+        if let (Some(since), Some(metrics)) = (since, &self.metrics) {
+            metrics.callback_ended("call", since.elapsed());
+        }
+    }
+
     /// A call has failed.
-    fn failed(&self, request: Request, failure: Option<&Failure>, message: &str) {
-        if let (Some(metrics), Some(Failure::Trap(reason) | Failure::Timeout(reason))) =
-            (&self.metrics, failure)
-        {
+    fn failed(&self, request: Request, failure: &Failure) {
+        if let (Some(metrics), Some(reason)) = (&self.metrics, &failure.trap) {
             metrics.of_request().trapped(reason);
         }
+        self.report(request, &failure.message);
+    }
+
+    /// Writes a line to the request's log, as far as there may be one.
+    fn report(&self, request: Request, what: &str) {
         let log = request.log();
         if log.enabled(Level::Error) && self.rate.allows_line() {
-            let message = printable(message.as_bytes());
-            log.write(
-                Level::Error,
-                format_args!("[wasm] {}: {message}", self.name),
-            );
+            let what = printable(what.as_bytes());
+            log.write(Level::Error, format_args!("[wasm] {}: {what}", self.name));
         }
     }
 }

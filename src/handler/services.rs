@@ -79,8 +79,8 @@ impl PluginServices {
     }
 
     /// A call begins, for this request, or has ended.
-    pub fn serve(&mut self, exchange: Option<Rc<Exchange>>) {
-        *self.exchange.get_mut() = exchange;
+    pub fn serve(&self, exchange: Option<Rc<Exchange>>) {
+        self.exchange.replace(exchange);
     }
 
     fn request(&self) -> Option<Request> {

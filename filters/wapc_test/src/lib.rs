@@ -11,6 +11,7 @@ pub extern "C" fn wapc_init() {
     register_function("count", count);
     register_function("host_call", call_host);
     register_function("log", log);
+    register_function("json", json);
     register_function("panic", panics);
     register_function("loop", loops);
 }
@@ -43,6 +44,13 @@ fn call_host(message: &[u8]) -> CallResult {
 fn log(message: &[u8]) -> CallResult {
     console_log(&String::from_utf8_lossy(message));
     Ok(Vec::new())
+}
+
+/// A response as JSON, with the length of the message in a header.
+fn json(message: &[u8]) -> CallResult {
+    let length = message.len();
+    let response = format!(r#"{{"status": 201, "headers": {{"x-length": "{length}"}}, "body": "made"}}"#);
+    Ok(response.into_bytes())
 }
 
 fn panics(_: &[u8]) -> CallResult {
