@@ -6,8 +6,7 @@
 
 use wasm_encoder::{DataSection, ExportKind, ExportSection, RawSection};
 use wasmparser::{
-    BinaryReaderError, ConstExpr, Data, DataKind, FunctionBody, Operator, Parser, Payload, TypeRef,
-    ValType,
+    ConstExpr, Data, DataKind, FunctionBody, Operator, Parser, Payload, TypeRef, ValType,
 };
 
 use crate::error::{Error, broken};
