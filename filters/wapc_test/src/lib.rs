@@ -49,7 +49,8 @@ fn log(message: &[u8]) -> CallResult {
 /// A response as JSON, with the length of the message in a header.
 fn json(message: &[u8]) -> CallResult {
     let length = message.len();
-    let response = format!(r#"{{"status": 201, "headers": {{"x-length": "{length}"}}, "body": "made"}}"#);
+    let response =
+        format!(r#"{{"status": 201, "headers": {{"x-length": "{length}"}}, "body": "made"}}"#);
     Ok(response.into_bytes())
 }
 
