@@ -5,7 +5,8 @@
 #   make test                all tests: cargo test, then Test::Nginx over t/
 #   make conformance         the same guests and requests on Envoy and on this nginx, compared
 #   make plugins [CASES=…] [RECORD=yes]
-#                            the sample plugins on the hosts of Extism and waPC, against what is on record; or records it
+#                            the sample plugins on the hosts of Extism and waPC, against what is on record, and on this
+#                            nginx, against that as well; or records it
 #   make wild [CASES=…] [DOCUMENT=yes]
 #                            public filters, as package registries serve them, tried in this nginx; or their table
 #                            in docs/compatibility.md as well
@@ -122,8 +123,9 @@ conformance: module filters setup-conformance
 		--work "$(TARGET)/conformance" $(CASES)
 
 # CASES: as above.
-plugins: filters setup-plugins
+plugins: module filters setup-plugins
 	@"$(TARGET)/extism/bin/python" -B conformance/plugins --filters "$(FILTERS)" --node-modules "$(TARGET)/wapc-host/node_modules" \
+		--nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" --work "$(TARGET)/plugins" \
 		$(if $(RECORD),--record) $(CASES)
 
 # CASES: names, or beginnings of names, of the filters to try; all by default.

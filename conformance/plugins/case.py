@@ -4,7 +4,9 @@ In inputs and configurations, `{up}` stands for the port of an HTTP server that 
 `upstream.py` of conformance/ has it), `{dead}` for one that nobody listens on.
 """
 
+import contextlib
 import hashlib
+import json
 from dataclasses import dataclass, field
 
 EXTISM, WAPC = "extism", "wapc"
@@ -37,19 +39,29 @@ class Case:
     upstream: object = None
     host_calls: bool = True
 
+    def sent_headers(self):
+        """The names of the headers that the calls' inputs ask for."""
+        names = set()
+        for one in self.calls:
+            with contextlib.suppress(ValueError):
+                asked = json.loads(one.input)
+                if isinstance(asked, dict):
+                    names.update(asked.get("headers", {}))
+        return names
+
 
 @dataclass
 class Seen:
     """What came of a call. `failed`: Extism's error or code that is not 0, waPC's error, HTTP's status 500. `code` is None where a runner
-    cannot see it. `error`: the text, "" if there is none, None where a runner cannot see it."""
+    cannot see it; likewise `output`. `error`: the text, "" if there is none, None where a runner cannot see it."""
     failed: bool
-    output: bytes = b""
+    output: bytes | None = b""
     code: int | None = None
     error: str | None = None
 
     def plain(self):
         """As a value of JSON; bytes that are not UTF-8 are escaped."""
-        return {"failed": self.failed, "code": self.code, "output": short(self.output), "error": self.error and short(self.error.encode())}
+        return {"failed": self.failed, "code": self.code, "output": None if self.output is None else short(self.output), "error": self.error and short(self.error.encode())}
 
 
 def short(data):

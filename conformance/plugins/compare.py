@@ -2,6 +2,10 @@
 
 import json
 
+# Headers that HTTP clients send by themselves.
+OWN = {"accept", "accept-encoding", "connection", "user-agent"}
+FRAMING = {"content-length", "transfer-encoding"}
+
 
 def plain(run):
     """A run as a value of JSON."""
@@ -21,6 +25,15 @@ def differences(one, other):
             if None not in (a[part], b[part]) and a[part] != b[part]:
                 lines.append(f"call {number}, {part}: {a[part]!r}, {b[part]!r}")
     return lines
+
+
+def for_nginx(run, case):
+    """A plain run without what cannot be the same in nginx: the words for a plugin that is refused and for a trap, the headers that the client
+    of each host sends by itself, and how it frames a body that is empty."""
+    own = OWN - {name.lower() for name in case.sent_headers()}
+    calls = [{**call, "error": None if (call["error"] or "").startswith("error while executing") else call["error"]} for call in run["calls"]]
+    upstream = [[line, [one for one in headers if one[0] not in (own if body else own | FRAMING)], body] for line, headers, body in run["upstream"]]
+    return {**run, "load": run["load"] and "refused", "calls": calls, "upstream": upstream}
 
 
 def read(path):

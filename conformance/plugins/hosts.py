@@ -1,7 +1,6 @@
 """The real hosts: one function for each, from a case to what was seen.
 
-A runner is a function (case, stage) → Run. Another one, say for nginx, calls the same functions with the same inputs, and leaves as None what
-it cannot see.
+A runner is a function (case, stage) → Run. That for nginx is in nginx_host.py; it leaves as None what it cannot see.
 """
 
 import base64
@@ -34,9 +33,13 @@ class Run:
 
 @dataclass
 class Stage:
-    """`filters`: the directory of the plugins; `node_modules`: where @wapc/host is; `ports`: names in braces → ports."""
+    """`filters`: the directory of the plugins; `node_modules`: where @wapc/host is; `nginx`, `module`: the files of these; `cache`: the directory
+    of `wasm_cache`; `ports`: names in braces → ports."""
     filters: str
     node_modules: str
+    nginx: str
+    module: str
+    cache: str
     ports: dict
 
     def filled(self, value):
