@@ -61,7 +61,8 @@ class Seen:
 
     def plain(self):
         """As a value of JSON; bytes that are not UTF-8 are escaped."""
-        return {"failed": self.failed, "code": self.code, "output": None if self.output is None else short(self.output), "error": self.error and short(self.error.encode())}
+        output = None if self.output is None else short(self.output)
+        return {"failed": self.failed, "code": self.code, "output": output, "error": self.error and short(self.error.encode())}
 
 
 def short(data):
