@@ -433,3 +433,40 @@ j 200 | Content-Length: 0
 k 200 | Content-Length: 5 | set-cookie: a=1 | set-cookie: b=2 | bytes
 _EOC_
 --- no_error_log eval: $::alive
+
+
+
+=== TEST 12: a client that has left when its request is read
+--- http_config eval: $::plugins
+--- config eval: $::locations
+--- client eval
+sub {
+    my $silence = ::silence();
+    # One process does all. It sees the request and the end of the connection at once.
+    open my $file, '<', $Test::Nginx::Util::PidFile or die "no pid: $!";
+    my $pid = <$file> + 0;
+    kill STOP => $pid;
+    ::asked('/stuck', '')->close;
+    kill CONT => $pid;
+    rows(log_has(qr/client prematurely closed connection.*stuck/) ? 'seen' : 'not seen', writing(), ::post('/echo', 'goes on'));
+}
+--- client_out
+seen
+1
+200 goes on
+--- no_error_log eval: $::clean
+
+
+
+=== TEST 13: a mirror has the body
+--- http_config eval: $::plugins
+--- config
+    location /mirrored { mirror /mirror; client_body_in_single_buffer on; proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/sink; }
+    location /sink { return 200 "sunk\n"; }
+    location /mirror { internal; wasm_handler test function=fail; }
+--- client eval: sub { rows(::post('/mirrored', 'the body of it'), log_has(qr/\[wasm\] test: .*the body of it/) ? 'mirrored' : 'not mirrored') }
+--- client_out
+200 sunk
+
+mirrored
+--- no_error_log eval: qr/\[alert\]|\[emerg\]|\[crit\]/

@@ -37,10 +37,13 @@ impl extism_host::Input for &Input {
     }
 }
 
-/// The body of a request, as it was read: pieces in memory, and in nginx's temporary file.
+/// The body of a request, as it was read: pieces in memory, and in nginx's temporary file. A subrequest has that of its
+/// main request where it has the same method, as nginx's mirrors do; one that is included is a GET without a body.
 pub fn body(request: Request) -> Body {
     let mut body = Body::default();
-    if request.is_main() {
+    // SAFETY: both requests are live.
+    let same = unsafe { (*request.as_ptr()).method == (*request.main().as_ptr()).method };
+    if request.is_main() || same {
         // SAFETY: the buffers live as long as the request, and nobody changes them while its content is made.
         unsafe {
             for buf in crate::nginx::buf::iter(request.body()) {

@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_NOT_FOUND, NGX_HTTP_SERVICE_UNAVAILABLE,
-    ngx_connection_t, ngx_http_finalize_request, ngx_http_run_posted_requests,
-    ngx_http_test_reading, ngx_int_t,
+    ngx_connection_t, ngx_http_finalize_request, ngx_http_run_posted_requests, ngx_int_t,
 };
 
 use crate::conf::handler::{Callee, Form, HandlerConf};
@@ -24,6 +23,7 @@ use crate::net::executor::{Task, spawn};
 use crate::nginx::log::{Level, printable};
 use crate::nginx::pool;
 use crate::nginx::request::Request;
+use crate::nginx::watch;
 
 /// What is called, and with what.
 struct Call {
@@ -154,8 +154,9 @@ impl Call {
         let Some(waiting) = waiting else {
             return Some(NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t);
         };
-        // SAFETY: the request is live and waits in its content phase: the one thing to look for is a client that leaves.
-        unsafe { (*request.as_ptr()).read_event_handler = Some(ngx_http_test_reading) };
+        if !watch::client(request) {
+            return Some(NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t);
+        }
         let turn = self.handler.turn.clone();
         let task = spawn(async move {
             turn.wait().await;

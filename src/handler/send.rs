@@ -75,7 +75,14 @@ impl Reply {
         request.set_status(self.status.into());
         request.set_response_length(Some(self.body.len as u64));
         let r = request.as_ptr();
-        if u32::from(self.status) == NGX_HTTP_OK {
+        let of_ranges = ["accept-ranges", "content-range"];
+        let mut names = self.headers.iter().map(|(name, _)| name);
+        let says = names.any(|name| {
+            of_ranges
+                .iter()
+                .any(|known| name.eq_ignore_ascii_case(known))
+        });
+        if u32::from(self.status) == NGX_HTTP_OK && !says {
             // SAFETY: the request is live. The body is one buffer in memory, of which nginx can send a part.
             unsafe { (*r).set_allow_ranges(1) };
         }

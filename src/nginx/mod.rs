@@ -17,6 +17,7 @@ pub mod slices;
 pub mod table;
 pub mod uri;
 pub mod variable;
+pub mod watch;
 
 use ngx::ffi::{ngx_http_core_module, ngx_int_t, ngx_module_t, ngx_str_t, u_char};
 

@@ -4,9 +4,8 @@ use std::rc::Rc;
 
 use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SERVICE_UNAVAILABLE, NGX_HTTP_SPECIAL_RESPONSE,
-    ngx_handle_read_event, ngx_http_block_reading, ngx_http_core_run_phases,
-    ngx_http_finalize_request, ngx_http_read_client_request_body, ngx_http_request_t,
-    ngx_http_test_reading, ngx_int_t, ngx_post_event, ngx_posted_events,
+    ngx_http_block_reading, ngx_http_core_run_phases, ngx_http_finalize_request,
+    ngx_http_read_client_request_body, ngx_http_request_t, ngx_int_t,
 };
 
 use crate::conf::chain::Phase;
@@ -23,6 +22,7 @@ use crate::message::body::Body;
 use crate::message::headers::request as headers;
 use crate::nginx::guard::on_request;
 use crate::nginx::request::Request;
+use crate::nginx::watch;
 use crate::nginx::{DECLINED, DONE, OK};
 use crate::worker::process::Main;
 
@@ -320,22 +320,13 @@ fn finish(context: &Context, request: Request) {
     }
 }
 
-/// Paused: until a filter goes on, or the client leaves (as in nginx's limit_req module).
+/// Paused: until a filter goes on, or the client leaves.
 fn wait(request: Request) -> ngx_int_t {
-    // SAFETY: the request is live and waits in one of the module's phases.
-    unsafe {
-        let r = request.as_ptr();
-        let read = (*request.connection()).read;
-        if (*read).ready() == 0 {
-            if ngx_handle_read_event(read, 0) != OK {
-                return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
-            }
-        } else if (*read).posted() == 0 {
-            ngx_post_event(read, &raw mut ngx_posted_events);
-        }
-        (*r).write_event_handler = Some(ngx_http_core_run_phases);
-        (*r).read_event_handler = Some(ngx_http_test_reading);
+    if !watch::client(request) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
     }
+    // SAFETY: the request is live and waits in one of the module's phases.
+    unsafe { (*request.as_ptr()).write_event_handler = Some(ngx_http_core_run_phases) };
     DONE
 }
 
