@@ -153,6 +153,7 @@ impl Context {
 
     /// Makes a callback in a filter's context, and then sees to what the guest asked for
     /// meanwhile.
+    #[inline(always)]
     pub fn callback(
         &self,
         direction: Direction,

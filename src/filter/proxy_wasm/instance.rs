@@ -44,6 +44,7 @@ pub struct Instance {
 
 impl Instance {
     /// Calls into the instance. A call from within one of its own host calls is refused.
+    #[inline]
     pub fn call<R>(
         &self,
         call: impl FnOnce(&mut WorkerVm) -> Result<R, CallError>,

@@ -1,7 +1,7 @@
 //! What a call costs: of an instance that stays, and of one that is taken back to a snapshot each time; and what a kernel
 //! function costs the guest.
 //!
-//!     cargo run --release -p extism-host --example call
+//!     cargo run --release -p extism-host --example extism_call
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! Calls an operation of a guest, and tells what a call takes.
 //!
-//!     cargo run --release --example call -- FILE OPERATION MESSAGE [COUNT]
+//!     cargo run --release --example wapc_call -- FILE OPERATION MESSAGE [COUNT]
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
