@@ -11,7 +11,7 @@ use crate::net::address::Address;
 use crate::net::error::Error;
 use crate::net::origin::Origin;
 use crate::net::target::Upstream;
-use crate::net::upstream::request_copy as fake;
+use crate::net::upstream::request_copy;
 use crate::nginx::OK;
 
 const NGX_BUSY: isize = -3;
@@ -64,7 +64,7 @@ impl Peer {
                 chosen: false,
                 deadline,
             };
-            let request = fake::request(pool, origin, upstream.conf.as_ptr());
+            let request = request_copy::request(pool, origin, upstream.conf.as_ptr());
             let request = request.ok_or_else(no_memory)?;
             peer.upstream = (*request).upstream;
             let init = (*upstream.conf.as_ptr()).peer.init;
