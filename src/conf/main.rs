@@ -58,6 +58,14 @@ pub struct ModuleConf {
 }
 
 impl ModuleConf {
+    /// The space of its keys and queues: its `vm_id`, or its name.
+    pub fn space(&self) -> &[u8] {
+        match self.vm.vm_id.as_slice() {
+            [] => self.name.as_bytes(),
+            vm_id => vm_id,
+        }
+    }
+
     /// How a process runs its instances, if it is a plugin of Extism's. Which upstreams it may call is known when all of the
     /// configuration is.
     pub fn plugin_config(&self, options: PluginOptions) -> PluginConfig {

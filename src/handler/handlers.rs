@@ -7,7 +7,6 @@ use crate::conf::policy::Isolation;
 use crate::handler::instances::{Instances, Maker};
 use crate::handler::linked::Linked;
 use crate::handler::services::Calling;
-use crate::metrics::host::Host;
 use crate::metrics::module::ModuleMetrics;
 use crate::net::origin::Caller;
 use crate::net::turn::Turn;
@@ -86,16 +85,8 @@ fn load(kind: ProcessKind, main: &Main, index: usize, log: Log) -> Result<Handle
     let refused = |error: String| (None, error);
     let engine = conf.engine().map_err(refused)?;
     let linked = Linked::new(engine, module).map_err(refused)?;
-    let host = match kind {
-        ProcessKind::Worker => main.metrics().cloned(),
-        ProcessKind::Check => {
-            let zone = conf.zones.metrics.as_ref();
-            zone.and_then(Host::private).map(Rc::new)
-        }
-    };
     let name: Rc<str> = module.name.as_str().into();
-    let metrics = host.and_then(|host| ModuleMetrics::new(host, &name));
-    let metrics = metrics.map(Rc::new);
+    let metrics = main.module_metrics(kind, index);
     let state = main.module(index);
     let rate = main.log_rate(kind, index, log);
     let caller = Rc::new(Caller {
@@ -104,10 +95,7 @@ fn load(kind: ProcessKind, main: &Main, index: usize, log: Log) -> Result<Handle
     });
     let calling = Rc::new(Calling {
         name: name.clone(),
-        space: match module.vm.vm_id.as_slice() {
-            [] => module.name.as_bytes().into(),
-            vm_id => vm_id.into(),
-        },
+        space: module.space().into(),
         log,
         rate: rate.clone(),
         caller,

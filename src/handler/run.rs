@@ -21,9 +21,8 @@ use crate::handler::services::Exchange;
 use crate::handler::{input, json};
 use crate::net::executor::{Task, spawn};
 use crate::nginx::log::{Level, printable};
-use crate::nginx::pool;
 use crate::nginx::request::Request;
-use crate::nginx::watch;
+use crate::nginx::{pool, watch};
 
 /// What is called, and with what.
 struct Call {

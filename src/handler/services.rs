@@ -5,21 +5,18 @@ use std::future::Future;
 use std::rc::{Rc, Weak};
 
 use extism_host::{HttpRequest, HttpResult, LogLevel, ServiceError};
-use ngx::ffi::NGX_MAX_ERROR_STR;
 use proxy_wasm_host::{MetricType, Status};
 
 use crate::client::budget::Budget;
 use crate::handler::http;
 use crate::metrics::module::ModuleMetrics;
 use crate::net::origin::{Caller, Owner};
-use crate::nginx::log::{Level, Log, printable};
+use crate::nginx::log::Log;
 use crate::nginx::log_rate::LogRate;
 use crate::nginx::request::Request;
 use crate::nginx::variable::{self, SetError};
 use crate::shm::Shared;
-
-/// nginx cuts a line of its log here, in bytes.
-const MAX_LINE: usize = NGX_MAX_ERROR_STR as usize;
+use crate::worker::guest_log;
 
 /// What precedes the names of vars in the shared data.
 const VARS: &[u8] = b"extism.var.";
@@ -100,31 +97,21 @@ impl PluginServices {
 
 impl guest_host::Services for PluginServices {
     fn log_enabled(&self, level: LogLevel) -> bool {
-        self.request_log().enabled(nginx_level(level))
+        guest_log::is_enabled(self.request_log(), level)
     }
 
     fn log(&self, level: LogLevel, message: &[u8]) {
-        let log = self.request_log();
-        if log.enabled(nginx_level(level)) && self.calling.rate.allows_line() {
-            let message = message.get(..MAX_LINE).unwrap_or(message);
-            log.write(
-                nginx_level(level),
-                format_args!("[wasm] {}: {}", self.calling.name, printable(message)),
-            );
-        }
+        guest_log::write(
+            self.request_log(),
+            &self.calling.rate,
+            &self.calling.name,
+            level,
+            message,
+        );
     }
 
     fn log_level(&self) -> LogLevel {
-        const LEVELS: [LogLevel; 5] = [
-            LogLevel::Debug,
-            LogLevel::Info,
-            LogLevel::Warn,
-            LogLevel::Error,
-            LogLevel::Critical,
-        ];
-        let log = self.request_log();
-        let mut enabled = LEVELS.into_iter().filter(|l| log.enabled(nginx_level(*l)));
-        enabled.next().unwrap_or(LogLevel::Critical)
+        guest_log::least_level(self.request_log())
     }
 
     fn shared_data(&self, key: &[u8], out: &mut Vec<u8>) -> Result<u32, ServiceError> {
@@ -207,16 +194,5 @@ fn service_error(status: Status) -> ServiceError {
         Status::CasMismatch => ServiceError::CasMismatch,
         Status::BadArgument => ServiceError::BadArgument,
         _ => ServiceError::NoRoom,
-    }
-}
-
-/// The nginx level for a guest's; nginx has no trace.
-fn nginx_level(level: LogLevel) -> Level {
-    match level {
-        LogLevel::Trace | LogLevel::Debug => Level::Debug,
-        LogLevel::Info => Level::Info,
-        LogLevel::Warn => Level::Warn,
-        LogLevel::Error => Level::Error,
-        LogLevel::Critical => Level::Crit,
     }
 }

@@ -2,6 +2,7 @@
 //! started again when they fail, the dry run of a configuration.
 
 pub mod check;
+pub mod guest_log;
 pub mod metrics_page;
 pub mod modules;
 pub mod process;

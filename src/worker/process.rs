@@ -12,6 +12,7 @@ use crate::client::grpc::channel::Channels;
 use crate::client::redis::Client;
 use crate::conf::main::{MainConf, ModuleConf};
 use crate::metrics::host::Host;
+use crate::metrics::module::ModuleMetrics;
 use crate::net::origin::{Caller, Origin};
 use crate::net::slots::{ModuleSlots, Slots};
 use crate::net::turn::Turn;
@@ -52,6 +53,17 @@ impl Main {
             Host::open(zone, self.conf.shows_metrics).map(Rc::new)
         };
         self.process.metrics.get_or_init(open).as_ref()
+    }
+
+    /// What an instance of a module counts: in a check on memory that is thrown away. `None`: the zone has no room for
+    /// the module.
+    pub fn module_metrics(&self, kind: ProcessKind, index: usize) -> Option<Rc<ModuleMetrics>> {
+        let host = match kind {
+            ProcessKind::Worker => self.metrics()?.clone(),
+            ProcessKind::Check => Rc::new(Host::private(self.conf.zones.metrics.as_ref()?)?),
+        };
+        let name = &self.conf.modules[index].name;
+        ModuleMetrics::new(host, name).map(Rc::new)
     }
 
     /// How many lines the guests of a module may write here. The log is the cycle's.

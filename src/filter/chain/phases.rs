@@ -22,8 +22,7 @@ use crate::message::body::Body;
 use crate::message::headers::request as headers;
 use crate::nginx::guard::on_request;
 use crate::nginx::request::Request;
-use crate::nginx::watch;
-use crate::nginx::{DECLINED, DONE, OK};
+use crate::nginx::{DECLINED, DONE, OK, watch};
 use crate::worker::process::Main;
 
 /// Before the location's rewrite directives.

@@ -5,7 +5,6 @@ use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ngx::ffi::NGX_MAX_ERROR_STR;
 use proxy_wasm_host::{
     CallError, CallId, ContextId, GrpcCall, HttpCall, LogLevel, MetricType, Proxy, RedisCall,
     RedisService, Status,
@@ -17,17 +16,14 @@ use crate::filter::proxy_wasm::instance::Instance;
 use crate::filter::proxy_wasm::outbound::Outbound;
 use crate::filter::proxy_wasm::redis::{RedisCalls, Services};
 use crate::filter::proxy_wasm::stream::Stream;
-use crate::metrics::host::Host;
 use crate::metrics::module::ModuleMetrics;
 use crate::net::turn::Turn;
-use crate::nginx::log::{Level, Log, printable};
+use crate::nginx::log::{Level, Log};
 use crate::nginx::log_rate::LogRate;
 use crate::shm::Shared;
 use crate::shm::queue::queues::Listener;
+use crate::worker::guest_log;
 use crate::worker::process::{Main, ProcessKind};
-
-/// nginx cuts a line of its log here, in bytes.
-const MAX_LINE: usize = NGX_MAX_ERROR_STR as usize;
 
 /// What nginx offers to an instance outside of requests.
 pub struct NginxProxy {
@@ -84,15 +80,7 @@ impl NginxProxy {
         let conf = &main.conf;
         let name: Rc<str> = conf.modules[module].name.as_str().into();
         let log_rate = main.log_rate(process, module, log);
-        let host = match process {
-            ProcessKind::Worker => main.metrics().cloned(),
-            ProcessKind::Check => {
-                let zone = conf.zones.metrics.as_ref();
-                zone.and_then(Host::private).map(Rc::new)
-            }
-        };
-        let metrics = host.and_then(|host| ModuleMetrics::new(host, &name));
-        let metrics = metrics.map(Rc::new);
+        let metrics = main.module_metrics(process, module);
         NginxProxy {
             name,
             outbound: OnceCell::new(),
@@ -201,10 +189,7 @@ impl NginxProxy {
     /// The space of the module's keys and queues: its `vm_id`, or its name.
     fn space(&self) -> &[u8] {
         let module = &self.main().conf.modules[self.module];
-        match module.vm.vm_id.as_slice() {
-            [] => module.name.as_bytes(),
-            vm_id => vm_id,
-        }
+        module.space()
     }
 
     /// The instance is not called any more: others are told of the messages in its queues.
@@ -228,18 +213,17 @@ impl Proxy for NginxProxy {
     type Stream = Stream;
 
     fn log_enabled(&self, stream: Option<&Stream>, level: LogLevel) -> bool {
-        self.log_of(stream).enabled(nginx_level(level))
+        guest_log::is_enabled(self.log_of(stream), level)
     }
 
     fn log(&self, stream: Option<&Stream>, level: LogLevel, message: &[u8]) {
-        let log = self.log_of(stream);
-        if log.enabled(nginx_level(level)) && self.log_rate.allows_line() {
-            let message = message.get(..MAX_LINE).unwrap_or(message);
-            log.write(
-                nginx_level(level),
-                format_args!("[wasm] {}: {}", self.name, printable(message)),
-            );
-        }
+        guest_log::write(
+            self.log_of(stream),
+            &self.log_rate,
+            &self.name,
+            level,
+            message,
+        );
     }
 
     fn callback_failed(&self, error: &CallError) {
@@ -248,18 +232,7 @@ impl Proxy for NginxProxy {
     }
 
     fn log_level(&self) -> LogLevel {
-        const LEVELS: [LogLevel; 5] = [
-            LogLevel::Debug,
-            LogLevel::Info,
-            LogLevel::Warn,
-            LogLevel::Error,
-            LogLevel::Critical,
-        ];
-        let enabled = |level: &LogLevel| self.log.enabled(nginx_level(*level));
-        LEVELS
-            .into_iter()
-            .find(enabled)
-            .unwrap_or(LogLevel::Critical)
+        guest_log::least_level(self.log)
     }
 
     fn property(&self, _path: &[&[u8]], _out: &mut Vec<u8>) -> Result<(), Status> {
@@ -452,16 +425,5 @@ impl Listener for QueueListener {
     fn has_time(&self) -> bool {
         let vm = self.link.instance();
         vm.is_none_or(|vm| vm.turn.is_free())
-    }
-}
-
-/// The nginx level for a guest's; nginx has no trace.
-fn nginx_level(level: LogLevel) -> Level {
-    match level {
-        LogLevel::Trace | LogLevel::Debug => Level::Debug,
-        LogLevel::Info => Level::Info,
-        LogLevel::Warn => Level::Warn,
-        LogLevel::Error => Level::Error,
-        LogLevel::Critical => Level::Crit,
     }
 }
