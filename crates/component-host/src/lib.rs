@@ -1,0 +1,1 @@
+//! Runs wasi:http components.
