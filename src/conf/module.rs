@@ -84,7 +84,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
         rules: parameters.rules,
         limits: parameters.limits,
         on_failure: parameters.on_failure,
-        isolation: parameters.isolation,
+        isolation: parameters.isolation.unwrap_or_default(),
         header_stop,
         place: cf.place(),
     });
@@ -92,7 +92,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
 }
 
 fn filter(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
-    let program = match parameters.isolation {
+    let program = match parameters.isolation.unwrap_or_default() {
         Isolation::Worker => Program::compile(engine, bytes),
         Isolation::Request => Program::compile_for_snapshots(engine, bytes),
     };
@@ -118,7 +118,7 @@ fn plugin(
         let allowed = manifest.allow_host(host);
         allowed.map_err(|error| error.to_string())?;
     }
-    let snapshots = parameters.isolation == Isolation::Request;
+    let snapshots = parameters.isolation == Some(Isolation::Request);
     let read = |named: &Path| std::fs::read(path.with_file_name("").join(named));
     let program = extism_host::Program::compile(engine, &manifest, snapshots, read);
     program
@@ -127,7 +127,7 @@ fn plugin(
 }
 
 fn wapc(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
-    let program = match parameters.isolation {
+    let program = match parameters.isolation.unwrap_or_default() {
         Isolation::Worker => wapc_host::Program::compile(engine, bytes),
         Isolation::Request => wapc_host::Program::compile_for_snapshots(engine, bytes),
     };
