@@ -141,6 +141,14 @@ impl Parameters {
             seen.any(|seen| names.contains(&seen.as_slice()))
         };
         match kind {
+            Kind::Component if has(NOT_OF_COMPONENTS) => Err(
+                "vm_id=, vm_config=, on_failure=, header_stop=, start_time=, allow=, deny=, config=, \
+                 allowed_hosts=, vars= and http_headers= are not for components",
+            ),
+            Kind::Component => Ok(()),
+            _ if has(&[b"dir", b"allowed_outbound_hosts", b"reuse"]) => {
+                Err("dir=, allowed_outbound_hosts= and reuse= are for components alone")
+            }
             Kind::Extism | Kind::Wapc if has(&[b"header_stop"]) => {
                 Err("header_stop= is for filters alone")
             }
@@ -157,6 +165,14 @@ impl Parameters {
         }
     }
 
+    /// Who shares an instance of such a guest.
+    pub fn isolation_of(&self, kind: Kind) -> Isolation {
+        self.isolation.unwrap_or(match kind {
+            Kind::Component => Isolation::Request,
+            _ => Isolation::Worker,
+        })
+    }
+
     /// What follows from several of them together; to be called when all have been taken.
     pub fn finish(&mut self) -> Result<(), String> {
         // Which names of upstreams there are is known only when all of the configuration is.
@@ -165,6 +181,21 @@ impl Parameters {
         Ok(())
     }
 }
+
+/// What says nothing to a component.
+const NOT_OF_COMPONENTS: &[&[u8]] = &[
+    b"vm_id",
+    b"vm_config",
+    b"on_failure",
+    b"header_stop",
+    b"start_time",
+    b"allow",
+    b"deny",
+    b"config",
+    b"allowed_hosts",
+    b"vars",
+    b"http_headers",
+];
 
 /// Which of two words it is: the first one?
 fn on_off(value: &[u8], first: &[u8], second: &[u8]) -> Result<bool, String> {

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use spin_app::AllowedHosts;
+
 /// A directory that a component sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dir {
@@ -23,7 +25,25 @@ pub struct ServiceParameters {
     pub reuse: Option<u32>,
 }
 
+/// What they come to.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceOptions {
+    pub dirs: Vec<Dir>,
+    pub hosts: AllowedHosts,
+    pub reuse: Option<u32>,
+}
+
 impl ServiceParameters {
+    /// An error is the mistake in one of them.
+    pub fn options(&self) -> Result<ServiceOptions, String> {
+        let hosts = AllowedHosts::parse(&self.allowed_outbound_hosts);
+        Ok(ServiceOptions {
+            dirs: self.dirs.clone(),
+            hosts: hosts.map_err(|error| format!("allowed_outbound_hosts=: {error}"))?,
+            reuse: self.reuse,
+        })
+    }
+
     /// `path`, `path::name`, either with `:rw` behind it.
     pub fn add_dir(&mut self, value: &[u8]) -> Result<(), String> {
         let (value, writable) = match value.strip_suffix(b":rw") {

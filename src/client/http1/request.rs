@@ -171,7 +171,7 @@ fn once<'a>(earlier: &mut Option<&'a [u8]>, value: &'a [u8]) -> Result<(), Statu
 
 /// Does content-length tell something even without a body? Envoy's
 /// `HeaderUtility::requestShouldHaveNoBody` excepts the same methods.
-fn has_content(method: &Method) -> bool {
+pub fn has_content(method: &Method) -> bool {
     !matches!(
         *method,
         Method::GET | Method::HEAD | Method::DELETE | Method::TRACE | Method::CONNECT

@@ -47,21 +47,23 @@ impl<B: Body<Data = Bytes>> Shared<B> {
         self.0.borrow().touched
     }
 
-    /// Looks whether there is a body at all, if it does not say so: a request without one is to be sent without chunks.
-    pub async fn look(&self) {
+    /// Looks whether there is a body at all, if it does not say so: a request without one is to be sent without chunks. Is it
+    /// known now?
+    pub async fn look(&self) -> bool {
         poll_fn(|context| {
             let inner = &mut *self.0.borrow_mut();
-            if inner.ended || inner.body.size_hint().exact().is_some() {
-                return Poll::Ready(());
+            let known = inner.ended || inner.first.is_some();
+            if known || inner.body.size_hint().exact().is_some() {
+                return Poll::Ready(true);
             }
             match inner.body.as_mut().poll_frame(context) {
-                Poll::Pending => {}
+                Poll::Pending => return Poll::Ready(false),
                 Poll::Ready(None) => inner.ended = true,
                 Poll::Ready(first) => inner.first = first,
             }
-            Poll::Ready(())
+            Poll::Ready(true)
         })
-        .await;
+        .await
     }
 }
 

@@ -17,11 +17,11 @@ use hyper::client::conn::http1::{Connection, SendRequest};
 
 use crate::client::http1::exchange::{Failure, MAX_HEADER, MAX_HEADERS, is_framed, once};
 use crate::client::http1::loan::{Lender, Lent};
-use crate::client::http1::request::remove_hop_by_hop;
+use crate::client::http1::request::{has_content, remove_hop_by_hop};
 use crate::client::http1::shared::{BodyError, Shared};
 use crate::net::connect::{Conn, Outcome, Want, connect};
 use crate::net::error::{Error, Wait};
-use crate::net::executor::{Task, spawn};
+use crate::net::executor::{Task, spawn, yield_now};
 use crate::net::origin::Origin;
 use crate::net::target::Target;
 use crate::net::timer::timeout;
@@ -64,7 +64,11 @@ where
     head.uri = Uri::from(path.unwrap_or(PathAndQuery::from_static("/")));
     let idempotent = !matches!(head.method.as_str(), "POST" | "LOCK" | "PATCH");
     let body = Shared::new(body);
-    body.look().await;
+    // A guest may say only when it goes on that there is none.
+    if !body.look().await && !has_content(&head.method) {
+        yield_now().await;
+        body.look().await;
+    }
     let mut want = Want {
         tls: to.tls.clone(),
         fresh: false,

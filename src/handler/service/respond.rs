@@ -15,11 +15,15 @@ use crate::handler::service::head;
 use crate::handler::service::head::Unsendable;
 use crate::message::stream::download::{Download, Failed, Until};
 use crate::message::stream::events::Events;
+use crate::net::executor::yield_now;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, OK};
 
 /// Bytes that are taken of a body before they go on: more than one piece, where there is more than one at once.
 const MOST: usize = 64 * 1024;
+
+/// So many pieces are sent at a time.
+const ROUNDS: u32 = 8;
 
 /// Why a response is not complete. Displayed as one line, for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +39,13 @@ pub enum Failure {
     /// Of nginx's, which has said so: a client that cannot be reached, or no memory.
     #[error("the response cannot be sent")]
     Unsent,
+}
+
+impl Failure {
+    /// Has nginx said why?
+    pub fn is_of_nginx(&self) -> bool {
+        matches!(self, Failure::Unsent)
+    }
 }
 
 impl From<Failed> for Failure {
@@ -82,6 +93,7 @@ where
             length = Some(download.pending() as u64);
         }
     }
+    download.begin();
     let rc = head::send(request, &head, length);
     // SAFETY: the request is live as long as this task runs.
     let header_only = unsafe { (*request.as_ptr()).header_only() } != 0;
@@ -146,7 +158,13 @@ where
     async fn send(mut self, events: &Rc<Events>, mut waits: bool) -> Result<(), Failure> {
         // The head goes when there is nothing to go with it.
         let mut flushes = true;
+        let mut rounds = 0u32;
         while !self.ended {
+            // A body that is always there, and a client as fast, are not all that the worker has to do.
+            rounds += 1;
+            if rounds.is_multiple_of(ROUNDS) {
+                yield_now().await;
+            }
             // The last byte goes with the end: a body that is not ended does not look so.
             let holds = self.left == Some(0) && waits;
             if !holds && (flushes || self.download.pending() > 0) {

@@ -1,6 +1,6 @@
 //! The body of a response, through nginx's filters to the client: piece by piece, no faster than the client takes it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -18,6 +18,8 @@ static TAG: u8 = 0;
 /// Pieces on their way to the client. It lives as long as the request's pool, for nginx sends from these bytes.
 pub struct Download {
     inner: RefCell<Inner>,
+    /// The head has been sent, or is about to be.
+    begun: Cell<bool>,
 }
 
 struct Inner {
@@ -53,7 +55,17 @@ impl Download {
                 last: std::ptr::null_mut(),
                 bytes: 0,
             }),
+            begun: Cell::new(false),
         }
+    }
+
+    /// The response begins.
+    pub fn begin(&self) {
+        self.begun.set(true);
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.begun.get()
     }
 
     /// Bytes that have been put in and are not yet passed on.
