@@ -1,0 +1,10 @@
+//! Spin applications: what their manifest (`spin.toml`) says, as Spin itself reads it.
+//!
+//! Pure: it reads text and answers questions. Which component a request is for, what its variables are, and whom it may call.
+#![forbid(unsafe_code)]
+
+mod hosts;
+mod template;
+
+pub use hosts::{AllowedHosts, HostError};
+pub use template::{Template, TemplateError};

@@ -1,0 +1,4 @@
+//! What Spin's documentation and source say, as tables.
+
+mod hosts;
+mod template;
