@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod hosts;
+mod routes;
 mod template;
 
 pub use hosts::{AllowedHosts, HostError};
+pub use routes::{Duplicate, Match, Route, RouteError, Router};
 pub use template::{Template, TemplateError};
