@@ -43,8 +43,8 @@ pub enum RouteError {
 /// A route that matches a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match<'r, 'p> {
-    /// Which of the routes, by its place in the list that the router was made from.
-    pub index: usize,
+    /// The number that the router was given with it.
+    pub number: usize,
     /// The route, behind the base path: `/base/users/:id/...`.
     pub route: &'r str,
     /// The route as the manifest has it.
@@ -65,14 +65,14 @@ struct Found<'r, 'p> {
 /// The routes of an application.
 #[derive(Clone, Debug, Default)]
 pub struct Router {
-    /// With their places in the list that it was made from.
+    /// With the numbers that they were given with.
     routes: Vec<(usize, Route)>,
 }
 
 /// A route that is there twice: the later one is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Duplicate {
-    /// Places in the list that the router was made from.
+    /// Numbers that the router was given with them.
     pub replaced: usize,
     pub used: usize,
 }
@@ -217,14 +217,14 @@ fn without_slash(path: &str) -> &str {
 }
 
 impl Router {
-    /// A router for these routes, and those that are there twice, as they were written.
-    pub fn new(routes: impl IntoIterator<Item = Route>) -> (Router, Vec<Duplicate>) {
+    /// A router for these routes, each with a number that says whose it is, and those that are there twice, as they were written.
+    pub fn new(routes: impl IntoIterator<Item = (usize, Route)>) -> (Router, Vec<Duplicate>) {
         let mut kept: Vec<(usize, Route)> = Vec::new();
         let mut duplicates = Vec::new();
-        for (used, route) in routes.into_iter().enumerate() {
+        for (used, route) in routes {
             match kept.iter_mut().find(|(_, other)| other.raw == route.raw) {
-                Some((index, _)) => {
-                    let replaced = std::mem::replace(index, used);
+                Some((number, _)) => {
+                    let replaced = std::mem::replace(number, used);
                     duplicates.push(Duplicate { replaced, used });
                 }
                 None => kept.push((used, route)),
@@ -236,20 +236,20 @@ impl Router {
     /// The route for a path, which is as it came: with its escapes, without its query.
     pub fn find<'r, 'p>(&'r self, path: &'p str) -> Option<Match<'r, 'p>> {
         let mut best: Option<(usize, &Route, Found<'r, 'p>)> = None;
-        for (index, route) in &self.routes {
+        for (number, route) in &self.routes {
             let better = best
                 .as_ref()
                 .is_none_or(|(_, best, _)| route.precedes(best));
             if better && let Some(found) = route.matches(path) {
-                best = Some((*index, route, found));
+                best = Some((*number, route, found));
             }
         }
-        let (index, route, found) = best?;
+        let (number, route, found) = best?;
         let path_info = found
             .rest
             .map_or(String::new(), |rest| path_info(rest, path));
         Some(Match {
-            index,
+            number,
             route: &route.based,
             raw_route: &route.raw,
             parameters: found.parameters,

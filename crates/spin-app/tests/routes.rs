@@ -4,7 +4,7 @@ fn router(base: &str, routes: &[&str]) -> Router {
     let routes = routes
         .iter()
         .map(|route| Route::parse(base, route).unwrap());
-    Router::new(routes).0
+    Router::new(routes.enumerate()).0
 }
 
 /// The route that is chosen, as it was written.
@@ -204,7 +204,7 @@ fn what_is_known_of_a_match() {
     ] {
         let router = router("/", &[route]);
         let expected = Match {
-            index: 0,
+            number: 0,
             route,
             raw_route: route,
             parameters: parameters.to_vec(),
@@ -243,12 +243,12 @@ fn base_paths() {
 fn routes_that_are_there_twice() {
     let routes = ["/", "/foo", "/foo", "/...", "/foo", "/foo/"];
     let routes = routes.map(|route| Route::parse("/", route).unwrap());
-    let (router, duplicates) = Router::new(routes);
+    let (router, duplicates) = Router::new(routes.into_iter().enumerate());
     let duplicate = |replaced, used| Duplicate { replaced, used };
     assert_eq!(duplicates, [duplicate(1, 2), duplicate(2, 4)]);
     // The last one, where the first one stood.
-    assert_eq!(router.find("/foo").unwrap().index, 4);
-    assert_eq!(router.find("/x").unwrap().index, 3);
+    assert_eq!(router.find("/foo").unwrap().number, 4);
+    assert_eq!(router.find("/x").unwrap().number, 3);
 }
 
 #[test]
