@@ -5,7 +5,7 @@ use wasmtime::Module;
 use crate::artifact::{self, Artifact, sha256};
 use crate::cache::{Cache, Miss};
 use crate::engine::Engine;
-use crate::error::{Error, one_line};
+use crate::error::Error;
 use crate::outline::Outline;
 use crate::snapshot::rewrite::{check_code, rewrite};
 use crate::snapshot::state::Initial;
@@ -126,12 +126,11 @@ impl Engine {
         binary: &[u8],
         miss: Option<Miss>,
     ) -> Result<Artifact, Error> {
-        let code = self.wasmtime().precompile_module(binary);
-        let code = code.map_err(|e| Error::Compile(one_line(&e)))?;
+        let code = self.precompile(binary)?;
         if let (Some(cache), Some(miss)) = (self.cache(), miss) {
             cache.put(&sha256, &code, miss);
         }
-        Artifact::store(sha256, &code)
+        Ok(Artifact::new(sha256, code))
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod artifact;
 mod cache;
+mod child;
 mod compile;
 mod engine;
 mod error;
@@ -14,7 +15,9 @@ mod guard;
 mod limits;
 mod modules;
 mod outline;
+mod precompile;
 mod settings;
+mod signals;
 mod snapshot;
 mod source;
 mod stack;
