@@ -15,8 +15,8 @@ sub compiled {
 sub restart { return main::quit() && main::start() }
 sub notices { return map { s/.*\[(?:notice|warn|error|emerg)\] \d+#\d+: //r } main::matches(qr/.*compiled code is not kept.*/) }
 
-our $http = "wasm_module m $main::filters/hello_world.wasm;";
-our $config = 'location /t { wasm_filter m; return 204; } location /metrics { wasm_metrics; }';
+our $http = "wasm_module m $main::filters/headers.wasm;";
+our $config = 'location /t { wasm_filter m \'{}\'; return 204; } location /metrics { wasm_metrics; }';
 
 no_long_string();
 run_tests();
@@ -142,10 +142,10 @@ SKIP: {
     my $home = "$main::html/home";
     mkdir $home or die;
     chown $user, -1, $home or die;
-    system("setpriv --reuid $user --regid $user --clear-groups test -r $main::filters/hello_world.wasm -a -r $ENV{TEST_NGINX_WASM_MODULE} -a -x $ENV{TEST_NGINX_BINARY} -a -x $home");
+    system("setpriv --reuid $user --regid $user --clear-groups test -r $main::filters/headers.wasm -a -r $ENV{TEST_NGINX_WASM_MODULE} -a -x $ENV{TEST_NGINX_BINARY} -a -x $home");
     Test::More::skip('another user cannot read the files of this build', 3) if $?;
     open my $out, '>', "$home/t.conf" or die;
-    print $out "load_module $ENV{TEST_NGINX_WASM_MODULE};\nerror_log stderr notice;\npid $home/t.pid;\nevents {}\nhttp {\n$main::http\nserver { location / { wasm_filter m; } }\n"
+    print $out "load_module $ENV{TEST_NGINX_WASM_MODULE};\nerror_log stderr notice;\npid $home/t.pid;\nevents {}\nhttp {\n$main::http\naccess_log off;\nserver { location / { wasm_filter m '{}'; } }\n"
         . join('', map { "${_}_temp_path $home/$_;\n" } qw(client_body proxy fastcgi uwsgi scgi)) . "}\n";
     close $out;
     my $test = sub { return `setpriv --reuid $user --regid $user --clear-groups $ENV{TEST_NGINX_BINARY} -t -p $main::root/ -e stderr -c $home/t.conf 2>&1` };
