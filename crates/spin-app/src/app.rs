@@ -95,10 +95,7 @@ pub enum Files {
 
 impl App {
     /// The values of its variables; see [`Values::resolve`].
-    pub fn values(
-        &self,
-        given: impl Fn(&str) -> Option<String>,
-    ) -> Result<Values, ManifestError> {
+    pub fn values(&self, given: impl Fn(&str) -> Option<String>) -> Result<Values, ManifestError> {
         let values = Values::resolve(&self.variables, given);
         values.map_err(|error| ManifestError::at("variables", &error))
     }
@@ -129,8 +126,7 @@ impl App {
             _ => "a static response".to_owned(),
         };
         for duplicate in duplicates {
-            let Some(Endpoint::Route(raw)) = self.http.get(duplicate.used).map(|t| &t.route)
-            else {
+            let Some(Endpoint::Route(raw)) = self.http.get(duplicate.used).map(|t| &t.route) else {
                 continue;
             };
             warnings.push(format!(

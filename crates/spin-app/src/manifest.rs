@@ -45,7 +45,8 @@ impl Reader {
         let application = manifest.application;
         for (name, variable) in manifest.variables {
             let place = || format!("variables.{name}");
-            let variable = read_variable(&name, variable).map_err(|e| ManifestError::told(place(), e))?;
+            let variable =
+                read_variable(&name, variable).map_err(|e| ManifestError::told(place(), e))?;
             self.variables.insert(name, variable);
         }
         for (id, component) in manifest.components {
@@ -86,9 +87,10 @@ impl Reader {
                 Route::parse("/", &route).map_err(|e| ManifestError::at(&*place, &e))?;
                 (Endpoint::Route(route), place)
             }
-            TextOr::Table(table) if table.private => {
-                (Endpoint::Private, "trigger.http, a private route".to_owned())
-            }
+            TextOr::Table(table) if table.private => (
+                Endpoint::Private,
+                "trigger.http, a private route".to_owned(),
+            ),
             TextOr::Table(_) => {
                 let told = "a route is a string, or { private = true }";
                 return Err(ManifestError::told("trigger.http", told));
@@ -96,9 +98,15 @@ impl Reader {
         };
         let told = |problem: String| ManifestError::told(&*place, problem);
         if trigger.components.is_some() || trigger.dependencies.is_some() {
-            return Err(told("several components in one trigger are not available".into()));
+            return Err(told(
+                "several components in one trigger are not available".into(),
+            ));
         }
-        match trigger.executor.as_ref().map(|executor| executor.kind.as_str()) {
+        match trigger
+            .executor
+            .as_ref()
+            .map(|executor| executor.kind.as_str())
+        {
             None | Some("http" | "spin") => {}
             Some(kind) => return Err(told(format!("the executor \"{kind}\" is not available"))),
         }
@@ -137,7 +145,8 @@ impl Reader {
         };
         let id = self.trigger_id(trigger.id, "redis", reference);
         let address = trigger.address.as_deref().or(address);
-        let address = address.ok_or_else(|| told("no address, and no [application.trigger.redis]"))?;
+        let address =
+            address.ok_or_else(|| told("no address, and no [application.trigger.redis]"))?;
         Ok(RedisTrigger {
             address: self.template(&place, address)?,
             channel: self.template(&place, &trigger.channel)?,
@@ -194,15 +203,23 @@ impl Reader {
         check_kebab(id)
             .map_err(|wrong| ManifestError::told(place(""), format!("the identifier {wrong}")))?;
         if !component.dependencies.is_empty() {
-            let told = "other components as dependencies are not available: compose them into one file";
+            let told =
+                "other components as dependencies are not available: compose them into one file";
             return Err(ManifestError::told(place(".dependencies"), told));
         }
-        let source = source(component.source).map_err(|e| ManifestError::told(place(".source"), e))?;
+        let source =
+            source(component.source).map_err(|e| ManifestError::told(place(".source"), e))?;
         let mut hosts = component.allowed_outbound_hosts;
         if !component.allowed_http_hosts.is_empty() {
             let line = "is deprecated: use allowed_outbound_hosts";
-            self.warnings.push(format!("{} {line}", place(".allowed_http_hosts")));
-            hosts.extend(component.allowed_http_hosts.iter().flat_map(|host| http_host(host)));
+            self.warnings
+                .push(format!("{} {line}", place(".allowed_http_hosts")));
+            hosts.extend(
+                component
+                    .allowed_http_hosts
+                    .iter()
+                    .flat_map(|host| http_host(host)),
+            );
         }
         let mut variables = BTreeMap::new();
         for (name, text) in component.variables {
@@ -256,7 +273,10 @@ impl Reader {
     /// A text whose variables are all there.
     fn template(&self, place: &str, text: &str) -> Result<Template, ManifestError> {
         let template = Template::parse(text).map_err(|e| ManifestError::at(place, &e))?;
-        if let Some(name) = template.variables().find(|name| !self.variables.contains_key(*name)) {
+        if let Some(name) = template
+            .variables()
+            .find(|name| !self.variables.contains_key(*name))
+        {
             let told = format!("the application has no variable \"{name}\"");
             return Err(ManifestError::told(place, told));
         }
@@ -310,7 +330,9 @@ fn files(files: TextOr<schema::Placement>) -> Result<Files, String> {
                 destination,
             } = *placement;
             if destination.split('/').any(|part| part == "..") {
-                return Err(format!("the destination \"{destination}\" leads out of the root"));
+                return Err(format!(
+                    "the destination \"{destination}\" leads out of the root"
+                ));
             }
             Ok(Files::Placement {
                 source,

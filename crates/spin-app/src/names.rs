@@ -20,12 +20,22 @@ pub fn check_variable(name: &str) -> Result<(), &'static str> {
 /// The identifier of a component: words between hyphens, each all in lower or all in upper case, that begin with a letter, or
 /// with a digit behind the first.
 pub fn check_kebab(id: &str) -> Result<(), &'static str> {
-    check_words(id, '-', '_', "must have hyphens between its words, not underscores")
+    check_words(
+        id,
+        '-',
+        '_',
+        "must have hyphens between its words, not underscores",
+    )
 }
 
 /// The label of a store: as the identifier of a component, or with underscores.
 pub fn check_label(label: &str) -> Result<(), &'static str> {
-    let snake = check_words(label, '_', '-', "must have hyphens or underscores between its words, not both");
+    let snake = check_words(
+        label,
+        '_',
+        '-',
+        "must have hyphens or underscores between its words, not both",
+    );
     check_kebab(label).or(snake)
 }
 

@@ -18,7 +18,11 @@ pub struct Variable {
 
 impl fmt::Debug for Variable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = if self.secret { None } else { self.default.as_ref() };
+        let shown = if self.secret {
+            None
+        } else {
+            self.default.as_ref()
+        };
         let mut debug = f.debug_struct("Variable");
         debug.field("default", &shown).field("secret", &self.secret);
         debug.finish()
@@ -59,7 +63,11 @@ impl Values {
             let value = value.ok_or_else(|| VariableError::Required(name.clone()))?;
             Ok((name.clone(), value))
         };
-        variables.iter().map(value).collect::<Result<_, _>>().map(Values)
+        variables
+            .iter()
+            .map(value)
+            .collect::<Result<_, _>>()
+            .map(Values)
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
