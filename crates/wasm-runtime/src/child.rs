@@ -241,7 +241,7 @@ mod tests {
 
             // Another one that ends while this one runs: both signals are one.
             let mut other = Command::new("cat");
-            let mut other = other.stdin(Stdio::piped());
+            let other = other.stdin(Stdio::piped());
             let mut other = other.spawn().map_err(|error| error.to_string())?;
             let number = other.id();
             let stat = || std::fs::read_to_string(format!("/proc/{number}/stat"));
