@@ -19,6 +19,30 @@ def cpu(pid):
     return total
 
 
+# Addresses that Wasmtime reserves behind a memory, at the least.
+RESERVED = 1 << 30
+
+
+def guests(pid):
+    """What guests' memories have of a process's, in KiB."""
+    with open(f"/proc/{pid}/smaps") as file:
+        return reserved(file.read())
+
+
+def reserved(smaps):
+    """KiB of mappings that have a large range behind them which is reserved."""
+    mappings, total = [], 0
+    for line in smaps.splitlines():
+        if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) ", line):
+            mappings.append([int(found[1], 16), int(found[2], 16), found[3], 0])
+        elif found := re.match(r"Rss: +(\d+) kB", line):
+            mappings[-1][3] = int(found[1])
+    for (_, end, access, rss), (start, last, none, _) in zip(mappings, mappings[1:]):
+        if access == "rw-p" and start == end and none == "---p" and last - start >= RESERVED:
+            total += rss
+    return total
+
+
 def memory(pid):
     """RSS, PSS and private memory of a process, in KiB."""
     with open(f"/proc/{pid}/smaps_rollup") as file:
