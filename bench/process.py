@@ -30,16 +30,22 @@ def guests(pid):
 
 
 def reserved(smaps):
-    """KiB of mappings that have a large range behind them which is reserved."""
-    mappings, total = [], 0
+    """KiB that are written to in mappings, one behind the other, with a large range behind them which is reserved."""
+    mappings, total, written, expected = [], 0, 0, None
     for line in smaps.splitlines():
         if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) ", line):
             mappings.append([int(found[1], 16), int(found[2], 16), found[3], 0])
-        elif found := re.match(r"Rss: +(\d+) kB", line):
+        elif found := re.match(r"Private_Dirty: +(\d+) kB", line):
             mappings[-1][3] = int(found[1])
-    for (_, end, access, rss), (start, last, none, _) in zip(mappings, mappings[1:]):
-        if access == "rw-p" and start == end and none == "---p" and last - start >= RESERVED:
-            total += rss
+    for start, end, access, dirty in mappings:
+        if start != expected:
+            written = 0
+        if access == "---p":
+            total += written if end - start >= RESERVED else 0
+            written = 0
+        else:
+            written += dirty
+        expected = end
     return total
 
 

@@ -38,9 +38,11 @@ def made(**samples):
 
 class Plugins(unittest.TestCase):
     def test_memories_of_guests(self):
-        lines = [("1000-2000 rw-p 0 00:00 0", 4), ("2000-80002000 ---p 0 00:00 0", 0), ("80002000-80003000 rw-p 0 00:00 0", 4),
-                 ("90000000-90002000 rw-p 0 00:00 0 [heap]", 8), ("90002000-90003000 ---p 0 00:00 0", 0)]
-        self.assertEqual(process.reserved("".join(f"{line}\nSize: 9 kB\nRss: {rss} kB\n" for line, rss in lines)), 4)
+        lines = [("1000-2000 rw-p 0 00:01 9 /memfd:a", 4), ("2000-3000 rw-p 0 00:00 0", 8), ("3000-80003000 ---p 0 00:00 0", 0),
+                 ("80003000-80004000 rw-p 0 00:00 0", 16), ("90000000-90002000 rw-p 0 00:00 0 [heap]", 32),
+                 ("90002000-90003000 ---p 0 00:00 0", 0), ("90004000-90005000 rw-p 0 00:00 0", 64)]
+        smaps = "".join(f"{line}\nSize: 9 kB\nRss: 9 kB\nPrivate_Dirty: {dirty} kB\n" for line, dirty in lines)
+        self.assertEqual(process.reserved(smaps), 12)
 
     def test_names_and_ways(self):
         self.assertEqual([work.name for work in plugin.chosen([])], ["H1", "H2", "H3"])
