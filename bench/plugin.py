@@ -21,6 +21,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # What the calls of H3 wait for.
 SLOW = "bench_slow"
 DELAY_MS = 100
+# Seconds of load before what is measured.
+WARM = 2
 PATH = "/bench"
 
 
@@ -64,9 +66,9 @@ NGINX = ("plugin", "plugin-request", "plugin-2", "plugin-request-2")
 WORKS = (
     Work("H1", "8 bytes in, a greeting out", "extism_hello", "hello", b"John Doe",
          '{"message":"🦀 Hello John Doe"}'.encode(), 100, ("return", *NGINX, "mutex", "channel", "pool")),
-    Work("H2", "1 MiB in and out", "extism_test", "echo", UPLOAD, UPLOAD, 100, ("plugin", "plugin-request", "plugin-2", "mutex", "channel", "pool")),
+    Work("H2", "1 MiB in and out", "extism_test", "echo", UPLOAD, UPLOAD, 8, ("plugin", "plugin-request", "plugin-2", "mutex", "channel", "pool")),
     Work("H3", f"a request to a server that takes {DELAY_MS} ms", "extism_call_out", "call_out", b"", b'{"status":200,"body":"slow"}',
-         1000, ("plugin", "plugin-2", "pool"), calls=True),
+         1000, ("plugin", "plugin-2"), calls=True),
 )
 
 
@@ -159,7 +161,7 @@ def sample(server, stage, seconds):
     idle = server.memory()
     look = Halfway(server, seconds / 2)
     look.start()
-    load = wrk.run(f"http://127.0.0.1:{server.port}{PATH}", stage.load_cpu, seconds, server.work.connections, server.work.body, "POST")
+    load = wrk.run(f"http://127.0.0.1:{server.port}{PATH}", stage.load_cpu, seconds, server.work.connections, server.work.body, "POST", PATIENCE)
     used, passed = server.cpu() - before, time.monotonic() - begin
     look.join()
     more, guests = (amid - first for amid, first in zip(look.found, idle, strict=True))
@@ -185,7 +187,7 @@ def run(stage, options, works):
                     server.wait()
                     server.check()
                     # Instances are there, and what Go compiles.
-                    wrk.run(f"http://127.0.0.1:{server.port}{PATH}", stage.load_cpu, 1, server.work.connections, server.work.body, "POST")
+                    wrk.run(f"http://127.0.0.1:{server.port}{PATH}", stage.load_cpu, WARM, server.work.connections, server.work.body, "POST", PATIENCE)
                     samples[f"{way.name}/{work.name}"].append(sample(server, stage, options.time))
                     server.check()
                 finally:
