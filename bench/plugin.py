@@ -38,6 +38,8 @@ class Work:
     connections: int
     ways: tuple
     calls: bool = False
+    # Times as long as others.
+    longer: int = 1
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ NGINX = ("plugin", "plugin-request", "plugin-2", "plugin-request-2")
 WORKS = (
     Work("H1", "8 bytes in, a greeting out", "extism_hello", "hello", b"John Doe",
          '{"message":"🦀 Hello John Doe"}'.encode(), 100, ("return", *NGINX, "mutex", "channel", "pool")),
-    Work("H2", "1 MiB in and out", "extism_test", "echo", UPLOAD, UPLOAD, 8, ("plugin", "plugin-request", "plugin-2", "mutex", "channel", "pool")),
+    Work("H2", "1 MiB in and out", "extism_test", "echo", UPLOAD, UPLOAD, 8, ("plugin", "plugin-request", "plugin-2", "mutex", "channel", "pool"), longer=5),
     Work("H3", f"a request to a server that takes {DELAY_MS} ms", "extism_call_out", "call_out", b"", b'{"status":200,"body":"slow"}',
          1000, ("plugin", "plugin-2"), calls=True),
 )
@@ -187,8 +189,8 @@ def run(stage, options, works):
                     server.wait()
                     server.check()
                     # Instances are there, and what Go compiles.
-                    wrk.run(f"http://127.0.0.1:{server.port}{PATH}", stage.load_cpu, WARM, server.work.connections, server.work.body, "POST", PATIENCE)
-                    samples[f"{way.name}/{work.name}"].append(sample(server, stage, options.time))
+                    wrk.run(f"http://127.0.0.1:{server.port}{PATH}", stage.load_cpu, WARM * work.longer, server.work.connections, server.work.body, "POST", PATIENCE)
+                    samples[f"{way.name}/{work.name}"].append(sample(server, stage, options.time * work.longer))
                     server.check()
                 finally:
                     server.stop()

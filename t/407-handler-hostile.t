@@ -169,7 +169,7 @@ sub {
 200 1
 --- error_log eval
 ['[wasm] e: timeout: over cpu_time=50ms in', '[wasm] er: timeout: over cpu_time=50ms in', '[wasm] w: trapped: over cpu_time=50ms in',
-    qr/\[wasm\] e: wasm trap: (?:call stack exhausted|out of bounds memory access) in/, 'no memory for an input of 9437184 bytes']
+    qr/\[wasm\] e: .*wasm trap: (?:call stack exhausted|out of bounds memory access) in/, 'no memory for an input of 9437184 bytes']
 --- no_error_log eval: $::alive
 
 
