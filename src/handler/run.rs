@@ -266,12 +266,7 @@ fn failed(request: Request, conf: &HandlerConf, message: &str) -> Result<Reply, 
 
 impl Handler {
     /// Sends what the call has come to. The result is one to finalize the request with.
-    fn finish(
-        &self,
-        request: Request,
-        conf: &HandlerConf,
-        reply: Result<Reply, u32>,
-    ) -> ngx_int_t {
+    fn finish(&self, request: Request, conf: &HandlerConf, reply: Result<Reply, u32>) -> ngx_int_t {
         match reply {
             Ok(reply) => reply.send(request, conf, |what| self.report(request, what)),
             Err(status) => status as ngx_int_t,

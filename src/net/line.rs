@@ -42,7 +42,11 @@ impl Line {
 
     /// Has the first one look whether there is something.
     pub fn wake(&self) {
-        let first = self.waiting.borrow().front().map(|(_, waker)| waker.clone());
+        let first = self
+            .waiting
+            .borrow()
+            .front()
+            .map(|(_, waker)| waker.clone());
         if let Some(waker) = first {
             waker.wake();
         }
