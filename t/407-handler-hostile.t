@@ -183,15 +183,15 @@ sub {
     location ~ ^/er/(\w+)$ { wasm_handler er function=$1 errors=show; }
 --- client eval
 sub {
-    my @functions = qw(count error_zero count code_seven count output_and_error count output_none output_twice output_beyond output_then_wrong
+    my @functions = qw(count error_zero count code_seven count output_and_error count output_none output_twice output_part output_freed output_beyond output_then_wrong
         returns_nothing error_then_trap count traps count);
     rows(statuses(map { "/e/$_ x" } @functions), '--', statuses(map { "/er/$_ x" } @functions));
 }
 --- client_out eval
 my ($e, $er) = map { my $count = $_; CORE::join '', map { "$_\n" } '200 1', '500 an error with code 0', "200 $count->[0]", '500 Returned non-zero exit code: 7', "200 $count->[1]",
-    '500 the error', "200 $count->[2]", '200 ', '200 second', 'BEYOND', 'WRONG', '200 of nothing', '500 the error before the trap', '200 1', 'TRAP', '200 1' } [2, 3, 4], [1, 1, 1];
+    '500 the error', "200 $count->[2]", '200 ', '200 second', '200 3456', 'FREED', 'BEYOND', 'WRONG', '200 of nothing', '500 the error before the trap', '200 1', 'TRAP', '200 1' } [2, 3, 4], [1, 1, 1];
 my $all = quotemeta("$e--\n$er");
-$all =~ s/BEYOND/\[^\\n]*/g;
+$all =~ s/BEYOND|FREED/200\[^\\n]*/g;
 $all =~ s/WRONG/\[^\\n]*/g;
 $all =~ s/TRAP/500 wasm trap\[^\\n]*/g;
 qr/\A$all\z/
