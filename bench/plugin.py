@@ -158,17 +158,17 @@ class Halfway(threading.Thread):
         self.found = self.server.memory()
 
 
-def sample(server, stage, seconds):
+def sample(server, stage, seconds, bare):
+    """`bare`: its private memory before any load, in KiB."""
     before, begin = server.cpu(), time.monotonic()
-    idle = server.memory()
     look = Halfway(server, seconds / 2)
     look.start()
     load = wrk.run(f"http://127.0.0.1:{server.port}{PATH}", stage.load_cpu, seconds, server.work.connections, server.work.body, "POST", PATIENCE)
     used, passed = server.cpu() - before, time.monotonic() - begin
     look.join()
-    more, guests = (amid - first for amid, first in zip(look.found, idle, strict=True))
+    private, guests = look.found
     return {"rps": round(load.requests / load.seconds, 1), "cpu_us": round(used / 1e3 / load.requests, 4), "p50_us": load.p50,
-            "p99_us": load.p99, "busy": round(used / 1e9 / passed, 3), "private_kib": look.found[0], "more_kib": more, "guests_kib": guests}
+            "p99_us": load.p99, "busy": round(used / 1e9 / passed, 3), "private_kib": private, "more_kib": private - bare, "guests_kib": guests}
 
 
 def run(stage, options, works):
@@ -188,9 +188,10 @@ def run(stage, options, works):
                 try:
                     server.wait()
                     server.check()
+                    bare, _ = server.memory()
                     # Instances are there, and what Go compiles.
                     wrk.run(f"http://127.0.0.1:{server.port}{PATH}", stage.load_cpu, WARM * work.longer, server.work.connections, server.work.body, "POST", PATIENCE)
-                    samples[f"{way.name}/{work.name}"].append(sample(server, stage, options.time * work.longer))
+                    samples[f"{way.name}/{work.name}"].append(sample(server, stage, options.time * work.longer, bare))
                     server.check()
                 finally:
                     server.stop()

@@ -49,7 +49,7 @@ def plugins(result):
         for name in names:
             samples = found[f"{name}/{work.name}"]
             of = lambda measure: spread(sample[measure] for sample in samples)
-            mib = [number(of(measure)["median"] / 1024) for measure in ("private_kib", "guests_kib")]
+            mib = [number(of(measure)["median"] / 1024) if measure in samples[0] else "" for measure in ("private_kib", "guests_kib")]
             rows.append([plugin.WAYS[name].title, with_spread(of("rps")), with_spread(of("cpu_us")), number(of("p50_us")["median"]),
                          number(of("p99_us")["median"]), f"{of('busy')['median']:.2f}", mib[0], "" if plugin.WAYS[name].how else mib[1]])
     return table(head, rows) if rows else ""

@@ -5,6 +5,7 @@ use Control;
 use Scrape;
 
 no_long_string();
+worker_connections(2048);
 
 sub manifest {
     my ($name, $more) = @_;
@@ -128,4 +129,41 @@ main::posted('/fetch', "http://127.0.0.1:$ENV{TEST_NGINX_PORT_1}/");
 my $metrics = main::scrape();
 my %calls = map { /^nginx_wasm_calls_total\{(.*)\}$/ ? ($1 => $metrics->{$_} + 0) : () } keys %$metrics;
 Test::More::is_deeply(\%calls, {'module="m",outcome="ok",type="http"' => 2, 'module="m",outcome="connect",type="http"' => 1}, 'calls');
+--- no_error_log eval: qr/\[alert\]|\[crit\]|panicked/
+
+
+
+=== TEST 5: instances that nobody uses stay as long as as many are in use; else 64 of them
+--- http_config
+    wasm_module m $TEST_NGINX_FILTERS/extism_pdk_test.wasm allowed_hosts=127.0.0.1;
+--- config
+    location /fetch { wasm_handler m function=fetch; }
+--- init
+my $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $ENV{TEST_NGINX_PORT_1}, Listen => 1000, ReuseAddr => 1) || die "cannot listen: $!";
+my $url = "http://127.0.0.1:$ENV{TEST_NGINX_PORT_1}/";
+my @clients = map { my $client = main::connection(); print $client "POST /fetch HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: " . length($url) . "\r\n\r\n$url"; $client } 1 .. 250;
+my @calls = map { scalar $server->accept } @clients;
+my $of = sub { main::of(main::scrape(), 'instances') };
+Test::More::is($of->(), 250, 'one for each call');
+for my $call (splice @calls, 0, 100) {
+    print $call "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    close $call;
+}
+# Which client has which call is not known here.
+my $answered = 0;
+my %waiting = map { fileno($_) => $_ } @clients;
+main::wait_until(sub {
+    my $bits = '';
+    vec($bits, $_, 1) = 1 for keys %waiting;
+    select(my $ready = $bits, undef, undef, 0.1);
+    for my $number (grep { vec($ready, $_, 1) } keys %waiting) {
+        $answered++ if main::receive(delete $waiting{$number}) =~ /200: ok/;
+    }
+    return $answered >= 100;
+});
+Test::More::is($answered, 100, 'some have their answers');
+Test::More::is($of->(), 250, 'their instances stay');
+%waiting = @clients = ();
+main::wait_until(sub { $of->() == 64 });
+Test::More::is($of->(), 64, 'when all have left, fewer do');
 --- no_error_log eval: qr/\[alert\]|\[crit\]|panicked/

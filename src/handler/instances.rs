@@ -2,6 +2,7 @@
 //! `instances=`. Requests for which there is none wait in line.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::handler::instance::Instance;
@@ -11,8 +12,9 @@ use crate::metrics::module::ModuleMetrics;
 use crate::net::line::Line;
 use crate::worker::attempts::Attempts;
 
-/// What instances are kept that nobody uses: what comes at once may come at once again.
-const MAX_IDLE: usize = 64;
+/// So many instances that nobody uses are kept in any case, and as many as are in use: what comes at once may come at once
+/// again.
+const IDLE: usize = 64;
 
 /// Makes instances.
 pub struct Maker {
@@ -50,7 +52,8 @@ pub struct Instances {
     maker: Maker,
     most: usize,
     queue: usize,
-    idle: RefCell<Vec<Instance>>,
+    /// Those that nobody uses, the last used last.
+    idle: RefCell<VecDeque<Instance>>,
     /// Those that there are, idle or not.
     live: Cell<usize>,
     line: Line,
@@ -84,7 +87,7 @@ impl Instances {
     }
 
     fn take_or_make(&self) -> Option<Result<Instance, NoInstance>> {
-        let idle = self.idle.borrow_mut().pop();
+        let idle = self.idle.borrow_mut().pop_back();
         if let Some(instance) = idle {
             return Some(Ok(instance));
         }
@@ -133,7 +136,6 @@ impl Instances {
     /// A call has ended: its instance serves others, unless it has trapped.
     pub fn give_back(&self, mut instance: Instance) {
         let keeps = !instance.poisoned()
-            && self.idle.borrow().len() < MAX_IDLE
             && match (self.maker.fresh, self.state.get()) {
                 (true, Some(state)) => instance.rewind(state, self.maker.services()),
                 (true, None) => false,
@@ -142,21 +144,34 @@ impl Instances {
                     true
                 }
             };
-        match keeps {
-            true => {
-                self.idle.borrow_mut().push(instance);
-                self.line.wake();
-            }
-            false => {
-                drop(instance);
-                self.lost();
-            }
+        if !keeps {
+            drop(instance);
+            return self.lost();
         }
+        self.idle.borrow_mut().push_back(instance);
+        self.drop_idle();
+        self.line.wake();
     }
 
     /// An instance has gone, with the call that it was in perhaps.
     pub fn lost(&self) {
         self.live.set(self.live.get().saturating_sub(1));
+        self.drop_idle();
         self.line.wake();
+    }
+
+    /// Drops those that nobody uses and that are too many, the one first that was used longest ago.
+    fn drop_idle(&self) {
+        loop {
+            let mut idle = self.idle.borrow_mut();
+            let (all, count) = (self.live.get(), idle.len());
+            if count <= IDLE.max(all.saturating_sub(count)) {
+                return;
+            }
+            self.live.set(all.saturating_sub(1));
+            let oldest = idle.pop_front();
+            drop(idle);
+            drop(oldest);
+        }
     }
 }
