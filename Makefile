@@ -109,7 +109,8 @@ filters: setup-build
 # The guests of one configuration alone, with the toolchains that they need.
 samples: setup-build
 	@[ -f "nginx-conf/$(CONF).conf" ] || { echo "error: no nginx-conf/$(CONF).conf" >&2; exit 1; }
-	@scripts/filters $$(sed -n 's|^[^\#]*[[:space:]]filters/\([^;[:space:]]*\)\.wasm.*|\1|p' nginx-conf/$(CONF).conf)
+	@scripts/filters $$(sed -n 's|^[^\#]*[[:space:]]filters/\([^;[:space:]]*\)\.wasm.*|\1|p' nginx-conf/$(CONF).conf) \
+		$$(cat nginx-conf/$(CONF)/*/spin.toml 2>/dev/null | sed -n 's|^source = "\.\./filters/\(.*\)\.wasm"|\1|p')
 
 run: module samples
 	@scripts/run "$(NGINX_BUILD_DIR)/nginx" "$(MODULE)" "$(FILTERS)" \
