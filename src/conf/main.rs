@@ -8,8 +8,9 @@ use extism_host::PluginConfig;
 use proxy_wasm_host::{CapabilityRules, Engine, Limits, VmConfig};
 
 use crate::conf::guest::{Guest, PluginOptions};
+use crate::conf::key_value::KeyValueStore;
 use crate::conf::limits::InstanceLimits;
-use crate::conf::policy::{HeaderStop, Isolation, OnFailure};
+use crate::conf::policy::{CacheChoice, HeaderStop, Isolation, OnFailure};
 use crate::conf::request_buffering::Proxy;
 use crate::conf::zones::Zones;
 use crate::net::origin::Top;
@@ -24,10 +25,11 @@ pub struct MainConf {
     pub modules: Vec<ModuleConf>,
     pub filters: Vec<FilterConf>,
     pub zones: Zones,
+    /// Key-value stores of components that are kept outside of nginx.
+    pub key_values: Vec<KeyValueStore>,
     /// Some location shows metrics.
     pub shows_metrics: bool,
-    /// Compiled code is kept in a directory.
-    pub has_cache: bool,
+    pub cache: CacheChoice,
     /// Most connections of guests' calls in a worker; `None`: half of `worker_connections`.
     pub call_connections: Option<usize>,
     /// Compiles what `wasm_module` names. The check of the configuration and the workers go on with it.

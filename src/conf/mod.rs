@@ -7,6 +7,7 @@ pub mod chain;
 pub mod filter;
 pub mod guest;
 pub mod handler;
+pub mod key_value;
 pub mod limits;
 pub mod location;
 pub mod main;

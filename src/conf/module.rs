@@ -64,6 +64,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
     parameters
         .check(kind)
         .map_err(|error| at(error.to_owned()))?;
+    cache::open_default(cf, conf);
     let guest = conf
         .engine()
         .and_then(|engine| match kind {

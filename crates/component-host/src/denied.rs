@@ -32,44 +32,52 @@ struct Nothing;
 /// Defines what this component imports of them.
 pub(crate) fn define(linker: &mut Linker<State>, component: &Component) -> Result<()> {
     let engine = component.engine().clone();
+    let mut resources = Vec::new();
     for (import, item) in component.component_type().imports(&engine) {
-        let name = Name::parse(import);
-        if is_offered(&name) || !is_denied(&name) {
+        let ComponentItem::ComponentInstance(instance) = item.ty else {
             continue;
-        }
-        if let ComponentItem::ComponentInstance(instance) = item.ty {
-            let mut defined = linker.instance(import)?;
-            for (item, of) in instance.exports(&engine) {
-                define_item(&mut defined, import, item, of.ty)?;
+        };
+        let name = Name::parse(import);
+        let denied = !is_offered(&name) && is_denied(&name);
+        for (name, item) in instance.exports(&engine) {
+            match item.ty {
+                // Interfaces name those that they use of others, whose they are.
+                ComponentItem::Resource(ty) if resources.contains(&ty) => {}
+                ComponentItem::Resource(ty) => {
+                    resources.push(ty);
+                    if denied {
+                        let nothing = ResourceType::host::<Nothing>();
+                        let mut interface = linker.instance(import)?;
+                        interface.resource(name, nothing, |_, _| Ok(()))?;
+                    }
+                }
+                ComponentItem::ComponentFunc(function) if denied => {
+                    define_function(&mut linker.instance(import)?, import, name, &function)?;
+                }
+                _ => {}
             }
+        }
+        if denied {
+            // One that has types alone.
+            linker.instance(import)?;
         }
     }
     Ok(())
 }
 
-fn define_item(
+fn define_function(
     linker: &mut LinkerInstance<'_, State>,
     interface: &str,
     name: &str,
-    item: ComponentItem,
+    function: &ComponentFunc,
 ) -> Result<()> {
-    match item {
-        ComponentItem::ComponentFunc(function) => {
-            let full = format!("{interface}#{name}");
-            match function.async_() {
-                true => linker.func_new_concurrent(name, move |_, ty, _, results| {
-                    let answered = answer(&full, &ty, results);
-                    Box::pin(async move { answered })
-                }),
-                false => {
-                    linker.func_new(name, move |_, ty, _, results| answer(&full, &ty, results))
-                }
-            }
-        }
-        ComponentItem::Resource(_) => {
-            linker.resource(name, ResourceType::host::<Nothing>(), |_, _| Ok(()))
-        }
-        _ => Ok(()),
+    let full = format!("{interface}#{name}");
+    match function.async_() {
+        true => linker.func_new_concurrent(name, move |_, ty, _, results| {
+            let answered = answer(&full, &ty, results);
+            Box::pin(async move { answered })
+        }),
+        false => linker.func_new(name, move |_, ty, _, results| answer(&full, &ty, results)),
     }
 }
 

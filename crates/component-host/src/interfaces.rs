@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::spin;
+
 /// `namespace:package/interface@1.2.3-rc`
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name<'a> {
@@ -119,11 +121,15 @@ pub(crate) const DENIED: &[&str] = &[
     "spin:",
 ];
 
+/// All of them.
+fn offered() -> impl Iterator<Item = Name<'static>> {
+    let all = OFFERED.iter().chain(spin::OFFERED);
+    all.map(|offered| Name::parse(offered))
+}
+
 /// Is this import there?
 pub(crate) fn is_offered(name: &Name<'_>) -> bool {
-    OFFERED
-        .iter()
-        .any(|offered| Name::parse(offered).fits(name))
+    offered().any(|offered| offered.fits(name))
 }
 
 pub(crate) fn is_denied(name: &Name<'_>) -> bool {
@@ -140,8 +146,7 @@ fn is_candidate(name: &Name<'_>) -> bool {
 
 /// Which versions of an import there are.
 pub(crate) fn versions(name: &Name<'_>) -> Vec<&'static str> {
-    let offered = OFFERED.iter().map(|offered| Name::parse(offered));
-    offered
+    offered()
         .filter(|offered| offered.interface == name.interface)
         .filter_map(|offered| offered.version)
         .collect()

@@ -38,8 +38,10 @@ mod platform;
 mod program;
 mod runtime;
 mod settings;
+mod spin;
 mod state;
 mod stdio;
+mod stores;
 mod wasi;
 
 pub use answer::Answer;
@@ -52,4 +54,5 @@ pub use platform::{LocalFuture, Output, Platform, Timeouts};
 pub use program::{LoadError, Program, Version};
 pub use runtime::Runtime;
 pub use settings::{Directory, Settings};
+pub use stores::{KeyValue, KeyValueError, Redis, RedisError, Reply, VariableError};
 pub use wasm_runtime::{Engine, Limits, Pool, Ticker};

@@ -12,7 +12,7 @@ use crate::handler::Linked;
 use crate::interfaces::HANDLER_P2;
 use crate::program::Version;
 use crate::state::{Io, State};
-use crate::{denied, p2, p3, wasi};
+use crate::{denied, p2, p3, spin, wasi};
 
 /// All that is offered.
 pub(crate) fn new(engine: &Engine) -> Result<Linker<State>> {
@@ -24,9 +24,11 @@ pub(crate) fn new(engine: &Engine) -> Result<Linker<State>> {
     preview2(l)?;
     preview3(l)?;
     wasi::define_clocks(l)?;
+    wasi::define_files(l)?;
     p2::define_types(l)?;
     p2::define_outgoing(l)?;
     p3::define_types(l)?;
+    spin::add_to_linker(l)?;
     Ok(linker)
 }
 

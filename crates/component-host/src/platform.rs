@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use send_wrapper::SendWrapper;
 
 use crate::body::{Body, BodyError};
+use crate::stores::{KeyValue, KeyValueError, Redis, RedisError, VariableError};
 
 /// A future of one thread.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -27,12 +29,32 @@ pub trait Platform {
         timeouts: Timeouts,
     ) -> LocalFuture<Result<http::Response<Body>, BodyError>>;
 
-    /// Is done when so much time is over, and wakes whoever polls it then. Never before it has been polled twice, not even for
-    /// no time at all: others have their turn meanwhile.
+    /// Is done when so much time is over, by the server's own timers. No time at all is over at the next turn of the event
+    /// loop: others have theirs before.
     fn sleep(&self, duration: Duration) -> LocalFuture<()>;
 
     /// A line of the guest's output, without its end; or what stands in the last one, which may have none.
     fn print(&self, output: Output, line: &[u8]);
+
+    /// The key-value store of this name; by default there is none.
+    fn open_store(&self, _name: &str) -> Result<Rc<dyn KeyValue>, KeyValueError> {
+        Err(KeyValueError::NoSuchStore)
+    }
+
+    /// The value of a variable of the application; by default there is none.
+    fn variable(&self, name: &str) -> Result<String, VariableError> {
+        Err(VariableError::Undefined(name.to_owned()))
+    }
+
+    /// All variables, with their values.
+    fn variables(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// The Redis server of this address (`redis://user:password@host:port/database`); by default none is allowed.
+    fn open_redis(&self, _address: &str) -> Result<Rc<dyn Redis>, RedisError> {
+        Err(RedisError::InvalidAddress)
+    }
 }
 
 /// How long an outgoing request may take. `None`: the server's own limit.

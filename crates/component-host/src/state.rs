@@ -71,6 +71,11 @@ impl State {
         self.hooks.set_platform(platform);
     }
 
+    /// Most resources, streams, futures and tasks that the guest can have.
+    pub fn most_resources(&self) -> usize {
+        self.settings.resources
+    }
+
     /// A request has ended.
     pub fn end(&mut self) {
         if let Some(wasi) = &self.wasi {

@@ -5,7 +5,7 @@ use wasmtime::Module;
 use crate::artifact::{self, Artifact, sha256};
 use crate::cache::{Cache, Miss};
 use crate::engine::Engine;
-use crate::error::{Error, one_line};
+use crate::error::Error;
 use crate::outline::Outline;
 use crate::snapshot::rewrite::{check_code, rewrite};
 use crate::snapshot::state::Initial;
@@ -121,38 +121,17 @@ impl Engine {
         }
     }
 
-    fn compile_binary(
+    pub(crate) fn compile_binary(
         &self,
         sha256: [u8; 32],
         binary: &[u8],
         miss: Option<Miss>,
     ) -> Result<Artifact, Error> {
-        let code = self.wasmtime().precompile_module(binary);
-        self.keep_code(sha256, code, miss)
-    }
-
-    /// The same for a component.
-    pub(crate) fn compile_component_binary(
-        &self,
-        sha256: [u8; 32],
-        binary: &[u8],
-        miss: Option<Miss>,
-    ) -> Result<Artifact, Error> {
-        let code = self.wasmtime().precompile_component(binary);
-        self.keep_code(sha256, code, miss)
-    }
-
-    fn keep_code(
-        &self,
-        sha256: [u8; 32],
-        code: wasmtime::Result<Vec<u8>>,
-        miss: Option<Miss>,
-    ) -> Result<Artifact, Error> {
-        let code = code.map_err(|e| Error::Compile(one_line(&e)))?;
+        let code = self.precompile(binary)?;
         if let (Some(cache), Some(miss)) = (self.cache(), miss) {
             cache.put(&sha256, &code, miss);
         }
-        Artifact::store(sha256, &code)
+        Ok(Artifact::new(sha256, code))
     }
 }
 

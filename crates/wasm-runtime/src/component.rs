@@ -124,7 +124,7 @@ impl Engine {
         let checked = check(&ComponentOutline::of(&binary)?)?;
         let artifact = match found {
             Ok(artifact) => artifact,
-            Err(miss) => self.compile_component_binary(key, &binary, miss)?,
+            Err(miss) => self.compile_binary(key, &binary, miss)?,
         };
         Ok((artifact, checked))
     }

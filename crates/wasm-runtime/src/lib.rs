@@ -7,6 +7,7 @@
 
 mod artifact;
 mod cache;
+mod child;
 mod compile;
 mod component;
 mod engine;
@@ -16,7 +17,9 @@ mod limits;
 mod meter;
 mod modules;
 mod outline;
+mod precompile;
 mod settings;
+mod signals;
 mod snapshot;
 mod source;
 mod stack;

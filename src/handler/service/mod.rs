@@ -11,3 +11,4 @@ pub mod request;
 pub mod respond;
 pub mod serve;
 pub mod services;
+pub mod stores;

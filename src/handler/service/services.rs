@@ -11,6 +11,7 @@ use crate::conf::main::{MainConf, ModuleConf};
 use crate::conf::policy::Isolation;
 use crate::conf::service::ServiceOptions;
 use crate::handler::service::places::Places;
+use crate::handler::service::stores::Stores;
 use crate::metrics::module::ModuleMetrics;
 use crate::net::executor::{Task, spawn};
 use crate::net::origin::Caller;
@@ -36,6 +37,7 @@ pub struct Service {
     pub caller: Rc<Caller>,
     /// Whom it may call beside the upstreams of nginx's configuration.
     pub hosts: AllowedHosts,
+    pub stores: Stores,
     /// Instances that can answer another request.
     idle: RefCell<Vec<Instance>>,
     /// What guests still do behind their responses.
@@ -185,6 +187,7 @@ fn load(
             slots: state.slots.clone(),
         }),
         hosts: options.hosts.clone(),
+        stores: Stores::new(main, index, module, log),
         idle: RefCell::default(),
         lingering: RefCell::default(),
     })
