@@ -91,7 +91,10 @@ fn a_body_is_sent_while_nobody_waits() {
 #[test]
 fn many_go_at_once_up_to_the_limit() {
     for lab in LABS {
-        let host = Host::with_lab(lab, |settings| settings.requests = 20);
+        let host = Host::with_lab(lab, |settings| {
+            settings.requests = 20;
+            settings.resources = 200_000;
+        });
         let most = Rc::new(Cell::new((0, 0)));
         let counted = most.clone();
         host.mock.answer(move |_, _| {

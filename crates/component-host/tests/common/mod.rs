@@ -49,7 +49,7 @@ pub fn handler(imports: &str, body: &str) -> String {
         ),
         false => ("", ""),
     };
-    let inner = match imports.contains("(own $thing)") {
+    let inner = match imports.contains("(result u32))") {
         true => inner.replace("OPEN", "(param i32 i32) (result i32)"),
         false => inner.replace("OPEN", "(param i32 i32 i32)"),
     };
