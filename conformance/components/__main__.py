@@ -25,8 +25,9 @@ from ports import free_port
 from upstream import Upstream
 
 KNOWN = os.path.join(HERE, "known.json")
-# What a server says of itself, or of its connection; nginx gives what has no type the default one.
-OWN = {"date", "server", "connection", "keep-alive", "content-type"}
+# What a server says of itself, or of its connection; nginx gives what has no type the default one. How the end of a body is told is the
+# server's as well: nginx says the length of what is there at once. Whether all of the body has come is in the line "end".
+OWN = {"date", "server", "connection", "keep-alive", "content-type", "content-length", "transfer-encoding"}
 
 
 def run(case, port, dead):

@@ -80,11 +80,7 @@ async fn answer(service: Rc<Service>, exchange: Exchange, lines: Lines) -> ngx_i
     }
 }
 
-async fn run(
-    service: &Rc<Service>,
-    exchange: Exchange,
-    lines: Lines,
-) -> Result<ngx_int_t, Failed> {
+async fn run(service: &Rc<Service>, exchange: Exchange, lines: Lines) -> Result<ngx_int_t, Failed> {
     service.turn.wait().await;
     let place = service.places.take().await.map_err(|_| {
         let why = "all of instances= are in use, and queue= is full";
@@ -243,7 +239,7 @@ impl Service {
         if let (Some(metrics), GuestFailure::Trapped(why) | GuestFailure::OutOfTime(why)) =
             (&self.metrics, &failure)
         {
-            metrics.of_request().trapped(why);
+            metrics.trapped(why);
         }
         Some(failure)
     }

@@ -19,6 +19,7 @@ use crate::handler::send::Reply;
 use crate::handler::service::serve::serve_with;
 use crate::message::headers::request as headers;
 use crate::nginx::conf::{Answer, Cf, Mistake, read_directive};
+use crate::nginx::log::Level;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, core_module, variable};
 
@@ -136,7 +137,9 @@ pub fn answer(request: Request, spin: &SpinConf) -> ngx_int_t {
 fn client(request: Request) -> String {
     let part = |name: &str| {
         let mut value = Vec::new();
-        variable::get(request, name.as_bytes(), &mut |part| value.extend_from_slice(part));
+        variable::get(request, name.as_bytes(), &mut |part| {
+            value.extend_from_slice(part)
+        });
         String::from_utf8_lossy(&value).into_owned()
     };
     let (address, port) = (part("remote_addr"), part("remote_port"));
@@ -156,7 +159,11 @@ fn fixed(request: Request, status: u16, headers: &[(String, String)], body: &str
     match (Reply::new(request, status, body.as_bytes()), conf) {
         (Some(mut reply), Some(conf)) => {
             reply.headers = headers.to_vec();
-            reply.send(request, conf)
+            reply.send(request, conf, |what| {
+                // The same for each request, so it is worth a line for somebody who looks for it alone.
+                let line = format_args!("[wasm] a static response of a Spin application: {what}");
+                request.log().write(Level::Info, line);
+            })
         }
         _ => NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t,
     }
