@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use proxy_wasm_host::Callbacks;
 use wasm_runtime::Outline;
 
 /// What a module is written for.
@@ -10,6 +11,7 @@ pub enum Kind {
     ProxyWasm,
     Extism,
     Wapc,
+    HttpWasm,
 }
 
 impl Kind {
@@ -19,7 +21,8 @@ impl Kind {
             b"proxy-wasm" => Ok(Kind::ProxyWasm),
             b"extism" => Ok(Kind::Extism),
             b"wapc" => Ok(Kind::Wapc),
-            _ => Err("\"proxy-wasm\", \"extism\" or \"wapc\""),
+            b"http-wasm" => Ok(Kind::HttpWasm),
+            _ => Err("\"proxy-wasm\", \"http-wasm\", \"extism\" or \"wapc\""),
         }
     }
 
@@ -31,6 +34,7 @@ impl Kind {
         match Outline::read(bytes) {
             Ok(outline) if extism_host::is_extism(&outline) => Kind::Extism,
             Ok(outline) if wapc_host::is_wapc(&outline) => Kind::Wapc,
+            Ok(outline) if http_wasm_host::is_http_wasm(&outline) => Kind::HttpWasm,
             // Or no module at all, which its compilation says.
             _ => Kind::ProxyWasm,
         }
@@ -43,6 +47,7 @@ impl fmt::Display for Kind {
             Kind::ProxyWasm => "a Proxy-Wasm filter",
             Kind::Extism => "an Extism plugin",
             Kind::Wapc => "a waPC guest",
+            Kind::HttpWasm => "an http-wasm guest",
         })
     }
 }
@@ -57,6 +62,7 @@ pub enum Guest {
     ProxyWasm(proxy_wasm_host::Program),
     Extism(extism_host::Program, PluginOptions),
     Wapc(wapc_host::Program),
+    HttpWasm(http_wasm_host::Program),
 }
 
 /// What the parameters of `wasm_module` say about a plugin of Extism's alone.
@@ -74,13 +80,37 @@ impl Guest {
             Guest::ProxyWasm(_) => Kind::ProxyWasm,
             Guest::Extism(..) => Kind::Extism,
             Guest::Wapc(_) => Kind::Wapc,
+            Guest::HttpWasm(_) => Kind::HttpWasm,
         }
     }
 
-    /// The program of a filter.
+    /// The program of a Proxy-Wasm filter.
     pub fn filter(&self) -> Option<&proxy_wasm_host::Program> {
         match self {
             Guest::ProxyWasm(program) => Some(program),
+            Guest::Extism(..) | Guest::Wapc(_) | Guest::HttpWasm(_) => None,
+        }
+    }
+
+    /// The program of an http-wasm guest.
+    pub fn middleware(&self) -> Option<&http_wasm_host::Program> {
+        match self {
+            Guest::HttpWasm(program) => Some(program),
+            _ => None,
+        }
+    }
+
+    /// What it sees of requests, if it is one for `wasm_filter`.
+    pub fn callbacks(&self) -> Option<Callbacks> {
+        match self {
+            Guest::ProxyWasm(program) => Some(program.callbacks()),
+            Guest::HttpWasm(program) => {
+                let imports = program.imports();
+                let request = imports.reads_bodies || imports.writes_bodies;
+                // A response may have to wait for it.
+                let response = imports.writes_bodies || imports.enables_features;
+                Some(Callbacks::of_stream(request, response))
+            }
             Guest::Extism(..) | Guest::Wapc(_) => None,
         }
     }

@@ -63,7 +63,7 @@ impl HandlerConf {
             Guest::Wapc(_) => Callee::Named(self.function.ok_or_else(|| {
                 format!("wasm module \"{name}\" is a waPC guest: name its operation by function=")
             })?),
-            Guest::ProxyWasm(_) => {
+            Guest::ProxyWasm(_) | Guest::HttpWasm(_) => {
                 return Err(format!(
                     "wasm module \"{name}\" is {}: use wasm_filter",
                     modules[module].guest.kind()

@@ -70,13 +70,16 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
             Kind::ProxyWasm => filter(engine, &bytes, &parameters),
             Kind::Extism => plugin(engine, bytes, &path, &parameters),
             Kind::Wapc => wapc(engine, &bytes, &parameters),
+            Kind::HttpWasm => middleware(engine, &bytes, &parameters),
         })
         .map_err(at);
     cache::tell(cf, conf, name);
     let guest = guest?;
     let abi = guest.filter().map(Program::abi);
     let header_stop = parameters.header_stop;
-    let header_stop = header_stop.unwrap_or_else(|| abi.map_or(HeaderStop::All, HeaderStop::of));
+    // One that is no Proxy-Wasm filter and holds a header back does so to see the body.
+    let of_kind = || abi.map_or(HeaderStop::Iteration, HeaderStop::of);
+    let header_stop = header_stop.unwrap_or_else(of_kind);
     conf.modules.push(ModuleConf {
         name: name.to_owned(),
         guest,
@@ -132,6 +135,16 @@ fn wapc(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest,
         Isolation::Request => wapc_host::Program::compile_for_snapshots(engine, bytes),
     };
     program.map(Guest::Wapc).map_err(|error| error.to_string())
+}
+
+fn middleware(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
+    let program = match parameters.isolation {
+        Isolation::Worker => http_wasm_host::Program::compile(engine, bytes),
+        Isolation::Request => http_wasm_host::Program::compile_for_snapshots(engine, bytes),
+    };
+    program
+        .map(Guest::HttpWasm)
+        .map_err(|error| error.to_string())
 }
 
 fn check_sum(expected: &[u8], bytes: &[u8]) -> Result<(), String> {

@@ -28,7 +28,7 @@ pub struct Handler {
 
 impl Handler {
     pub fn linked(&self) -> &Linked {
-        &self.instances.maker().linked
+        &self.instances.source().linked
     }
 }
 
@@ -103,11 +103,7 @@ fn load(kind: ProcessKind, main: &Main, index: usize, log: Log) -> Result<Handle
         metrics: metrics.clone(),
         shared: main.process.shared(),
     });
-    let maker = Maker {
-        linked,
-        calling,
-        fresh: module.isolation == Isolation::Request,
-    };
+    let maker = Maker::new(linked, calling, module.isolation == Isolation::Request);
     Ok(Handler {
         name,
         instances: Instances::new(maker, module.limits.instances, module.limits.queue),
@@ -120,7 +116,7 @@ fn load(kind: ProcessKind, main: &Main, index: usize, log: Log) -> Result<Handle
 /// Starts a plugin as a worker does, and throws it away.
 pub fn check(main: &Main, module: usize, log: Log) -> Result<(), Refusal> {
     let handler = load(ProcessKind::Check, main, module, log)?;
-    let maker = handler.instances.maker();
+    let maker = handler.instances.source();
     let started = maker.linked.started(maker.services());
     started.map(drop).map_err(|error| (None, error.to_string()))
 }

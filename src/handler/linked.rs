@@ -51,7 +51,7 @@ impl Linked {
                 program: program.clone(),
                 config: Rc::new(module.wapc_config()),
             }),
-            Guest::ProxyWasm(_) => Err(format!("is {}", module.guest.kind())),
+            Guest::ProxyWasm(_) | Guest::HttpWasm(_) => Err(format!("is {}", module.guest.kind())),
         }
     }
 

@@ -83,10 +83,21 @@ impl ModuleMetrics {
 
     /// It has not.
     pub fn start_failed(&self, error: &StartError) {
-        self.count(START_FAILURES, "");
+        self.not_started();
         if let StartError::Call(CallError::Trap { reason, .. }) = error {
             self.trapped(reason);
         }
+    }
+
+    /// It has not, whatever kind of guest it is.
+    pub fn not_started(&self) {
+        self.count(START_FAILURES, "");
+    }
+
+    /// It has trapped in its start.
+    pub fn start_trapped(&self, reason: &str) {
+        self.not_started();
+        self.trapped(reason);
     }
 
     /// It has trapped, for this reason as the log has it; later calls do nothing.

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod guest_log;
+pub mod instances;
 pub mod metrics_page;
 pub mod modules;
 pub mod process;

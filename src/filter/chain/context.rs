@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod bounds;
+pub mod change;
 pub mod create;
 pub mod failure;
 pub mod framing;
@@ -78,6 +79,8 @@ pub struct Context {
     /// The URI that the location was chosen by, in the request's pool.
     pub routed: Cell<ngx_str_t>,
     pub body: RefCell<Option<Rewriter>>,
+    /// The filter that has made a body for a request that has none.
+    pub body_made_by: Cell<Option<usize>>,
     /// The server of the upstream that a filter has chosen.
     pub chosen: Chosen,
     /// Of a body that is passed on while it comes; made when nginx begins to read it.
@@ -114,6 +117,7 @@ impl Context {
             route_cleared: Cell::new(false),
             routed: Cell::new(request.uri_in_pool()),
             body: RefCell::new(None),
+            body_made_by: Cell::new(None),
             chosen: Chosen::default(),
             upload: OnceCell::new(),
             wake: Wake::new(handlers),

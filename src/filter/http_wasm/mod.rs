@@ -1,0 +1,7 @@
+//! http-wasm guests as filters of the chain.
+
+pub mod exchange;
+pub mod middleware;
+pub mod module;
+pub mod modules;
+pub mod response;
