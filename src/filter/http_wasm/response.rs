@@ -88,7 +88,7 @@ impl Middleware {
         let written = self.respond(&mut instance);
         self.give_back(instance);
         if let Some(written) = written? {
-            set_body(&context, self.index, Body::made_of(written));
+            self.change_body_of_response(&context, |body| *body = Body::made_of(written));
         }
         Ok(Action::Continue)
     }
@@ -99,11 +99,10 @@ impl Middleware {
         if prefix.is_empty() {
             return;
         }
-        let half = context.filters()[self.index].half(Direction::Response);
-        let mut body = half.body.take().unwrap_or_else(Body::nothing);
-        // Unless a file cannot be read, which ends the response when it is passed on.
-        let _ = body.replace(0, 0, &prefix);
-        set_body(context, self.index, body);
+        self.change_body_of_response(context, |body| {
+            // Unless a file cannot be read, which ends the response when it is passed on.
+            let _ = body.replace(0, 0, &prefix);
+        });
     }
 
     /// The headers that the guest has set before the next handler stand beside the next handler's. Of those that there can
@@ -131,13 +130,14 @@ impl Middleware {
             let _ = context.inject(self.index, bytes, false);
         }
     }
-}
 
-/// Makes this what the filter has of the response's body. With trailers, it may have had nothing.
-fn set_body(context: &Context, index: usize, body: Body) {
-    let half = context.filters()[index].half(Direction::Response);
-    let is_new = half.body.replace(Some(body)).is_none();
-    if is_new && half.held.get().is_none() {
-        half.held.set(Some(false));
+    /// Changes what the filter has of the response's body. With trailers, it may have had nothing.
+    fn change_body_of_response(&self, context: &Context, change: impl FnOnce(&mut Body)) {
+        let half = context.filters()[self.index].half(Direction::Response);
+        let mut body = half.body.borrow_mut();
+        if body.is_none() {
+            half.held.set(Some(false));
+        }
+        change(body.get_or_insert_default());
     }
 }

@@ -29,11 +29,11 @@ fn place<E>(serving: &Serving<E>, kind: HeaderKind) -> Place {
 /// Where they are, if they may be changed at this time.
 fn changed<E: Exchange>(serving: &Serving<E>, kind: HeaderKind) -> Result<Place, Misuse> {
     match kind {
-        HeaderKind::Request => drop(serving.before_next("a request header")?),
-        HeaderKind::RequestTrailers => drop(serving.before_next("a request trailer")?),
-        HeaderKind::Response => drop(serving.is_response("a response header")?),
-        HeaderKind::ResponseTrailers => drop(serving.is_response("a response trailer")?),
-    }
+        HeaderKind::Request => serving.before_next("a request header").map(drop),
+        HeaderKind::RequestTrailers => serving.before_next("a request trailer").map(drop),
+        HeaderKind::Response => serving.is_response("a response header").map(drop),
+        HeaderKind::ResponseTrailers => serving.is_response("a response trailer").map(drop),
+    }?;
     Ok(place(serving, kind))
 }
 
