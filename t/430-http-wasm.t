@@ -79,7 +79,7 @@ sub {
     main::cases(sub {
         my ($method, $path, $body, @lines) = @_;
         my $length = $method eq 'POST' ? ['Content-Length: ' . length $body] : [];
-        my $head = join "\r\n", "$method $path HTTP/1.1", 'Host: a', 'Connection: close', @lines, @$length, '', '';
+        my $head = CORE::join "\r\n", "$method $path HTTP/1.1", 'Host: a', 'Connection: close', @lines, @$length, '', '';
         split /\r\n\r\n/, ask($head . $body), 2;
     }) . answers('TRACE /');
 }
@@ -206,9 +206,9 @@ sub {
 200 got 0, , a polar bear
 200 got 2000010, -polar bear, a polar bear
 --- guests
-rust: request of 7 bytes, response 200 of 27 bytes
+rust: request of 7 bytes, response 200 of 29 bytes
 rust: request of 0 bytes, response 200 of 16 bytes
-rust: request of 2000005 bytes, response 200 of 32 bytes
-go: request of 7 bytes, response 200 of 27 bytes
+rust: request of 2000005 bytes, response 200 of 33 bytes
+go: request of 7 bytes, response 200 of 29 bytes
 go: request of 0 bytes, response 200 of 16 bytes
-go: request of 2000005 bytes, response 200 of 32 bytes
+go: request of 2000005 bytes, response 200 of 33 bytes

@@ -89,7 +89,7 @@ guest('shows', answers => 1, items => q{
 --- client eval
 sub {
     answers({ lines => ['Z-Last: 1', 'A-First: 2', 'z-last: 3'] }, '/')
-        . output_of('curl', '-sS', '-o', '/dev/null', '-w', '%header{x-names}', '--http2-prior-knowledge', '-H', 'User-Agent:',
+        . output_of('curl', '-sS', '-o', '/dev/null', '-w', '%header{x-names}\n', '--http2-prior-knowledge', '-H', 'User-Agent:',
             '-H', 'B: 1', "http://127.0.0.1:$ENV{TEST_NGINX_PORT_1}/");
 }
 --- client_out
@@ -117,7 +117,7 @@ main::shows(map { ((split /-/)[-1] => "(i64.sub (call \$get_header_values (i32.c
     wasm_module before ../html/before.wat;
 --- config
     location / { wasm_filter before; proxy_pass http://up; }
-    location /own { wasm_filter before; add_header X-Own nginx; return 404 "page"; }
+    location /own { wasm_filter before; add_header X-Own nginx always; return 404 "page"; }
 --- user_files eval
 guest('before', request => q{
     (call $set_status_code (i32.const 202))
@@ -171,9 +171,7 @@ guest('after', items => $main::enabled, response => value_of('x-names-of', "(cal
 203 x-after: 1 new body
 203 x-after: 1 new body
 203 x-after: 1
---- guests
-after: aaaaaaaaaaaaaaaaaaaa
-after: a small one
+--- guests eval: "after: aaaaaaaaaaaaaaaaaaaa\nafter: a small one\nafter: \nafter: \n"
 
 
 

@@ -59,11 +59,11 @@ CORE::join '', map { "location $_ { $chains{$_} proxy_pass http://up; proxy_http
 --- client eval
 sub { rows(map { s/ x-seen: / /gr } split /\n/, answers('/before', '/between', '/behind', '/alone', '/mixed')) }
 --- client_out
-200 x-seen: 2 1 a12 
-200 x-seen: 2 b 1 1b2 
-200 x-seen: b 2 1 12b 
-200 x-seen: c b abc c
-200 x-seen: 2 c 1 b b1c2a c
+200 2 1 a12 
+200 2 b 1 1b2 
+200 b 2 1 12b 
+200 c b abc c c
+200 2 c 1 b b1c2a c c
 
 
 
@@ -78,9 +78,9 @@ location /streamed { proxy_request_buffering off; $mixed proxy_pass http://up; p
 --- client eval
 sub { rows(map { s/ x-seen: / /gr } split /\n/, answers('/mixed body', '/mixed', '/streamed body')) }
 --- client_out
-200 x-seen: 2 c 1 1c2 body1c2 2c1
-200 x-seen: 2 c 1 1c2 c2 2c1
-200 x-seen: 2 c 1 1c2 body1c2 2c1
+200 2 c 1 1c2 body1c2 2c1
+200 2 c 1 1c2 c2 2c1
+200 2 c 1 1c2 body1c2 2c1
 
 
 
@@ -108,7 +108,7 @@ $::guests . guest('stops', answers => 1, request => q{(call $set_status_code (i3
     location / {
         wasm_filter b;
         wasm_filter c;
-        wasm_filter hostcalls '{"request_headers":[["send_response",403,{"x-seen":"filter"},"no"]]}';
+        wasm_filter hostcalls '{"request_headers":[["local_response",403,[["x-seen","filter"]],"no"]]}';
         wasm_filter a;
         return 404;
     }
@@ -125,7 +125,7 @@ $::modules . 'wasm_module pauses $TEST_NGINX_FILTERS/hostcalls.wasm; upstream ca
 --- config
     location / {
         wasm_filter b;
-        wasm_filter pauses '{"request_headers":[["http_call","call",{":method":"GET",":path":"/call",":authority":"x"},"",{},5000],["action","pause"]],"http_call_response":[["add_header","request","x-seen","p"],["continue","request"]]}';
+        wasm_filter pauses '{"request_headers":[["http_call","a","call",[[":method","GET"],[":path","/call"],[":authority","x"]],"",[],5000],["action","pause"]],"http_call_response":[["add_header","request","x-seen","p"],["continue","request"]]}';
         wasm_filter a;
         proxy_pass http://up;
         proxy_http_version 1.1;
@@ -134,4 +134,4 @@ $::modules . 'wasm_module pauses $TEST_NGINX_FILTERS/hostcalls.wasm; upstream ca
 --- upstream eval: \&main::seen
 --- client eval: sub { answers('/') }
 --- client_out
-200 x-seen: b bpa
+200 x-seen: b bpa 

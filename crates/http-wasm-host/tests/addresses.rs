@@ -47,10 +47,14 @@ fn what_is_written_outside_of_memory_is_a_trap() {
                 format!("(drop (call $get_protocol_version {place}))"),
                 format!("(drop (call $get_source_addr {place}))"),
                 format!("(drop (call $get_header_names (i32.const 0) {place}))"),
-                format!("(drop (call $get_header_values (i32.const 0) {} {place}))", text[0]),
+                format!(
+                    "(drop (call $get_header_values (i32.const 0) {} {place}))",
+                    text[0]
+                ),
             ] {
                 let mut host = Host::start(&next(&data, &call, ""));
-                host.mock.add(http_wasm_host::HeaderKind::Request, "name", "value");
+                host.mock
+                    .add(http_wasm_host::HeaderKind::Request, "name", "value");
                 let trap = host.request_trap();
                 assert_eq!(trap, "outside of the guest's memory", "{call}");
             }
@@ -60,6 +64,9 @@ fn what_is_written_outside_of_memory_is_a_trap() {
 
 #[test]
 fn the_last_bytes_of_memory_are_the_guest_s() {
-    let call = format!("(call $short (call $get_method (i32.const {}) (i32.const 3)))", END - 3);
+    let call = format!(
+        "(call $short (call $get_method (i32.const {}) (i32.const 3)))",
+        END - 3
+    );
     assert_eq!(Host::start(&next("", &call, "")).request(), ["#3"]);
 }

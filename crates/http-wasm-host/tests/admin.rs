@@ -40,7 +40,10 @@ fn a_response_that_is_there_does_not_wait_any_more() {
     let mut host = Host::start(&next("", "", response));
     host.request();
     let trap = host.response_trap();
-    assert!(trap.contains("without the feature buffer_response"), "{trap}");
+    assert!(
+        trap.contains("without the feature buffer_response"),
+        "{trap}"
+    );
     assert_eq!(host.mock.told(), ["#5"]);
 }
 

@@ -6,7 +6,9 @@ use crate::common::{Host, next, texts};
 
 /// Reads so many bytes, and tells them, and whether that was the end.
 fn read(kind: u32, limit: u32) -> String {
-    format!("(call $list (call $read_body (i32.const {kind}) (i32.const 4096) (i32.const {limit})))")
+    format!(
+        "(call $list (call $read_body (i32.const {kind}) (i32.const 4096) (i32.const {limit})))"
+    )
 }
 
 fn write(kind: u32, text: &str) -> String {
@@ -61,7 +63,13 @@ fn a_body_can_be_written_empty() {
 #[test]
 fn before_the_next_handler_the_response_has_what_the_guest_has_written() {
     let (data, text) = texts(&["before", "|"]);
-    let writes = [write(1, &text[0]), write(1, &text[1]), read(1, 4), read(1, 4)].concat();
+    let writes = [
+        write(1, &text[0]),
+        write(1, &text[1]),
+        read(1, 4),
+        read(1, 4),
+    ]
+    .concat();
     let mut host = Host::start(&next(&data, &writes, ""));
     host.mock.body(Response, b"of no response yet");
     assert_eq!(host.request(), ["#0", "befo", "#1", "re|"]);
@@ -102,7 +110,10 @@ fn after_the_next_handler_the_request_s_body_is_at_its_end() {
     let mut host = Host::start(&next("", "", &read(0, 10)));
     host.request();
     let trap = host.response_trap();
-    assert!(trap.ends_with("without the feature buffer_request"), "{trap}");
+    assert!(
+        trap.ends_with("without the feature buffer_request"),
+        "{trap}"
+    );
     let mut host = Host::start(&next(ENABLE, "", &write(0, "(i32.const 0) (i32.const 1)")));
     host.request();
     assert_eq!(
@@ -117,7 +128,10 @@ fn a_body_is_read_into_a_buffer_and_has_a_kind() {
         (read(0, 0), "misuse: a body is read with a limit of 0 bytes"),
         (read(1, 0), "misuse: a body is read with a limit of 0 bytes"),
         (read(2, 1), "misuse: there is no kind 2 of bodies"),
-        (write(3, "(i32.const 0) (i32.const 1)"), "misuse: there is no kind 3 of bodies"),
+        (
+            write(3, "(i32.const 0) (i32.const 1)"),
+            "misuse: there is no kind 3 of bodies",
+        ),
     ] {
         assert_eq!(Host::start(&next("", &call, "")).request_trap(), wanted);
     }

@@ -9,7 +9,11 @@ fn the_context_comes_back_with_the_response() {
     let request = "(global.set $count (i32.add (global.get $count) (i32.const 1)))
         (i64.or (i64.shl (i64.extend_i32_u (global.get $count)) (i64.const 32)) (i64.const 1))";
     let response = "(call $short (local.get $context)) (call $short (local.get $failed))";
-    let wat = guest_with("(global $count (mut i32) (i32.const 41))", request, response);
+    let wat = guest_with(
+        "(global $count (mut i32) (i32.const 41))",
+        request,
+        response,
+    );
     let mut host = Host::start(&wat);
     for context in [42, 43] {
         assert_eq!(host.try_request(), Ok(Next::Handler));

@@ -4,12 +4,18 @@ use http_wasm_host::HeaderKind::{Request, Response, ResponseTrailers};
 
 use crate::common::{Host, next, texts};
 
-const NAMES: &str = "(call $list (call $get_header_names (i32.const 0) (i32.const 4096) (i32.const 100)))";
+const NAMES: &str =
+    "(call $list (call $get_header_names (i32.const 0) (i32.const 4096) (i32.const 100)))";
 
 #[test]
 fn names_are_in_lower_case_sorted_and_each_once() {
     let mut host = Host::start(&next("", NAMES, ""));
-    for (name, value) in [("b-Header", "1"), ("Host", "x"), ("a-header", "2"), ("B-header", "")] {
+    for (name, value) in [
+        ("b-Header", "1"),
+        ("Host", "x"),
+        ("a-header", "2"),
+        ("B-header", ""),
+    ] {
         host.mock.add(Request, name, value);
     }
     assert_eq!(host.request(), ["#3", "a-header.b-header.host."]);
@@ -84,7 +90,10 @@ fn a_header_is_added_behind_others_of_its_name() {
 #[test]
 fn all_headers_of_a_name_are_removed() {
     let (data, text) = texts(&["name", "none"]);
-    let remove: String = text.iter().map(|name| change("remove_header", 0, name, "")).collect();
+    let remove: String = text
+        .iter()
+        .map(|name| change("remove_header", 0, name, ""))
+        .collect();
     let mut host = Host::start(&next(&data, &remove, ""));
     host.mock.add(Request, "Name", "1");
     host.mock.add(Request, "other", "2");
@@ -103,7 +112,8 @@ fn headers_of_the_response_are_kept_before_the_next_handler() {
         change("set_header_value", 1, &text[0], &text[1]),
         change("set_header_value", 1, &text[2], &text[1]),
         values(1, &text[0]),
-        "(call $list (call $get_header_names (i32.const 1) (i32.const 4096) (i32.const 100)))".into(),
+        "(call $list (call $get_header_names (i32.const 1) (i32.const 4096) (i32.const 100)))"
+            .into(),
         change("remove_header", 1, &text[2], ""),
     ]
     .concat();
@@ -119,7 +129,8 @@ fn headers_of_the_response_are_kept_before_the_next_handler() {
 #[test]
 fn headers_of_the_response_are_read_after_the_next_handler() {
     let (data, text) = texts(&["name"]);
-    let names = "(call $list (call $get_header_names (i32.const 1) (i32.const 4096) (i32.const 100)))";
+    let names =
+        "(call $list (call $get_header_names (i32.const 1) (i32.const 4096) (i32.const 100)))";
     let read = values(1, &text[0]) + names;
     let mut host = Host::start(&next(&data, "", &read));
     host.mock.add(Response, "name", "1");
@@ -139,12 +150,19 @@ fn headers_of_the_response_are_changed_after_it_with_the_feature_alone() {
             let mut host = Host::start(&next(&data, "", &call));
             host.request();
             let trap = host.response_trap();
-            assert!(trap.ends_with("without the feature buffer_response"), "{trap}");
+            assert!(
+                trap.ends_with("without the feature buffer_response"),
+                "{trap}"
+            );
             let asks = "(drop (call $enable_features (i32.const 2)))";
             let mut host = Host::start(&next(&data, asks, &call));
             host.request();
             host.response();
-            let kind = if kind == 1 { Response } else { ResponseTrailers };
+            let kind = if kind == 1 {
+                Response
+            } else {
+                ResponseTrailers
+            };
             let left = usize::from(!call.contains("remove"));
             assert_eq!(host.mock.headers(kind).len(), left);
         }
@@ -164,7 +182,10 @@ fn headers_of_the_request_are_not_changed_after_the_next_handler() {
             let mut host = Host::start(&next(&data, all, &call));
             host.request();
             let trap = host.response_trap();
-            assert!(trap.ends_with("is changed after the next handler"), "{trap}");
+            assert!(
+                trap.ends_with("is changed after the next handler"),
+                "{trap}"
+            );
         }
     }
 }
@@ -175,11 +196,23 @@ fn a_header_has_a_name_and_a_kind() {
     let none = "(i32.const 0) (i32.const 0)";
     for (call, wanted) in [
         (values(0, none), "misuse: a header's name is empty"),
-        (change("set_header_value", 0, none, &text[0]), "misuse: a header's name is empty"),
-        (change("add_header_value", 0, none, &text[0]), "misuse: a header's name is empty"),
-        (change("remove_header", 0, none, ""), "misuse: a header's name is empty"),
+        (
+            change("set_header_value", 0, none, &text[0]),
+            "misuse: a header's name is empty",
+        ),
+        (
+            change("add_header_value", 0, none, &text[0]),
+            "misuse: a header's name is empty",
+        ),
+        (
+            change("remove_header", 0, none, ""),
+            "misuse: a header's name is empty",
+        ),
         (values(4, &text[0]), "misuse: there is no kind 4 of headers"),
-        (change("remove_header", 5, &text[0], ""), "misuse: there is no kind 5 of headers"),
+        (
+            change("remove_header", 5, &text[0], ""),
+            "misuse: there is no kind 5 of headers",
+        ),
         (
             "(drop (call $get_header_names (i32.const -1) (i32.const 0) (i32.const 0)))".into(),
             "misuse: there is no kind 4294967295 of headers",

@@ -50,11 +50,17 @@ fn a_loop_of_host_calls_ends_with_its_time() {
     });
     let mock = Mock::default();
     for i in 0..1000 {
-        mock.add(http_wasm_host::HeaderKind::Request, &format!("name-{i}"), "value");
+        mock.add(
+            http_wasm_host::HeaderKind::Request,
+            &format!("name-{i}"),
+            "value",
+        );
     }
     let mut vm = Vm::start(&engine, &program, mock.clone(), Rc::new(config)).unwrap();
     match vm.handle_request(mock) {
-        Err(CallError::Trap { reason, .. }) => assert!(reason.contains("over cpu_time"), "{reason}"),
+        Err(CallError::Trap { reason, .. }) => {
+            assert!(reason.contains("over cpu_time"), "{reason}")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -81,7 +87,9 @@ fn memory_ends_with_its_limit() {
 fn deep_calls_end_with_the_stack() {
     let wat = next("(func $deep (call $deep))", "(call $deep)", "");
     match Host::start(&wat).try_request() {
-        Err(CallError::Trap { reason, .. }) => assert!(reason.ends_with("(stack=512k)"), "{reason}"),
+        Err(CallError::Trap { reason, .. }) => {
+            assert!(reason.ends_with("(stack=512k)"), "{reason}")
+        }
         other => panic!("{other:?}"),
     }
 }

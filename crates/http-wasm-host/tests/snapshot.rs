@@ -22,7 +22,13 @@ fn snapshot(wat: &str) -> (Snapshot<Mock>, Mock) {
     let engine = Engine::new().unwrap();
     let program = Program::compile_for_snapshots(&engine, wat.as_bytes()).unwrap();
     let mock = Mock::default();
-    let mut vm = Vm::start(&engine, &program, mock.clone(), Rc::new(VmConfig::default())).unwrap();
+    let mut vm = Vm::start(
+        &engine,
+        &program,
+        mock.clone(),
+        Rc::new(VmConfig::default()),
+    )
+    .unwrap();
     let snapshot = vm.snapshot(&engine).unwrap();
     mock.told();
     (snapshot, mock)
@@ -75,7 +81,13 @@ fn no_snapshot_is_taken_of_one_that_has_trapped() {
     let wat = next("", "(unreachable)", "");
     let program = Program::compile_for_snapshots(&engine, wat.as_bytes()).unwrap();
     let mock = Mock::default();
-    let mut vm = Vm::start(&engine, &program, mock.clone(), Rc::new(VmConfig::default())).unwrap();
+    let mut vm = Vm::start(
+        &engine,
+        &program,
+        mock.clone(),
+        Rc::new(VmConfig::default()),
+    )
+    .unwrap();
     vm.handle_request(mock).unwrap_err();
     assert_eq!(vm.snapshot(&engine).err(), Some(StartError::Poisoned));
 }

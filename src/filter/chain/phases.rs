@@ -174,8 +174,7 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
 
 /// The header callbacks from a filter on.
 pub fn run_headers(context: &Context, request: Request, from: usize) -> Result<RequestStage, Stop> {
-    let has_body =
-        || request.is_main() && (request.has_body() || context.body_made_by.get().is_some());
+    let has_body = || has_body(context, request);
     for index in from..context.filters().len() {
         context.reached.set(index + 1);
         if !context.chain.callbacks[index].request_headers() {
@@ -197,10 +196,15 @@ pub fn run_headers(context: &Context, request: Request, from: usize) -> Result<R
     })
 }
 
+/// Has the client sent a body, or a filter made one?
+fn has_body(context: &Context, request: Request) -> bool {
+    request.is_main() && (request.has_body() || context.body_made_by.get().is_some())
+}
+
 /// Is there a body, and a filter that is to see it while the header waits: the one that it waits for,
 /// or one before that?
 fn wants_body_early(context: &Context, request: Request, index: usize) -> bool {
-    if context.body_read.get().is_some() || !request.is_main() || !request.has_body() {
+    if context.body_read.get().is_some() || !has_body(context, request) {
         return false;
     }
     if context.header_iterates(Direction::Request) {

@@ -250,7 +250,8 @@ impl Middleware {
                 return Ok(Action::Pause);
             }
             (None, Some(written)) => {
-                if context.request().is_some_and(|request| request.is_main()) {
+                let is_main = context.request().is_some_and(|request| request.is_main());
+                if is_main && !written.is_empty() {
                     self.body.replace(written);
                     self.stage.set(Stage::ReplacesBody);
                     context.body_made_by.set(Some(self.index));

@@ -1,10 +1,10 @@
 //! Features, the configuration, and the log.
 
 use guest_host::LogLevel;
-use guest_host::memory::{parts, slice};
+use guest_host::memory::parts;
 use wasm_runtime::wasmtime::{Caller, Result};
 
-use super::give::give;
+use super::memory::{give, read};
 use crate::exchange::Proxy;
 use crate::features::Features;
 use crate::state::{Stage, State};
@@ -49,7 +49,7 @@ pub fn log<P: Proxy>(
     len: u32,
 ) -> Result<()> {
     let (memory, state) = parts(&mut caller)?;
-    let message = slice(memory, message, len)?;
+    let message = read(memory, message, len)?;
     if let Some(level) = level_of(level)
         && state.log_enabled(level)
     {

@@ -1,8 +1,9 @@
 //! The bodies of request and response.
 
-use guest_host::memory::{parts, slice, slice_mut};
+use guest_host::memory::{parts, slice_mut};
 use wasm_runtime::wasmtime::{Caller, Result};
 
+use super::memory;
 use crate::error::Misuse;
 use crate::exchange::{BodyKind, Exchange, Proxy};
 use crate::features::Features;
@@ -87,13 +88,13 @@ pub fn write<P: Proxy>(
     len: u32,
 ) -> Result<()> {
     let kind = BodyKind::of(kind)?;
-    let (memory, state) = parts(&mut caller)?;
+    let (guest_memory, state) = parts(&mut caller)?;
     let serving = &mut state.serving;
     let replaces = match kind {
         BodyKind::Request => serving.before_next("the request's body").map(|_| true)?,
         BodyKind::Response => serving.is_response("the response's body")?,
     };
-    let bytes = slice(memory, bytes, len)?;
+    let bytes = memory::read(guest_memory, bytes, len)?;
     let before = match replaces {
         true => serving.written(kind).as_ref().map_or(0, Vec::len),
         false => serving.answer.body.len(),

@@ -1,9 +1,9 @@
 //! Headers and trailers, by kind and name.
 
-use guest_host::memory::{parts, slice};
+use guest_host::memory::parts;
 use wasm_runtime::wasmtime::{Caller, Result};
 
-use super::give::give_list;
+use super::memory::{give_list, read};
 use crate::error::Misuse;
 use crate::exchange::{Exchange, HeaderKind, Proxy};
 use crate::state::{Serving, Stage, State};
@@ -163,7 +163,7 @@ fn change<P: Proxy>(
     let serving = &mut state.serving;
     let place = changed(serving, kind)?;
     let name = header_name(memory, name, name_len)?;
-    let value = slice(memory, value, value_len)?;
+    let value = read(memory, value, value_len)?;
     let exchange = serving.exchange()?;
     match (place, change) {
         (Place::Proxy, Change::Set) => exchange.set_header(kind, name, value),
@@ -195,7 +195,7 @@ pub fn remove<P: Proxy>(
 }
 
 fn header_name(memory: &[u8], ptr: u32, len: u32) -> Result<&[u8]> {
-    match slice(memory, ptr, len)? {
+    match read(memory, ptr, len)? {
         [] => Err(Misuse::EmptyName.into()),
         name => Ok(name),
     }

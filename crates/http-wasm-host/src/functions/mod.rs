@@ -3,8 +3,8 @@
 mod admin;
 mod bodies;
 mod define;
-mod give;
 mod headers;
+mod memory;
 mod request;
 mod status;
 

@@ -1,9 +1,9 @@
 //! The request's line, and where it comes from.
 
-use guest_host::memory::{parts, slice};
+use guest_host::memory::parts;
 use wasm_runtime::wasmtime::{Caller, Result};
 
-use super::give::give;
+use super::memory::{give, read};
 use crate::error::Misuse;
 use crate::exchange::{Exchange, Proxy};
 use crate::state::State;
@@ -34,7 +34,7 @@ pub fn get_method<P: Proxy>(caller: Caller<'_, State<P>>, buffer: u32, limit: u3
 pub fn set_method<P: Proxy>(mut caller: Caller<'_, State<P>>, method: u32, len: u32) -> Result<()> {
     let (memory, state) = parts(&mut caller)?;
     let exchange = state.serving.before_next("the method")?;
-    let set = match slice(memory, method, len)? {
+    let set = match read(memory, method, len)? {
         [] => return Err(Misuse::EmptyMethod.into()),
         method => exchange.set_method(method),
     };
@@ -54,7 +54,7 @@ pub fn get_uri<P: Proxy>(caller: Caller<'_, State<P>>, buffer: u32, limit: u32) 
 pub fn set_uri<P: Proxy>(mut caller: Caller<'_, State<P>>, uri: u32, len: u32) -> Result<()> {
     let (memory, state) = parts(&mut caller)?;
     let exchange = state.serving.before_next("the URI")?;
-    let set = match slice(memory, uri, len)? {
+    let set = match read(memory, uri, len)? {
         [] => exchange.set_uri(b"/"),
         uri => exchange.set_uri(uri),
     };

@@ -271,7 +271,12 @@ impl Exchange for Mock {
         self.0.status.set(status);
     }
 
-    fn read_body(&self, kind: BodyKind, offset: usize, buffer: &mut [u8]) -> Result<usize, Invalid> {
+    fn read_body(
+        &self,
+        kind: BodyKind,
+        offset: usize,
+        buffer: &mut [u8],
+    ) -> Result<usize, Invalid> {
         let body = self.0.bodies[kind as usize].borrow();
         let rest = body.get(offset..).unwrap_or_default();
         let len = rest.len().min(buffer.len());

@@ -1,7 +1,16 @@
-//! Values for the guest, where it has room for them.
+//! Values of the guest's, and values for it, where it has room for them.
 
 use guest_host::OutOfBounds;
-use guest_host::memory::slice_mut;
+use guest_host::memory::{slice, slice_mut};
+
+/// Bytes of the guest's; none are none, wherever they are.
+#[inline]
+pub fn read(memory: &[u8], ptr: u32, len: u32) -> Result<&[u8], OutOfBounds> {
+    match len {
+        0 => Ok(&[]),
+        len => slice(memory, ptr, len),
+    }
+}
 
 /// Writes bytes to where the guest has room for `limit`, if they fit, and answers their number in any case: the guest asks
 /// again with more room.
