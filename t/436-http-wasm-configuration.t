@@ -10,7 +10,9 @@ our $fine = guest('fine', request => q{(call $set_header_value (i32.const 0) 'x-
 # A configuration that nginx does not take.
 add_block_preprocessor(sub {
     my $block = shift;
-    $block->set_value(request => 'GET /') if $block->must_die;
+    return if !defined $block->must_die;
+    $block->set_value(request => 'GET /');
+    $block->set_value(no_error_log => qr/\[(?:alert|crit)\]|panicked/);
 });
 
 run_tests();
