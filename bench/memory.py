@@ -42,7 +42,7 @@ class Server:
         self.filtered = bool(configurations)
         lines = [nginx.head(stage, "memory", [] if configurations is None else stage.load["module"], workers)]
         if self.filtered:
-            lines += [f"    wasm_cache {stage.work}/cache;"] if cache else []
+            lines.append(f"    wasm_cache {stage.work}/cache;" if cache else "    wasm_cache off;")
             lines.append(f"    wasm_module one {stage.filters}/{GUEST}.wasm;")
         # With a socket for each worker, connections are spread over them.
         lines.append(f"    server {{ listen 127.0.0.1:{self.port} reuseport; add_header x-worker $pid;")

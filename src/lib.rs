@@ -24,6 +24,7 @@ use filter::chain::chains::Chains;
 use filter::guests::WorkerGuests;
 use filter::{chain, http_wasm, proxy_wasm};
 use handler::handlers::{self, Handlers};
+use handler::service::services::Services;
 use nginx::conf::{Cf, step};
 use nginx::guard::{guard, module};
 use nginx::log::Log;
@@ -96,6 +97,8 @@ fn try_module(main: &Main, index: usize, log: Log) -> Result<(), Refusal> {
         Kind::ProxyWasm => proxy_wasm::instance::check(main, index, log),
         Kind::HttpWasm => http_wasm::modules::check(main, index, log),
         Kind::Extism | Kind::Wapc => handlers::check(main, index, log),
+        // All that can be known without a request is known when it has been compiled.
+        Kind::Component => Ok(()),
     }
 }
 
@@ -162,6 +165,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             {
                 chains.set_guests(WorkerGuests::start(main, log));
                 main.process.keep(Handlers::new(main, log));
+                main.process.keep(Services::new(main, log));
             }
             handover::process_starts(Log::new((*cycle).log));
         }

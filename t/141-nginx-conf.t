@@ -31,6 +31,12 @@ my %expected = (
         q{curl -d 'item=7' http://127.0.0.1:8080/price} => qr{^\{"status":200,"body":"7 costs 42"\}\z},
         'curl -i http://127.0.0.1:8080/teapot?q=1' => qr{^HTTP/1.1 418 .*^x-method: GET\r.*^path /teapot\nquery q=1\n}ms,
     },
+    'http-wasm' => {
+        'curl -i http://127.0.0.1:8080/' => qr{^HTTP/1.1 401 .*^www-authenticate: Cookie\r\n.*\r\nwho are you\?\n\z}ms,
+        'curl -i -b session=s3cret http://127.0.0.1:8080/' =>
+            qr{^HTTP/1.1 200 .*^x-filtered-by: http-wasm\r\n.*\r\nhello alice, have a panda\n\z}ms,
+        q{curl -d 'a panda' http://127.0.0.1:8080/body} => qr{^hello , have a polar bear\n\z},
+    },
     shared => {
         'curl -i http://127.0.0.1:8080/count' => qr{^HTTP/1.1 200 .*^x-count: 1\r\n.*\r\ncounted\n\z}ms,
         'curl http://127.0.0.1:8080/lines' => qr{\Asee logs/lines.log\n\z},

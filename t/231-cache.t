@@ -261,7 +261,7 @@ panicked
 
 === TEST 7: reloads with unchanged modules compile nothing, without a cache
 --- workers: 2
---- http_config eval: "" . $::variants
+--- http_config eval: "wasm_cache off; " . $::variants
 --- config eval: $::each . $::config
 --- user_files eval: $::files
 --- init

@@ -1,10 +1,11 @@
-//! `wasm_cache directory;`
+//! `wasm_cache directory;` `wasm_cache off;`
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 
-use ngx::ffi::{ngx_command_t, ngx_conf_t};
+use ngx::ffi::{NGX_HTTP_PROXY_TEMP_PATH, ngx_command_t, ngx_conf_t};
 
 use crate::conf::main::MainConf;
+use crate::conf::policy::CacheChoice;
 use crate::nginx::conf::{Answer, Cf, Mistake, read_directive};
 use crate::nginx::log::Level;
 
@@ -18,11 +19,11 @@ pub unsafe extern "C" fn wasm_cache(
 }
 
 fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
-    if conf.has_cache {
+    if conf.cache == CacheChoice::Said {
         return Err(Mistake::Duplicate);
     }
     let [directory] = cf.arguments() else {
-        return Err("wasm_cache needs a directory".into());
+        return Err("wasm_cache needs a directory, or off".into());
     };
     if !conf.modules.is_empty() {
         return Err("wasm_cache must stand before the first wasm_module".into());
@@ -31,20 +32,49 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
     if directory.is_empty() {
         return Err("empty wasm_cache".into());
     }
+    if directory != b"off" {
+        open(cf, conf, directory).map_err(|error| format!("wasm_cache: {error}"))?;
+    }
+    conf.cache = CacheChoice::Said;
+    Ok(())
+}
+
+fn open(cf: Cf<'_>, conf: &MainConf, directory: &[u8]) -> Result<(), Mistake> {
     // nginx takes one slash off.
     let directory = match directory.strip_suffix(b"/") {
         Some([]) | None => directory,
         Some(stripped) => stripped,
     };
     let path = cf.run_time_path(directory)?;
-    conf.engine()?
-        .use_cache(&path)
-        .map_err(|error| format!("wasm_cache: {error}"))?;
-    conf.has_cache = true;
-    Ok(())
+    Ok(conf.engine()?.use_cache(&path)?)
 }
 
-/// Logs what the cache has to tell of a module that was compiled.
+/// What nginx's configure was told of its own temporary files.
+const BESIDE: &CStr = NGX_HTTP_PROXY_TEMP_PATH;
+const NAME: &[u8] = b"wasm_cache";
+
+/// At the first module: takes the default directory if nothing else is said. nginx serves without it as well, so it is no
+/// mistake if that cannot be had: whoever tests the configuration may write less than who starts nginx.
+pub fn open_default(cf: Cf<'_>, conf: &mut MainConf) {
+    if conf.cache != CacheChoice::Unset {
+        return;
+    }
+    conf.cache = CacheChoice::Default;
+    if let Err(error) = open(cf, conf, &beside(BESIDE.to_bytes())) {
+        let line = format_args!("[wasm] compiled code is not kept: {error}");
+        cf.log().write(Level::Notice, line);
+    }
+}
+
+/// The default directory, beside another one; relative to nginx's prefix if that is.
+fn beside(other: &[u8]) -> Vec<u8> {
+    let other = other.strip_suffix(b"/").unwrap_or(other);
+    let parent = other.iter().rposition(|&byte| byte == b'/');
+    let parent = parent.map_or(0, |slash| slash + 1);
+    [&other[..parent], NAME].concat()
+}
+
+/// Logs what there is to tell of a module that was compiled.
 pub fn tell(cf: Cf<'_>, conf: &MainConf, module: &str) {
     let Ok(engine) = conf.engine() else {
         return;
@@ -54,5 +84,9 @@ pub fn tell(cf: Cf<'_>, conf: &MainConf, module: &str) {
             Level::Warn,
             format_args!("[wasm] {module}: wasm_cache: {warning}"),
         );
+    }
+    for note in engine.take_notes() {
+        let line = format_args!("[wasm] {module}: {note}");
+        cf.log().write(Level::Notice, line);
     }
 }

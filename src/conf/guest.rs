@@ -5,6 +5,8 @@ use std::fmt;
 use proxy_wasm_host::Callbacks;
 use wasm_runtime::Outline;
 
+use crate::conf::service::ServiceOptions;
+
 /// What a module is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -12,6 +14,7 @@ pub enum Kind {
     Extism,
     Wapc,
     HttpWasm,
+    Component,
 }
 
 impl Kind {
@@ -22,7 +25,8 @@ impl Kind {
             b"extism" => Ok(Kind::Extism),
             b"wapc" => Ok(Kind::Wapc),
             b"http-wasm" => Ok(Kind::HttpWasm),
-            _ => Err("\"proxy-wasm\", \"http-wasm\", \"extism\" or \"wapc\""),
+            b"component" => Ok(Kind::Component),
+            _ => Err("\"proxy-wasm\", \"http-wasm\", \"extism\", \"wapc\" or \"component\""),
         }
     }
 
@@ -30,6 +34,9 @@ impl Kind {
     pub fn of(bytes: &[u8]) -> Kind {
         if is_manifest(bytes) {
             return Kind::Extism;
+        }
+        if component_host::Program::is_component(bytes) {
+            return Kind::Component;
         }
         match Outline::read(bytes) {
             Ok(outline) if extism_host::is_extism(&outline) => Kind::Extism,
@@ -48,6 +55,7 @@ impl fmt::Display for Kind {
             Kind::Extism => "an Extism plugin",
             Kind::Wapc => "a waPC guest",
             Kind::HttpWasm => "an http-wasm guest",
+            Kind::Component => "a component",
         })
     }
 }
@@ -63,6 +71,7 @@ pub enum Guest {
     Extism(extism_host::Program, PluginOptions),
     Wapc(wapc_host::Program),
     HttpWasm(http_wasm_host::Program),
+    Component(component_host::Program, ServiceOptions),
 }
 
 /// What the parameters of `wasm_module` say about a plugin of Extism's alone.
@@ -81,6 +90,7 @@ impl Guest {
             Guest::Extism(..) => Kind::Extism,
             Guest::Wapc(_) => Kind::Wapc,
             Guest::HttpWasm(_) => Kind::HttpWasm,
+            Guest::Component(..) => Kind::Component,
         }
     }
 
@@ -88,7 +98,7 @@ impl Guest {
     pub fn filter(&self) -> Option<&proxy_wasm_host::Program> {
         match self {
             Guest::ProxyWasm(program) => Some(program),
-            Guest::Extism(..) | Guest::Wapc(_) | Guest::HttpWasm(_) => None,
+            Guest::Extism(..) | Guest::Wapc(_) | Guest::HttpWasm(_) | Guest::Component(..) => None,
         }
     }
 
@@ -111,7 +121,7 @@ impl Guest {
                 let response = imports.writes_bodies || imports.enables_features;
                 Some(Callbacks::of_stream(request, response))
             }
-            Guest::Extism(..) | Guest::Wapc(_) => None,
+            Guest::Extism(..) | Guest::Wapc(_) | Guest::Component(..) => None,
         }
     }
 }

@@ -8,8 +8,9 @@ use extism_host::PluginConfig;
 use proxy_wasm_host::{CapabilityRules, Engine, Limits, VmConfig};
 
 use crate::conf::guest::{Guest, PluginOptions};
+use crate::conf::key_value::KeyValueStore;
 use crate::conf::limits::InstanceLimits;
-use crate::conf::policy::{HeaderStop, Isolation, OnFailure};
+use crate::conf::policy::{CacheChoice, HeaderStop, Isolation, OnFailure};
 use crate::conf::request_buffering::Proxy;
 use crate::conf::zones::Zones;
 use crate::net::origin::Top;
@@ -24,10 +25,11 @@ pub struct MainConf {
     pub modules: Vec<ModuleConf>,
     pub filters: Vec<FilterConf>,
     pub zones: Zones,
+    /// Key-value stores of components that are kept outside of nginx.
+    pub key_values: Vec<KeyValueStore>,
     /// Some location shows metrics.
     pub shows_metrics: bool,
-    /// Compiled code is kept in a directory.
-    pub has_cache: bool,
+    pub cache: CacheChoice,
     /// Most connections of guests' calls in a worker; `None`: half of `worker_connections`.
     pub call_connections: Option<usize>,
     /// Compiles what `wasm_module` names. The check of the configuration and the workers go on with it.
@@ -42,6 +44,9 @@ pub struct MainConf {
     /// nginx's modules that proxy.
     proxies: Vec<Proxy>,
 }
+
+/// The interfaces by which components make requests.
+const OUTGOING: [&str; 2] = ["wasi:http/outgoing-handler@", "wasi:http/client@"];
 
 /// A `wasm_module` directive.
 pub struct ModuleConf {
@@ -103,6 +108,10 @@ impl ModuleConf {
             Guest::ProxyWasm(program) => program.calls_out(&self.vm.capabilities),
             Guest::Extism(program, options) => program.calls_out(&self.plugin_config(*options)),
             Guest::Wapc(_) | Guest::HttpWasm(_) => false,
+            Guest::Component(program, _) => {
+                let mut imports = program.imports().iter();
+                imports.any(|import| OUTGOING.iter().any(|name| import.starts_with(name)))
+            }
         }
     }
 }

@@ -64,6 +64,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
     parameters
         .check(kind)
         .map_err(|error| at(error.to_owned()))?;
+    cache::open_default(cf, conf);
     let guest = conf
         .engine()
         .and_then(|engine| match kind {
@@ -71,6 +72,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
             Kind::Extism => plugin(engine, bytes, &path, &parameters),
             Kind::Wapc => wapc(engine, &bytes, &parameters),
             Kind::HttpWasm => middleware(engine, &bytes, &parameters),
+            Kind::Component => component(engine, &bytes, &parameters),
         })
         .map_err(at);
     cache::tell(cf, conf, name);
@@ -80,6 +82,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
     // One that is no Proxy-Wasm filter and holds a header back does so to see the body.
     let of_kind = || abi.map_or(HeaderStop::Iteration, HeaderStop::of);
     let header_stop = header_stop.unwrap_or_else(of_kind);
+    let isolation = parameters.isolation_of(kind);
     conf.modules.push(ModuleConf {
         name: name.to_owned(),
         guest,
@@ -87,7 +90,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
         rules: parameters.rules,
         limits: parameters.limits,
         on_failure: parameters.on_failure,
-        isolation: parameters.isolation,
+        isolation,
         header_stop,
         place: cf.place(),
     });
@@ -95,7 +98,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
 }
 
 fn filter(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
-    let program = match parameters.isolation {
+    let program = match parameters.isolation.unwrap_or_default() {
         Isolation::Worker => Program::compile(engine, bytes),
         Isolation::Request => Program::compile_for_snapshots(engine, bytes),
     };
@@ -121,7 +124,7 @@ fn plugin(
         let allowed = manifest.allow_host(host);
         allowed.map_err(|error| error.to_string())?;
     }
-    let snapshots = parameters.isolation == Isolation::Request;
+    let snapshots = parameters.isolation == Some(Isolation::Request);
     let read = |named: &Path| std::fs::read(path.with_file_name("").join(named));
     let program = extism_host::Program::compile(engine, &manifest, snapshots, read);
     program
@@ -130,7 +133,7 @@ fn plugin(
 }
 
 fn wapc(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
-    let program = match parameters.isolation {
+    let program = match parameters.isolation.unwrap_or_default() {
         Isolation::Worker => wapc_host::Program::compile(engine, bytes),
         Isolation::Request => wapc_host::Program::compile_for_snapshots(engine, bytes),
     };
@@ -138,12 +141,24 @@ fn wapc(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest,
 }
 
 fn middleware(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
-    let program = match parameters.isolation {
+    let program = match parameters.isolation_of(Kind::HttpWasm) {
         Isolation::Worker => http_wasm_host::Program::compile(engine, bytes),
         Isolation::Request => http_wasm_host::Program::compile_for_snapshots(engine, bytes),
     };
     program
         .map(Guest::HttpWasm)
+        .map_err(|error| error.to_string())
+}
+
+/// A component that is the whole service.
+fn component(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
+    let options = parameters.service.options()?;
+    if options.reuse.is_some() && parameters.isolation != Some(Isolation::Worker) {
+        return Err("reuse= needs isolation=worker".into());
+    }
+    let program = component_host::Program::compile(engine, bytes);
+    program
+        .map(|program| Guest::Component(program, options))
         .map_err(|error| error.to_string())
 }
 

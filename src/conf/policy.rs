@@ -69,3 +69,15 @@ impl Isolation {
         }
     }
 }
+
+/// Where compiled code is kept.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum CacheChoice {
+    /// Nothing is said, and there was no module yet.
+    #[default]
+    Unset,
+    /// In a directory beside nginx's other caches, if it can be had.
+    Default,
+    /// As `wasm_cache` says.
+    Said,
+}

@@ -101,11 +101,16 @@ sub pid {
     return <$in> + 0;
 }
 
-# The workers of a master that are not zombies.
+# The workers of a master that are not zombies; the process that compiles is none.
 sub workers_of {
     my $master = shift;
     open my $in, '<', "/proc/$master/task/$master/children" or return;
-    return grep { is_alive($_) } split ' ', <$in> // '';
+    return grep { is_alive($_) && !compiles($_) } split ' ', <$in> // '';
+}
+
+sub compiles {
+    open my $in, '<', "/proc/$_[0]/comm" or return 0;
+    return <$in> eq "wasm-compile\n";
 }
 
 sub is_alive {

@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use memfd::{FileSeal, Memfd, MemfdOptions};
 use sha2::{Digest, Sha256};
-
-use crate::error::Error;
 
 /// SHA-256 of the bytes.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -74,13 +72,7 @@ impl Artifact {
         found.map(|inner| Artifact { inner })
     }
 
-    /// Stores what `wasmtime::Engine::precompile_module` returned for bytes of this hash.
-    pub(crate) fn store(sha256: [u8; 32], code: &[u8]) -> Result<Artifact, Error> {
-        let file = memory_file(code).map_err(Error::Artifact)?;
-        Ok(Artifact::new(sha256, file))
-    }
-
-    /// The same for a sealed memory file with that in it.
+    /// An artifact of a sealed memory file with what [`Engine::precompile`](crate::Engine) returned for bytes of this hash.
     pub(crate) fn new(sha256: [u8; 32], file: File) -> Artifact {
         let inner = Arc::new(Inner { sha256, file });
         let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,14 +130,4 @@ fn plain(error: memfd::Error) -> io::Error {
         | memfd::Error::AddSeals(error)
         | memfd::Error::GetSeals(error) => error,
     }
-}
-
-/// Bytes in a sealed memory file.
-fn memory_file(bytes: &[u8]) -> Result<File, String> {
-    let memory = MemoryFile::new(CODE).map_err(|e| e.to_string())?;
-    memory
-        .file()
-        .write_all(bytes)
-        .map_err(|e| format!("writing {} bytes to memory: {e}", bytes.len()))?;
-    memory.seal().map_err(|e| e.to_string())
 }

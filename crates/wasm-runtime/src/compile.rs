@@ -5,7 +5,7 @@ use wasmtime::Module;
 use crate::artifact::{self, Artifact, sha256};
 use crate::cache::{Cache, Miss};
 use crate::engine::Engine;
-use crate::error::{Error, one_line};
+use crate::error::Error;
 use crate::outline::Outline;
 use crate::snapshot::rewrite::{check_code, rewrite};
 use crate::snapshot::state::Initial;
@@ -98,6 +98,15 @@ impl Engine {
     }
 
     fn look_up(&self, sha256: &[u8; 32]) -> Result<Artifact, Option<Miss>> {
+        self.look_up_with(sha256, |artifact| self.load(artifact).map(drop))
+    }
+
+    /// The same where `fits` tells whether what is in the cache can be run.
+    pub(crate) fn look_up_with(
+        &self,
+        sha256: &[u8; 32],
+        fits: impl FnOnce(&Artifact) -> Result<(), Error>,
+    ) -> Result<Artifact, Option<Miss>> {
         match Artifact::find(sha256) {
             Some(artifact) => {
                 if let Some(cache) = self.cache() {
@@ -106,32 +115,35 @@ impl Engine {
                 Ok(artifact)
             }
             None => match self.cache() {
-                Some(cache) => self.cached(cache, sha256).map_err(Some),
+                Some(cache) => cached(cache, sha256, fits).map_err(Some),
                 None => Err(None),
             },
         }
     }
 
-    fn cached(&self, cache: &Cache, sha256: &[u8; 32]) -> Result<Artifact, Miss> {
-        let artifact = Artifact::new(*sha256, cache.get(sha256)?);
-        match self.load(&artifact) {
-            Ok(_) => Ok(artifact),
-            Err(error) => Err(cache.reject(format!("does not fit ({error})"))),
-        }
-    }
-
-    fn compile_binary(
+    pub(crate) fn compile_binary(
         &self,
         sha256: [u8; 32],
         binary: &[u8],
         miss: Option<Miss>,
     ) -> Result<Artifact, Error> {
-        let code = self.wasmtime().precompile_module(binary);
-        let code = code.map_err(|e| Error::Compile(one_line(&e)))?;
+        let code = self.precompile(binary)?;
         if let (Some(cache), Some(miss)) = (self.cache(), miss) {
             cache.put(&sha256, &code, miss);
         }
-        Artifact::store(sha256, &code)
+        Ok(Artifact::new(sha256, code))
+    }
+}
+
+fn cached(
+    cache: &Cache,
+    sha256: &[u8; 32],
+    fits: impl FnOnce(&Artifact) -> Result<(), Error>,
+) -> Result<Artifact, Miss> {
+    let artifact = Artifact::new(*sha256, cache.get(sha256)?);
+    match fits(&artifact) {
+        Ok(()) => Ok(artifact),
+        Err(error) => Err(cache.reject(format!("does not fit ({error})"))),
     }
 }
 

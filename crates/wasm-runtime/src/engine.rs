@@ -32,6 +32,8 @@ pub struct Engine {
 struct Family {
     clock: Arc<Clock>,
     cache: OnceLock<Cache>,
+    /// What there is to tell of compiling.
+    notes: Mutex<Vec<String>>,
     engines: Mutex<Vec<(Kind, wasmtime::Engine, Modules)>>,
 }
 
@@ -143,5 +145,17 @@ impl Engine {
     pub fn take_cache_warnings(&self) -> Vec<String> {
         let cache = self.family.cache.get();
         cache.map_or(Vec::new(), Cache::take_warnings)
+    }
+    pub(crate) fn note(&self, note: String) {
+        let notes = &self.family.notes;
+        let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.push(note);
+    }
+
+    /// What there is to tell of compiling since the last time; each is one line. Nothing of it is a mistake.
+    pub fn take_notes(&self) -> Vec<String> {
+        let notes = &self.family.notes;
+        let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *notes)
     }
 }

@@ -19,10 +19,19 @@ pub(crate) fn config() -> Config {
         // and would only serve a native debugger.
         .native_unwind_info(false)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        // Threads would not survive nginx's fork.
+        .parallel_compilation(false)
         // A guest that runs for too long is ended.
         .epoch_interruption(true)
         // An instance starts with its data mapped from the artifact, and copies a page when the
         // guest writes to it.
         .memory_init_cow(true);
+    config
+}
+
+/// The same for the process that compiles, in which there may be threads. It takes no part in what artifacts must have in common.
+pub(crate) fn parallel() -> Config {
+    let mut config = config();
+    config.parallel_compilation(true);
     config
 }

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use wasmtime::Engine;
 
+use crate::signals;
+
 /// How often the epochs are counted up, at most.
 pub const TICK: Duration = Duration::from_millis(10);
 
@@ -78,13 +80,13 @@ impl Clock {
     pub fn start(self: &Arc<Clock>, tick: Duration) -> io::Result<Ticker> {
         let clock = self.clone();
         clock.ends.store(false, Ordering::Relaxed);
-        let signals = block_signals()?;
+        let mask = signals::block_all()?;
         // The thread has the signal mask of the one that starts it.
         let started = thread::Builder::new()
             .name("wasm-ticker".into())
             .stack_size(64 << 10)
             .spawn(move || clock.run(tick));
-        restore_signals(&signals);
+        signals::restore(&mask);
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         *thread = Some(started?);
         Ok(Ticker(Arc::downgrade(self)))
@@ -149,27 +151,6 @@ impl Drop for Ticker {
             let _ = thread.join();
         }
     }
-}
-
-/// Blocks all signals of this thread, and answers which were blocked before. A process that handles signals in its one
-/// thread, as nginx does, must not get them in another, where they would interrupt nothing.
-#[allow(unsafe_code)]
-fn block_signals() -> io::Result<libc::sigset_t> {
-    // SAFETY: a set is an array of numbers, so zeroes are one; the system writes to both sets, which are local.
-    unsafe {
-        let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
-        libc::sigfillset(&mut all);
-        match libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) {
-            0 => Ok(before),
-            error => Err(io::Error::from_raw_os_error(error)),
-        }
-    }
-}
-
-#[allow(unsafe_code)]
-fn restore_signals(before: &libc::sigset_t) {
-    // SAFETY: the set is only read, and a null pointer asks for no answer.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, std::ptr::null_mut()) };
 }
 
 /// Processor time that this thread has used.

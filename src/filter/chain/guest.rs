@@ -27,8 +27,11 @@ pub enum Failure {
     #[error(transparent)]
     Call(#[from] CallError),
     /// There is no instance for the request.
-    #[error("{0}")]
-    NoInstance(String),
+    #[error("all of instances= are in use, and queue= is full")]
+    NoInstance,
+    /// The module is left alone for a while.
+    #[error("did not start a moment ago")]
+    NotStarted,
 }
 
 /// A running instance; streams have contexts in it, by their numbers.

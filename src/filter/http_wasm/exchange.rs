@@ -58,7 +58,7 @@ impl View {
 
     /// Changes what is no header.
     fn change_line(&self, value: &[u8], name: &[u8]) -> Result<(), Invalid> {
-        let lines = &self.context.lines;
+        let lines = &self.context.incoming.lines;
         let replace = |r| request::replace(r, lines, name, value);
         let bytes = value.len() + LINE;
         let changed = self
@@ -146,7 +146,7 @@ impl Exchange for View {
         let length = context.response.length();
         match kind {
             HeaderKind::Request => self.change(Lines::Request, name, value, &|r| {
-                request::replace(r, &context.lines, name, value)
+                request::replace(r, &context.incoming.lines, name, value)
             }),
             HeaderKind::Response => self.change(Lines::Response, name, value, &|r| {
                 response::replace(r, length, name, value)
@@ -165,7 +165,7 @@ impl Exchange for View {
         let length = context.response.length();
         match kind {
             HeaderKind::Request => self.change(Lines::Request, name, value, &|r| {
-                request::add(r, &context.lines, name, value)
+                request::add(r, &context.incoming.lines, name, value)
             }),
             HeaderKind::Response => self.change(Lines::Response, name, value, &|r| {
                 response::add(r, length, name, value)
@@ -184,7 +184,7 @@ impl Exchange for View {
         // What is not there cannot be removed: there is nothing to refuse.
         let _ = match kind {
             HeaderKind::Request => context.change_lines(index, Lines::Request, 0, |r| {
-                request::remove(r, &context.lines, name)
+                request::remove(r, &context.incoming.lines, name)
             }),
             HeaderKind::Response => {
                 context.change_lines(index, Lines::Response, 0, |r| response::remove(r, name))
@@ -240,7 +240,7 @@ impl Exchange for View {
 
     fn takes_body(&self, kind: BodyKind, bytes: usize) -> bool {
         let (context, direction) = (&self.context, direction(kind));
-        !context.ending.get() && context.check_made(self.index, direction, 0, bytes).is_ok()
+        !context.life.ending.get() && context.check_made(self.index, direction, 0, bytes).is_ok()
     }
 
     fn takes_header(&self, bytes: usize) -> bool {

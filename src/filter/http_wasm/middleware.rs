@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use http_wasm_host::{Answer, BodyKind, Next, StartError};
+use http_wasm_host::{Answer, BodyKind, Next};
 use proxy_wasm_host::{Action, CallError, ContextId};
 
 use crate::filter::chain::context::Context;
@@ -11,12 +11,13 @@ use crate::filter::chain::context::stops::Stops;
 use crate::filter::chain::guest::{Callback, Failure, Guest};
 use crate::filter::chain::stage::Direction;
 use crate::filter::http_wasm::exchange::View;
-use crate::filter::http_wasm::module::{Instance, Module};
+use crate::filter::http_wasm::instances::NoInstance;
+use crate::filter::http_wasm::maker::Instance;
+use crate::filter::http_wasm::module::Module;
 use crate::message::body::Body;
 use crate::message::local::LocalReply;
 use crate::net::executor::{Task, spawn};
 use crate::net::turn::Turn;
-use crate::worker::instances::NoInstance;
 use crate::worker::modules::Waiter;
 
 /// How far the guest is with the request.
@@ -134,8 +135,8 @@ impl Middleware {
     /// An instance. `None`: the request waits for one.
     fn take(&self) -> Result<Option<Instance>, Failure> {
         match self.module.instances.take() {
-            Ok(Some(instance)) => Ok(Some(instance)),
-            Ok(None) => {
+            Some(taken) => taken.map(Some).map_err(without),
+            None => {
                 self.stage.set(Stage::AwaitsInstance);
                 let (module, this) = (self.module.clone(), self.this.clone());
                 let wait = async move {
@@ -149,12 +150,11 @@ impl Middleware {
                 self.line.replace(Some(spawn(wait)));
                 Ok(None)
             }
-            Err(error) => Err(Failure::NoInstance(error.to_string())),
         }
     }
 
     /// The request has waited for an instance.
-    fn goes_on(&self, taken: Result<Instance, NoInstance<StartError>>) {
+    fn goes_on(&self, taken: Result<Instance, NoInstance>) {
         self.leave_line();
         let context = self.context.upgrade();
         let context = context.filter(|context| context.active().is_some());
@@ -170,11 +170,7 @@ impl Middleware {
                 let turn = &self.module.turn;
                 turn.run(true, || self.serve(instance, false))
             }
-            Err(NoInstance::Full) => {
-                let full = "all of instances= are in use, and queue= is full";
-                Err(Failure::NoInstance(full.into()))
-            }
-            Err(NoInstance::Start(error)) => Err(Failure::NoInstance(error.to_string())),
+            Err(reason) => Err(without(reason)),
         };
         match served {
             Ok(_) => {
@@ -254,7 +250,7 @@ impl Middleware {
                 if is_main && !written.is_empty() {
                     self.body.replace(written);
                     self.stage.set(Stage::ReplacesBody);
-                    context.body_made_by.set(Some(self.index));
+                    context.incoming.body_made_by.set(Some(self.index));
                 }
             }
         }
@@ -278,6 +274,13 @@ impl Middleware {
         self.fails.set(Fails::InResponse);
         let result = instance.call("handle_response", |vm| vm.handle_response(failed));
         result.map_err(failure)
+    }
+}
+
+fn without(reason: NoInstance) -> Failure {
+    match reason {
+        NoInstance::Full => Failure::NoInstance,
+        NoInstance::NotStarted => Failure::NotStarted,
     }
 }
 

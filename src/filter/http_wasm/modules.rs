@@ -73,10 +73,9 @@ fn start(main: &Main, filter: FilterId, log: Log) -> Slot {
     };
     match Module::new(ProcessKind::Worker, main, filter, log) {
         Ok(module) => {
-            match module.instances.take() {
-                Ok(Some(instance)) => module.instances.give_back(instance),
-                Ok(None) => {}
-                Err(error) => failed(&error),
+            // That it does not start has been logged.
+            if let Some(Ok(instance)) = module.instances.take() {
+                module.instances.give_back(instance);
             }
             Slot::Ready(Rc::new(module))
         }
@@ -93,7 +92,7 @@ pub fn check(main: &Main, module: usize, log: Log) -> Result<(), Refusal> {
     for (id, _) in filters.filter(|(_, filter)| filter.module == module) {
         let refused = |error: String| (Some(id), error);
         let module = Module::new(ProcessKind::Check, main, id, log).map_err(refused)?;
-        let started = module.instances.take();
+        let started = module.instances.maker().make();
         started.map_err(|error| refused(error.to_string()))?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -141,21 +141,37 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<(u64, [u8; 32])
     }
 }
 
-/// Writes a file; whoever reads it meanwhile sees the old one, or all of the new one.
-pub fn write(path: &Path, mut header: Header, code: &[u8]) -> io::Result<()> {
-    header.code_len = code.len() as u64;
-    header.code_sha256 = Sha256::digest(code).into();
+/// Writes a file with all of `code`; whoever reads it meanwhile sees the old one, or all of the new one.
+pub fn write(path: &Path, header: Header, code: &File) -> io::Result<()> {
     let new = temporary(path);
-    let written = create(&new).and_then(|mut file| {
-        file.write_all(&header.to_bytes())?;
-        file.write_all(code)
-    });
+    let written = create(&new).and_then(|file| fill(file, header, code));
     let renamed = written.and_then(|()| fs::rename(&new, path));
     if renamed.is_err() {
         // Whether it was made at all is not known.
         let _ = fs::remove_file(&new);
     }
     renamed
+}
+
+/// The header says what the code is, so it is written again behind it.
+fn fill(mut file: File, mut header: Header, code: &File) -> io::Result<()> {
+    file.write_all(&header.to_bytes())?;
+    (header.code_len, header.code_sha256) = copy(&mut FromStart { file: code, at: 0 }, &mut file)?;
+    file.write_all_at(&header.to_bytes(), 0)
+}
+
+/// Reads a file from its start, wherever its own position is: processes that have it open share that.
+struct FromStart<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(to, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
 }
 
 pub fn create(path: &Path) -> io::Result<File> {

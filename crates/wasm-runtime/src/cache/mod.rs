@@ -11,7 +11,6 @@ mod owner;
 use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::ErrorKind;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -75,11 +74,7 @@ impl Cache {
                 }
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let len = code.metadata().map_or(0, |code| code.len() as usize);
-                let mut bytes = vec![0; len];
-                if code.read_exact_at(&mut bytes, 0).is_ok() {
-                    self.put(sha256, &bytes, Miss { reason: None });
-                }
+                self.put(sha256, code, Miss { reason: None });
             }
             _ => {}
         }
@@ -93,7 +88,7 @@ impl Cache {
     }
 
     /// Writes the code that was missing, and removes what nobody has used for long.
-    pub fn put(&self, sha256: &[u8; 32], code: &[u8], miss: Miss) {
+    pub fn put(&self, sha256: &[u8; 32], code: &File, miss: Miss) {
         let path = self.path(sha256);
         let header = Header::new(self.version, *sha256);
         let written = entry::write(&path, header, code);

@@ -28,12 +28,12 @@ impl Context {
     /// Can a change still have an effect? One of the request's headers until the filters have passed the request on, one of
     /// the response's until its header has been, and one of its trailers until the end of its body has.
     pub fn takes_change(&self, lines: Lines) -> bool {
-        if self.ending.get() {
+        if self.life.ending.get() {
             return false;
         }
         match lines {
             Lines::Request => {
-                self.stage.get() != RequestStage::Done && self.response.takes_request()
+                self.incoming.stage.get() != RequestStage::Done && self.response.takes_request()
             }
             Lines::Response => self.response.takes_headers(),
             Lines::ResponseTrailers => self.response.takes_trailers(),
@@ -53,7 +53,7 @@ impl Context {
             return Err(Status::BadArgument);
         }
         if lines == Lines::Request {
-            self.request_changed.set(true);
+            self.incoming.changed.set(true);
         }
         self.write(index, lines.direction(), bytes, |request| {
             let result = change(request);

@@ -70,7 +70,7 @@ impl Context {
 /// which there is a line already, is worth a warning where it costs the request.
 pub fn report(request: Request, guest: &dyn Guest, error: &Failure, policy: OnFailure) {
     let level = match (error, policy) {
-        (Failure::Call(CallError::Trap { .. }) | Failure::NoInstance(_), _) => Level::Error,
+        (Failure::Call(CallError::Trap { .. }) | Failure::NoInstance, _) => Level::Error,
         (_, OnFailure::Closed) => Level::Warn,
         (_, OnFailure::Open) => Level::Info,
     };

@@ -1,0 +1,14 @@
+//! All tests in one program: linking Wasmtime takes longer than they do.
+
+mod common;
+
+mod bodies;
+mod denied;
+mod failures;
+mod hello;
+mod limits;
+mod load;
+mod outgoing;
+mod requests;
+mod speed;
+mod system;
