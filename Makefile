@@ -199,7 +199,7 @@ lint: nginx
 	@ls "$$(rustc --print target-libdir --target wasm32-wasip1)"/libstd-* >/dev/null 2>&1 || \
 		rustup target add wasm32-wasip1
 	scripts/check-abi
-	scripts/check-wapc
+	scripts/check-functions
 	scripts/check-docs
 	scripts/check-rooms
 	cargo fmt --all --check
