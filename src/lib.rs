@@ -24,6 +24,7 @@ use filter::chain::chains::Chains;
 use filter::proxy_wasm::filters::Filters;
 use filter::{chain, proxy_wasm};
 use handler::handlers::{self, Handlers};
+use handler::service::services::Services;
 use nginx::conf::{Cf, step};
 use nginx::guard::{guard, module};
 use nginx::log::Log;
@@ -95,6 +96,8 @@ fn try_module(main: &Main, index: usize, log: Log) -> Result<(), Refusal> {
     match main.conf.modules[index].guest.kind() {
         Kind::ProxyWasm => proxy_wasm::instance::check(main, index, log),
         Kind::Extism | Kind::Wapc => handlers::check(main, index, log),
+        // All that can be known without a request is known when it has been compiled.
+        Kind::Component => Ok(()),
     }
 }
 
@@ -161,6 +164,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
             {
                 chains.set_guests(Filters::start(main, log));
                 main.process.keep(Handlers::new(main, log));
+                main.process.keep(Services::new(main, log));
             }
             handover::process_starts(Log::new((*cycle).log));
         }

@@ -4,12 +4,15 @@ use std::fmt;
 
 use wasm_runtime::Outline;
 
+use crate::conf::service::ServiceOptions;
+
 /// What a module is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     ProxyWasm,
     Extism,
     Wapc,
+    Component,
 }
 
 impl Kind {
@@ -19,7 +22,8 @@ impl Kind {
             b"proxy-wasm" => Ok(Kind::ProxyWasm),
             b"extism" => Ok(Kind::Extism),
             b"wapc" => Ok(Kind::Wapc),
-            _ => Err("\"proxy-wasm\", \"extism\" or \"wapc\""),
+            b"component" => Ok(Kind::Component),
+            _ => Err("\"proxy-wasm\", \"extism\", \"wapc\" or \"component\""),
         }
     }
 
@@ -27,6 +31,9 @@ impl Kind {
     pub fn of(bytes: &[u8]) -> Kind {
         if is_manifest(bytes) {
             return Kind::Extism;
+        }
+        if component_host::Program::is_component(bytes) {
+            return Kind::Component;
         }
         match Outline::read(bytes) {
             Ok(outline) if extism_host::is_extism(&outline) => Kind::Extism,
@@ -43,6 +50,7 @@ impl fmt::Display for Kind {
             Kind::ProxyWasm => "a Proxy-Wasm filter",
             Kind::Extism => "an Extism plugin",
             Kind::Wapc => "a waPC guest",
+            Kind::Component => "a component",
         })
     }
 }
@@ -57,6 +65,7 @@ pub enum Guest {
     ProxyWasm(proxy_wasm_host::Program),
     Extism(extism_host::Program, PluginOptions),
     Wapc(wapc_host::Program),
+    Component(component_host::Program, ServiceOptions),
 }
 
 /// What the parameters of `wasm_module` say about a plugin of Extism's alone.
@@ -74,6 +83,7 @@ impl Guest {
             Guest::ProxyWasm(_) => Kind::ProxyWasm,
             Guest::Extism(..) => Kind::Extism,
             Guest::Wapc(_) => Kind::Wapc,
+            Guest::Component(..) => Kind::Component,
         }
     }
 
@@ -81,7 +91,7 @@ impl Guest {
     pub fn filter(&self) -> Option<&proxy_wasm_host::Program> {
         match self {
             Guest::ProxyWasm(program) => Some(program),
-            Guest::Extism(..) | Guest::Wapc(_) => None,
+            Guest::Extism(..) | Guest::Wapc(_) | Guest::Component(..) => None,
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Callee {
     /// Named by this text, when the request is there: by its variables; or it is an operation of a waPC guest, which alone
     /// knows what there is.
     Named(Complex),
+    /// A component: all of it is for the request.
+    Service,
 }
 
 /// A `wasm_handler` directive.
@@ -44,6 +46,8 @@ pub struct HandlerConf {
     pub shows_errors: bool,
     /// Variables that the JSON of a request has, by their names without `$`.
     pub variables: Vec<Vec<u8>>,
+    /// The names of the parameters that are there, all of which are for plugins.
+    pub for_plugins: Vec<String>,
     /// Index in the configuration's modules, and what is called; there from the merge step on.
     pub resolved: Option<(usize, Callee)>,
 }
@@ -63,6 +67,14 @@ impl HandlerConf {
             Guest::Wapc(_) => Callee::Named(self.function.ok_or_else(|| {
                 format!("wasm module \"{name}\" is a waPC guest: name its operation by function=")
             })?),
+            Guest::Component(..) => match self.for_plugins.first() {
+                None => Callee::Service,
+                Some(parameter) => {
+                    return Err(format!(
+                        "wasm module \"{name}\" is a component: {parameter}= of wasm_handler is for plugins alone"
+                    ));
+                }
+            },
             Guest::ProxyWasm(_) => {
                 return Err(format!(
                     "wasm module \"{name}\" is {}: use wasm_filter",

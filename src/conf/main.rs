@@ -42,6 +42,9 @@ pub struct MainConf {
     proxies: Vec<Proxy>,
 }
 
+/// The interfaces by which components make requests.
+const OUTGOING: [&str; 2] = ["wasi:http/outgoing-handler@", "wasi:http/client@"];
+
 /// A `wasm_module` directive.
 pub struct ModuleConf {
     pub name: String,
@@ -92,6 +95,10 @@ impl ModuleConf {
             Guest::ProxyWasm(program) => program.calls_out(&self.vm.capabilities),
             Guest::Extism(program, options) => program.calls_out(&self.plugin_config(*options)),
             Guest::Wapc(_) => false,
+            Guest::Component(program, _) => {
+                let mut imports = program.imports().iter();
+                imports.any(|import| OUTGOING.iter().any(|name| import.starts_with(name)))
+            }
         }
     }
 }

@@ -16,4 +16,5 @@ pub mod parameters;
 pub mod policy;
 pub mod properties;
 pub mod request_buffering;
+pub mod service;
 pub mod zones;

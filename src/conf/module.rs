@@ -71,6 +71,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
             Kind::ProxyWasm => filter(engine, &bytes, &parameters),
             Kind::Extism => plugin(engine, bytes, &path, &parameters),
             Kind::Wapc => wapc(engine, &bytes, &parameters),
+            Kind::Component => component(engine, &bytes, &parameters),
         })
         .map_err(at);
     cache::tell(cf, conf, name);
@@ -78,6 +79,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
     let abi = guest.filter().map(Program::abi);
     let header_stop = parameters.header_stop;
     let header_stop = header_stop.unwrap_or_else(|| abi.map_or(HeaderStop::All, HeaderStop::of));
+    let isolation = parameters.isolation_of(kind);
     conf.modules.push(ModuleConf {
         name: name.to_owned(),
         guest,
@@ -85,7 +87,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
         rules: parameters.rules,
         limits: parameters.limits,
         on_failure: parameters.on_failure,
-        isolation: parameters.isolation,
+        isolation,
         header_stop,
         place: cf.place(),
     });
@@ -93,7 +95,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
 }
 
 fn filter(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
-    let program = match parameters.isolation {
+    let program = match parameters.isolation.unwrap_or_default() {
         Isolation::Worker => Program::compile(engine, bytes),
         Isolation::Request => Program::compile_for_snapshots(engine, bytes),
     };
@@ -119,7 +121,7 @@ fn plugin(
         let allowed = manifest.allow_host(host);
         allowed.map_err(|error| error.to_string())?;
     }
-    let snapshots = parameters.isolation == Isolation::Request;
+    let snapshots = parameters.isolation == Some(Isolation::Request);
     let read = |named: &Path| std::fs::read(path.with_file_name("").join(named));
     let program = extism_host::Program::compile(engine, &manifest, snapshots, read);
     program
@@ -128,11 +130,23 @@ fn plugin(
 }
 
 fn wapc(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
-    let program = match parameters.isolation {
+    let program = match parameters.isolation.unwrap_or_default() {
         Isolation::Worker => wapc_host::Program::compile(engine, bytes),
         Isolation::Request => wapc_host::Program::compile_for_snapshots(engine, bytes),
     };
     program.map(Guest::Wapc).map_err(|error| error.to_string())
+}
+
+/// A component that is the whole service.
+fn component(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
+    let options = parameters.service.options()?;
+    if options.reuse.is_some() && parameters.isolation != Some(Isolation::Worker) {
+        return Err("reuse= needs isolation=worker".into());
+    }
+    let program = component_host::Program::compile(engine, bytes);
+    program
+        .map(|program| Guest::Component(program, options))
+        .map_err(|error| error.to_string())
 }
 
 fn check_sum(expected: &[u8], bytes: &[u8]) -> Result<(), String> {

@@ -10,6 +10,7 @@ use proxy_wasm_host::{Capability, CapabilityRules, VmConfig};
 use crate::conf::guest::{Kind, PluginOptions};
 use crate::conf::limits::{InstanceLimits, largest_stack, number, size, time};
 use crate::conf::policy::{HeaderStop, Isolation, OnFailure};
+use crate::conf::service::ServiceParameters;
 use crate::nginx::conf::Cf;
 
 /// The parameters of a `wasm_module` directive.
@@ -19,13 +20,15 @@ pub struct Parameters {
     pub vm: VmConfig,
     pub limits: InstanceLimits,
     pub on_failure: OnFailure,
-    pub isolation: Isolation,
+    /// `None`: as the kind of guest has it.
+    pub isolation: Option<Isolation>,
     /// `None`: as the guest's ABI has it.
     pub header_stop: Option<HeaderStop>,
     pub rules: CapabilityRules,
     /// `None`: as the file looks.
     pub kind: Option<Kind>,
     pub plugin: PluginParameters,
+    pub service: ServiceParameters,
     /// Names of those that have been there.
     seen: Vec<Vec<u8>>,
 }
@@ -41,7 +44,13 @@ impl Parameters {
         let shown = String::from_utf8_lossy(name);
         let several = matches!(
             name,
-            b"env" | b"allow" | b"deny" | b"config" | b"allowed_hosts"
+            b"env"
+                | b"allow"
+                | b"deny"
+                | b"config"
+                | b"allowed_hosts"
+                | b"dir"
+                | b"allowed_outbound_hosts"
         );
         if !several && self.seen.iter().any(|seen| seen == name) {
             return Err(format!("duplicate parameter {shown}="));
@@ -87,7 +96,8 @@ impl Parameters {
                 self.on_failure = OnFailure::parse(value).map_err(|e| invalid(e.into()))?;
             }
             b"isolation" => {
-                self.isolation = Isolation::parse(value).map_err(|e| invalid(e.into()))?;
+                let isolation = Isolation::parse(value).map_err(|e| invalid(e.into()))?;
+                self.isolation = Some(isolation);
             }
             b"header_stop" => {
                 let stop = HeaderStop::parse(value).map_err(|e| invalid(e.into()))?;
@@ -97,6 +107,12 @@ impl Parameters {
             b"queue" => self.limits.queue = number(value, 0, 1_000_000).map_err(invalid)?,
             b"config" => self.plugin.add_config(value)?,
             b"allowed_hosts" => self.plugin.add_hosts(value)?,
+            b"dir" => self.service.add_dir(value)?,
+            b"allowed_outbound_hosts" => self.service.add_hosts(value)?,
+            b"reuse" => {
+                let reuse = number(value, 1, u32::MAX).map_err(invalid)?;
+                self.service.reuse = Some(reuse);
+            }
             b"vars" => {
                 self.plugin.options.shared_vars =
                     on_off(value, b"shared", b"instance").map_err(invalid)?;
@@ -125,6 +141,14 @@ impl Parameters {
             seen.any(|seen| names.contains(&seen.as_slice()))
         };
         match kind {
+            Kind::Component if has(NOT_OF_COMPONENTS) => Err(
+                "vm_id=, vm_config=, on_failure=, header_stop=, start_time=, allow=, deny=, config=, \
+                 allowed_hosts=, vars= and http_headers= are not for components",
+            ),
+            Kind::Component => Ok(()),
+            _ if has(&[b"dir", b"allowed_outbound_hosts", b"reuse"]) => {
+                Err("dir=, allowed_outbound_hosts= and reuse= are for components alone")
+            }
             Kind::Extism | Kind::Wapc if has(&[b"header_stop"]) => {
                 Err("header_stop= is for filters alone")
             }
@@ -141,6 +165,14 @@ impl Parameters {
         }
     }
 
+    /// Who shares an instance of such a guest.
+    pub fn isolation_of(&self, kind: Kind) -> Isolation {
+        self.isolation.unwrap_or(match kind {
+            Kind::Component => Isolation::Request,
+            _ => Isolation::Worker,
+        })
+    }
+
     /// What follows from several of them together; to be called when all have been taken.
     pub fn finish(&mut self) -> Result<(), String> {
         // Which names of upstreams there are is known only when all of the configuration is.
@@ -149,6 +181,21 @@ impl Parameters {
         Ok(())
     }
 }
+
+/// What says nothing to a component.
+const NOT_OF_COMPONENTS: &[&[u8]] = &[
+    b"vm_id",
+    b"vm_config",
+    b"on_failure",
+    b"header_stop",
+    b"start_time",
+    b"allow",
+    b"deny",
+    b"config",
+    b"allowed_hosts",
+    b"vars",
+    b"http_headers",
+];
 
 /// Which of two words it is: the first one?
 fn on_off(value: &[u8], first: &[u8], second: &[u8]) -> Result<bool, String> {

@@ -38,6 +38,7 @@ fn read(cf: Cf<'_>, conf: &mut LocConf) -> Result<(), Mistake> {
         error_status: 500,
         shows_errors: false,
         variables: Vec::new(),
+        for_plugins: Vec::new(),
         resolved: None,
     };
     let mut seen: Vec<&[u8]> = Vec::new();
@@ -50,6 +51,9 @@ fn read(cf: Cf<'_>, conf: &mut LocConf) -> Result<(), Mistake> {
             return Err(format!("duplicate parameter {name}= of wasm_handler").into());
         }
         seen.push(name);
+        handler
+            .for_plugins
+            .push(String::from_utf8_lossy(name).into_owned());
         set(cf, &mut handler, parameter, at)?;
     }
     if !handler.variables.is_empty() && handler.form != Form::Json {

@@ -5,8 +5,10 @@ use ngx::ffi::{
     ngx_http_read_client_request_body, ngx_http_request_t, ngx_int_t,
 };
 
+use crate::conf::handler::Callee;
 use crate::conf::location::LocConf;
 use crate::handler::run::run;
+use crate::handler::service::serve::serve;
 use crate::nginx::DONE;
 use crate::nginx::guard::{guard, on_request};
 use crate::nginx::request::Request;
@@ -14,7 +16,15 @@ use crate::nginx::request::Request;
 /// The content handler of a location with `wasm_handler`.
 pub unsafe extern "C" fn handle(r: *mut ngx_http_request_t) -> ngx_int_t {
     // SAFETY: nginx calls a content handler with a live request.
-    unsafe { on_request(r, read_body) }
+    unsafe { on_request(r, answer) }
+}
+
+fn answer(request: Request) -> ngx_int_t {
+    let handler = LocConf::of(request).handler.as_ref();
+    match handler.and_then(|handler| handler.resolved) {
+        Some((module, Callee::Service)) => serve(request, module),
+        _ => read_body(request),
+    }
 }
 
 /// Has nginx read the body first.

@@ -82,7 +82,7 @@ fn begin(
 }
 
 /// The `upstream` block of the host's name, if there is one and the URL has no port; else the host and its port.
-fn upstream(origin: &Origin, uri: &Uri, authority: &str) -> String {
+pub fn upstream(origin: &Origin, uri: &Uri, authority: &str) -> String {
     let port = match (uri.port_u16(), uri.scheme_str()) {
         (Some(_), _) => return authority.to_owned(),
         (None, Some("https")) => 443,

@@ -51,7 +51,9 @@ impl Linked {
                 program: program.clone(),
                 config: Rc::new(module.wapc_config()),
             }),
-            Guest::ProxyWasm(_) => Err(format!("is {}", module.guest.kind())),
+            Guest::ProxyWasm(_) | Guest::Component(..) => {
+                Err(format!("is {}", module.guest.kind()))
+            }
         }
     }
 

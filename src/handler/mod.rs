@@ -11,4 +11,5 @@ pub mod linked;
 pub mod plugin;
 pub mod run;
 pub mod send;
+pub mod service;
 pub mod services;

@@ -91,6 +91,7 @@ impl Call {
             .module(module)
             .ok_or(NGX_HTTP_SERVICE_UNAVAILABLE)?;
         let function = match callee {
+            Callee::Service => return Err(NGX_HTTP_INTERNAL_SERVER_ERROR),
             Callee::Fixed(function) => Function::Export(function),
             Callee::Named(name) => {
                 let name = name.value(request).ok_or(NGX_HTTP_INTERNAL_SERVER_ERROR)?;

@@ -3,3 +3,4 @@ pub mod headers;
 pub mod local;
 pub mod next;
 pub mod spool;
+pub mod stream;

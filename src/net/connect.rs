@@ -150,11 +150,8 @@ pub async fn connect(origin: &Origin, target: &Target, want: &Want) -> Result<Co
     }
     let name = target.to_string();
     let wait = timeout(origin.conf.connect_timeout, origin.caller.slots.take());
-    let slot = wait.await.ok_or(Error::Internal {
-        reason: format!(
-            "no connection to {name}: the worker has none for more calls (wasm_call_connections)"
-        ),
-    })?;
+    let slot = wait.await;
+    let slot = slot.ok_or_else(|| Error::NoConnection { name: name.clone() })?;
     if !want.fresh
         && !matches!(target, Target::Upstream(_))
         && let Some(raw) = pool::take(&name, context(origin, want), want.tls.as_ref())

@@ -265,6 +265,10 @@ unsafe extern "C" fn on_read(event: *mut ngx_event_t) {
             if (*raw).close() != 0 {
                 return inner.give_up(raw);
             }
+            // The server has sent something: its time does not run while nobody takes it.
+            if (*event).timedout() == 0 && (*event).timer_set() != 0 {
+                ngx_del_timer(event);
+            }
             // With level-triggered methods, what nobody waits for must not come again and again.
             if ngx_handle_read_event(event, 0) != OK {
                 (*event).set_error(1);

@@ -51,6 +51,9 @@ pub enum Error {
     /// Every server of the `upstream` block is down or has failed.
     #[error("no live upstreams in \"{name}\"")]
     NoLiveUpstream { name: String },
+    /// Calls have as many connections as they may.
+    #[error("no connection to {name}: the worker has none for more calls (wasm_call_connections)")]
+    NoConnection { name: String },
     /// nginx is out of memory or connections, or was built without what is needed.
     #[error("{reason}")]
     Internal { reason: String },

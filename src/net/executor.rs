@@ -42,6 +42,19 @@ pub fn spawn(future: impl Future<Output = ()> + 'static) -> Task {
     CORE.with(|core| core.spawn(Box::pin(future)))
 }
 
+/// Has others have their turn.
+pub async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Drops all tasks: the process exits.
 pub fn shutdown() {
     CORE.with(|core| {

@@ -13,7 +13,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ngx::ffi::{ngx_current_msec, ngx_msec_t, ngx_time_update};
@@ -151,6 +151,27 @@ impl Turn {
         poll_fn(|context| self.run(true, || future.as_mut().poll(context))).await
     }
 
+    /// Polls something on the module's time; if that is used up, in a later turn.
+    pub fn poll<R>(
+        self: &Rc<Self>,
+        context: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        if self.is_over() {
+            self.queue(context);
+            return Poll::Pending;
+        }
+        self.run(true, || poll(context))
+    }
+
+    /// Has it woken when the module has time.
+    fn queue(self: &Rc<Self>, context: &Context<'_>) {
+        PRESSED.store(true, Ordering::Relaxed);
+        let waker = context.waker().clone();
+        self.waiting.borrow_mut().push_back(waker);
+        LATER.with(|later| later.add(self));
+    }
+
     /// Ready when the module's turn has come; at once, if it has time and nobody else waits.
     ///
     /// A worker that is to exit waits for that, but see [`crate::net::timer::cancelable`].
@@ -165,9 +186,7 @@ impl Turn {
                 return Poll::Ready(());
             }
             woken = true;
-            PRESSED.store(true, Ordering::Relaxed);
-            self.waiting.borrow_mut().push_back(context.waker().clone());
-            LATER.with(|later| later.add(self));
+            self.queue(context);
             Poll::Pending
         })
         .await;

@@ -98,6 +98,15 @@ impl Engine {
     }
 
     fn look_up(&self, sha256: &[u8; 32]) -> Result<Artifact, Option<Miss>> {
+        self.look_up_with(sha256, |artifact| self.load(artifact).map(drop))
+    }
+
+    /// The same where `fits` tells whether what is in the cache can be run.
+    pub(crate) fn look_up_with(
+        &self,
+        sha256: &[u8; 32],
+        fits: impl FnOnce(&Artifact) -> Result<(), Error>,
+    ) -> Result<Artifact, Option<Miss>> {
         match Artifact::find(sha256) {
             Some(artifact) => {
                 if let Some(cache) = self.cache() {
@@ -106,21 +115,13 @@ impl Engine {
                 Ok(artifact)
             }
             None => match self.cache() {
-                Some(cache) => self.cached(cache, sha256).map_err(Some),
+                Some(cache) => cached(cache, sha256, fits).map_err(Some),
                 None => Err(None),
             },
         }
     }
 
-    fn cached(&self, cache: &Cache, sha256: &[u8; 32]) -> Result<Artifact, Miss> {
-        let artifact = Artifact::new(*sha256, cache.get(sha256)?);
-        match self.load(&artifact) {
-            Ok(_) => Ok(artifact),
-            Err(error) => Err(cache.reject(format!("does not fit ({error})"))),
-        }
-    }
-
-    fn compile_binary(
+    pub(crate) fn compile_binary(
         &self,
         sha256: [u8; 32],
         binary: &[u8],
@@ -131,6 +132,18 @@ impl Engine {
             cache.put(&sha256, &code, miss);
         }
         Ok(Artifact::new(sha256, code))
+    }
+}
+
+fn cached(
+    cache: &Cache,
+    sha256: &[u8; 32],
+    fits: impl FnOnce(&Artifact) -> Result<(), Error>,
+) -> Result<Artifact, Miss> {
+    let artifact = Artifact::new(*sha256, cache.get(sha256)?);
+    match fits(&artifact) {
+        Ok(()) => Ok(artifact),
+        Err(error) => Err(cache.reject(format!("does not fit ({error})"))),
     }
 }
 

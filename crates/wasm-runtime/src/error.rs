@@ -11,12 +11,18 @@ pub enum Error {
     /// A component, of the component model, instead of a module.
     #[error("a WebAssembly component, not a module")]
     Component,
+    /// A module instead of a component.
+    #[error("a WebAssembly module, not a component")]
+    NotComponent,
     /// The text format with a mistake; tells line and column.
     #[error("invalid WebAssembly text: {0}")]
     Text(String),
     /// A binary that is cut off or breaks WebAssembly's rules; tells the offset.
     #[error("invalid WebAssembly module: {0}")]
     Invalid(String),
+    /// The same of a component.
+    #[error("invalid WebAssembly component: {0}")]
+    InvalidComponent(String),
     /// A valid binary that uses an extension of WebAssembly which is not enabled.
     #[error("needs a WebAssembly feature that is not enabled: {0}")]
     Feature(String),

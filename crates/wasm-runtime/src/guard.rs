@@ -55,6 +55,10 @@ enum Refused {
 pub struct OutOfTime(&'static str, Duration);
 
 impl OutOfTime {
+    pub(crate) fn cpu_time(limit: Duration) -> OutOfTime {
+        OutOfTime("cpu_time", limit)
+    }
+
     /// It is the time of [`Guard::set_timeout`].
     pub fn is_timeout(&self) -> bool {
         self.0 == TIMEOUT
@@ -97,9 +101,13 @@ impl fmt::Display for Time {
 
 impl Guard {
     pub fn new(engine: &Engine, limits: Limits) -> Guard {
+        Guard::with_clock(engine.clock().clone(), limits)
+    }
+
+    pub(crate) fn with_clock(clock: Arc<Clock>, limits: Limits) -> Guard {
         Guard {
             limits,
-            clock: engine.clock().clone(),
+            clock,
             since: None,
             used: Duration::ZERO,
             timeout: None,

@@ -9,10 +9,12 @@ mod artifact;
 mod cache;
 mod child;
 mod compile;
+mod component;
 mod engine;
 mod error;
 mod guard;
 mod limits;
+mod meter;
 mod modules;
 mod outline;
 mod precompile;
@@ -25,10 +27,12 @@ mod ticker;
 mod trap;
 
 pub use artifact::{Artifact, CompileCounts, compile_counts, sha256};
+pub use component::{ComponentEngine, ComponentOutline, Pool, is_component};
 pub use engine::Engine;
 pub use error::{Error, one_line};
 pub use guard::{Entrance, Guard, OutOfMemory, OutOfTime};
 pub use limits::{Limits, Size};
+pub use meter::Meter;
 pub use outline::{Export, Import, Outline, Type};
 
 pub use snapshot::{Initial, Rewind, Snapshot, clear};

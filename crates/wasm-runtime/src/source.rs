@@ -6,21 +6,24 @@ use wasmparser::{Validator, WasmFeatures};
 
 use crate::error::{Error, one_line, push_words};
 
-/// The binary format, converted from the text format if need be.
+/// The binary format of a module, converted from the text format if need be.
 pub(crate) fn binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
-    if let Some(rest) = bytes.strip_prefix(b"\0asm") {
-        // Version 1 is a module, layer 1 of any version a component.
-        return match rest.get(..4) {
-            Some([_, _, 1, 0]) => Err(Error::Component),
-            _ => Ok(Cow::Borrowed(bytes)),
-        };
+    let binary = any_binary(bytes)?;
+    // Version 1 is a module, layer 1 of any version a component.
+    match binary.get(4..8) {
+        Some([_, _, 1, 0]) => Err(Error::Component),
+        _ => Ok(binary),
+    }
+}
+
+/// The same of a module or a component.
+pub(crate) fn any_binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
+    if bytes.starts_with(b"\0asm") {
+        return Ok(Cow::Borrowed(bytes));
     }
     match wat::Detect::from_bytes(bytes) {
         wat::Detect::WasmText => {
             let binary = wat::parse_bytes(bytes).map_err(|e| Error::Text(text_error(&e)))?;
-            if binary.get(6) == Some(&1) {
-                return Err(Error::Component);
-            }
             Ok(binary)
         }
         _ => Err(Error::NotWasm),

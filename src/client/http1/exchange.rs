@@ -24,10 +24,10 @@ use crate::net::error::Error;
 
 /// Bytes of a response's header, its status line included, that are read at most; Envoy's default
 /// is close to it.
-const MAX_HEADER: usize = 64 * 1024;
+pub const MAX_HEADER: usize = 64 * 1024;
 
 /// Header lines of a response that are taken at most; a guest cannot be given more of them.
-const MAX_HEADERS: usize = 1024;
+pub const MAX_HEADERS: usize = 1024;
 
 /// Why there is no response. Displayed as one line, for the log and for the guest.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,9 @@ pub enum Failure {
     Malformed,
     #[error("response header too large")]
     HeaderTooLarge,
+    /// Whoever makes the request's body has failed.
+    #[error("the request's body has failed")]
+    RequestBody,
     /// The body is larger than this limit, in bytes.
     #[error("response body larger than {0} bytes")]
     TooLarge(usize),
@@ -53,6 +56,9 @@ impl From<hyper::Error> for Failure {
     fn from(error: hyper::Error) -> Failure {
         if let Some(error) = Error::find(&error) {
             return Failure::Connection(error.clone());
+        }
+        if error.is_user() {
+            return Failure::RequestBody;
         }
         // Only hyper's servers are told this by a function.
         if error.is_parse() && error.to_string().contains("too large") {
@@ -165,7 +171,7 @@ where
 }
 
 /// Polls once.
-async fn once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+pub async fn once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
     poll_fn(|cx| match poll(cx) {
         Poll::Ready(value) => Poll::Ready(Some(value)),
         Poll::Pending => Poll::Ready(None),
@@ -219,7 +225,7 @@ async fn read(
 
 /// Is it clear where the body ends? As in nginx (`ngx_http_upstream_process_transfer_encoding`),
 /// a length beside chunks, or another coding than these, is an attempt at smuggling.
-fn is_framed(headers: &HeaderMap) -> bool {
+pub fn is_framed(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => true,

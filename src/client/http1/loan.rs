@@ -57,6 +57,11 @@ impl<C> Lender<C> {
         Lent(self.0.clone())
     }
 
+    /// Does something with the connection that the borrower does not notice.
+    pub fn with<R>(&self, act: impl FnOnce(&C) -> R) -> R {
+        act(&self.0.io.borrow())
+    }
+
     /// Has a byte been read?
     pub fn read(&self) -> bool {
         self.0.read.get()

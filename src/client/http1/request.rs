@@ -171,7 +171,7 @@ fn once<'a>(earlier: &mut Option<&'a [u8]>, value: &'a [u8]) -> Result<(), Statu
 
 /// Does content-length tell something even without a body? Envoy's
 /// `HeaderUtility::requestShouldHaveNoBody` excepts the same methods.
-fn has_content(method: &Method) -> bool {
+pub fn has_content(method: &Method) -> bool {
     !matches!(
         *method,
         Method::GET | Method::HEAD | Method::DELETE | Method::TRACE | Method::CONNECT
@@ -198,7 +198,7 @@ const MAX_TARGET: usize = u16::MAX as usize - 1;
 
 /// What must not stand in a request line, but can be meant by nothing else, is escaped, as browsers
 /// do.
-fn escaped(path: &[u8]) -> Result<String, Status> {
+pub fn escaped(path: &[u8]) -> Result<String, Status> {
     let mut escaped = String::with_capacity(path.len() * 2);
     for &byte in path {
         match byte {

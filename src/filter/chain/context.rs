@@ -40,51 +40,72 @@ use crate::nginx::request::Request;
 pub struct Context {
     /// This context.
     pub this: Weak<Context>,
-    request: Cell<Option<Request>>,
     pub chain: Rc<Chain>,
     filters: OnceCell<Vec<Filter>>,
-    pub stage: Cell<RequestStage>,
-    /// So many filters have seen the request. As in Envoy, the others do not see the response.
-    pub reached: Cell<usize>,
-    /// Has nginx been told to read the body, and is it there?
-    pub body_read: Cell<Option<bool>>,
-    /// The request's header map, method or path was changed.
-    pub request_changed: Cell<bool>,
-    /// Where the request's lines are then.
-    pub lines: OwnLines,
+    pub life: Life,
+    pub incoming: Incoming,
     pub response: Response,
+    pub route: Route,
+    pub buffers: Buffers,
     /// Reasons to end.
     pub stops: Stops,
-    /// The log has a line about what filters have written and nginx cannot send.
-    unsendable_told: Cell<bool>,
-    /// A filter has held back some of a body, or some has waited for one's header callback.
-    has_held: Cell<bool>,
-    /// What guests have written and read so far.
-    bounds: bounds::Bounds,
-    /// A callback of one of the filters is running.
-    running: Cell<bool>,
-    /// The filters' instances tell this context when they fail.
-    watching: Cell<bool>,
-    /// nginx has finished with this subrequest.
-    pub finished: Cell<bool>,
-    /// nginx has sent the request to another location, and the module has not seen to that yet.
-    pub moved: Cell<bool>,
-    /// The last callbacks are being made.
-    pub ending: Cell<bool>,
     /// What filters have stored for this request; made when it is first needed.
     pub state: OnceCell<Rc<FilterState>>,
-    /// A filter has asked for the location to be chosen again.
-    pub route_cleared: Cell<bool>,
-    /// The URI that the location was chosen by, in the request's pool.
-    pub routed: Cell<ngx_str_t>,
-    pub body: RefCell<Option<Rewriter>>,
-    /// The server of the upstream that a filter has chosen.
-    pub chosen: Chosen,
-    /// Of a body that is passed on while it comes; made when nginx begins to read it.
-    pub upload: OnceCell<Box<Upload>>,
     pub wake: Wake,
     /// A body that waits for a later turn of the event loop.
     pub later: turn::Later,
+}
+
+/// How long the contexts live, and what they are at.
+pub struct Life {
+    /// Until the contexts have ended.
+    request: Cell<Option<Request>>,
+    /// A callback of one of the filters is running.
+    running: Cell<bool>,
+    /// The filters' instances tell the context when they fail.
+    watching: Cell<bool>,
+    /// nginx has finished with this subrequest.
+    pub finished: Cell<bool>,
+    /// The last callbacks are being made.
+    pub ending: Cell<bool>,
+}
+
+/// How far the request is, and what filters have made of it.
+pub struct Incoming {
+    pub stage: Cell<RequestStage>,
+    /// So many filters have seen the request. As in Envoy, the others do not see the response.
+    pub reached: Cell<usize>,
+    /// The header map, the method or the path was changed.
+    pub changed: Cell<bool>,
+    /// Where the request's lines are then.
+    pub lines: OwnLines,
+    /// Has nginx been told to read the body, and is it there?
+    pub body_read: Cell<Option<bool>>,
+    /// The body that had been read, as filters make it.
+    pub rewritten: RefCell<Option<Rewriter>>,
+    /// Of a body that is passed on while it comes; made when nginx begins to read it.
+    pub upload: OnceCell<Box<Upload>>,
+}
+
+/// Where the request goes.
+pub struct Route {
+    /// A filter has asked for the location to be chosen again.
+    pub cleared: Cell<bool>,
+    /// The URI that the location was chosen by, in the request's pool.
+    pub uri: Cell<ngx_str_t>,
+    /// nginx has sent the request to another location, and the module has not seen to that yet.
+    pub moved: Cell<bool>,
+    /// The server of the upstream that a filter has chosen.
+    pub chosen: Chosen,
+}
+
+/// What is kept for filters.
+#[derive(Default)]
+pub struct Buffers {
+    /// A filter has held back some of a body, or some has waited for one's header callback.
+    any_held: Cell<bool>,
+    /// What guests have written and read so far.
+    bounds: bounds::Bounds,
 }
 
 impl Context {
@@ -92,30 +113,34 @@ impl Context {
     pub fn new(request: Request, chain: &Rc<Chain>, handlers: &'static Handlers) -> Rc<Context> {
         Rc::new_cyclic(|this| Context {
             this: this.clone(),
-            request: Cell::new(Some(request)),
             chain: chain.clone(),
             filters: OnceCell::new(),
-            stage: Cell::new(RequestStage::Headers(0)),
-            reached: Cell::new(0),
-            body_read: Cell::new(None),
-            request_changed: Cell::new(false),
-            lines: OwnLines::default(),
+            life: Life {
+                request: Cell::new(Some(request)),
+                running: Cell::new(false),
+                watching: Cell::new(false),
+                finished: Cell::new(false),
+                ending: Cell::new(false),
+            },
+            incoming: Incoming {
+                stage: Cell::new(RequestStage::Headers(0)),
+                reached: Cell::new(0),
+                changed: Cell::new(false),
+                lines: OwnLines::default(),
+                body_read: Cell::new(None),
+                rewritten: RefCell::new(None),
+                upload: OnceCell::new(),
+            },
             response: Response::default(),
+            route: Route {
+                cleared: Cell::new(false),
+                uri: Cell::new(request.uri_in_pool()),
+                moved: Cell::new(false),
+                chosen: Chosen::default(),
+            },
+            buffers: Buffers::default(),
             stops: Stops::default(),
-            unsendable_told: Cell::new(false),
-            has_held: Cell::new(false),
-            bounds: bounds::Bounds::default(),
-            running: Cell::new(false),
-            watching: Cell::new(false),
-            finished: Cell::new(false),
-            moved: Cell::new(false),
-            ending: Cell::new(false),
             state: OnceCell::new(),
-            route_cleared: Cell::new(false),
-            routed: Cell::new(request.uri_in_pool()),
-            body: RefCell::new(None),
-            chosen: Chosen::default(),
-            upload: OnceCell::new(),
             wake: Wake::new(handlers),
             later: turn::Later::default(),
         })
@@ -128,7 +153,7 @@ impl Context {
 
     /// The request, until its contexts have ended.
     pub fn request(&self) -> Option<Request> {
-        self.request.get()
+        self.life.request.get()
     }
 
     pub fn filters(&self) -> &[Filter] {
@@ -139,7 +164,7 @@ impl Context {
     pub fn count(&self, direction: Direction) -> usize {
         match direction {
             Direction::Request => self.filters().len(),
-            Direction::Response => self.reached.get().min(self.filters().len()),
+            Direction::Response => self.incoming.reached.get().min(self.filters().len()),
         }
     }
 
@@ -168,9 +193,9 @@ impl Context {
         };
         let half = filter.half(direction);
         half.resume.set(false);
-        self.running.set(true);
+        self.life.running.set(true);
         let result = guest.call(id, callback);
-        self.running.set(false);
+        self.life.running.set(false);
         let action = match result {
             Ok(action) => action,
             Err(error) => {
@@ -197,7 +222,7 @@ impl Context {
         let Some(request) = self.request() else {
             return;
         };
-        self.ending.set(true);
+        self.life.ending.set(true);
         for filter in self.filters() {
             filter.finish(|guest, error| report(request, guest, error, OnFailure::Open));
         }
@@ -207,6 +232,6 @@ impl Context {
             .for_each(|guest| guest.request_ended());
         self.wake.cancel();
         self.later.cancel();
-        self.request.set(None);
+        self.life.request.set(None);
     }
 }

@@ -21,7 +21,7 @@ impl Context {
     /// The request, as long as something can still become of it.
     pub fn active(&self) -> Option<Request> {
         let request = self.request()?;
-        (!self.finished.get() && !request.is_done()).then_some(request)
+        (!self.life.finished.get() && !request.is_done()).then_some(request)
     }
 }
 
@@ -102,7 +102,7 @@ fn note(request: Request, rc: ngx_int_t) {
     if (terminates || !special && !more)
         && let Some(context) = find(request)
     {
-        context.finished.set(true);
+        context.life.finished.set(true);
         context.wake.cancel();
     }
 }

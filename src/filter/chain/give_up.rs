@@ -18,7 +18,7 @@ use crate::nginx::request::Request;
 /// body or nothing of it.
 #[inline]
 pub fn give_up(context: &Context, request: Request) {
-    let stage = context.stage.replace(RequestStage::Done);
+    let stage = context.incoming.stage.replace(RequestStage::Done);
     if stage != RequestStage::Done {
         give_up_at(context, request, stage);
     }
@@ -28,14 +28,14 @@ fn give_up_at(context: &Context, request: Request, stage: RequestStage) {
     context.wake.unlimit();
     context.drop_body(Direction::Request);
     let streams = stage == RequestStage::Streaming && request.body_is_read();
-    if streams || context.body_read.get() == Some(false) {
-        context.body_read.set(None);
+    if streams || context.incoming.body_read.get() == Some(false) {
+        context.incoming.body_read.set(None);
         match streams {
             true => upload::wake::leave(request),
             false => request.leave_body(),
         }
         // Without memory for the line, the upstream waits for a body until it times out.
-        let _ = headers::set_body_length(request, &context.lines, 0);
+        let _ = headers::set_body_length(request, &context.incoming.lines, 0);
     }
 }
 

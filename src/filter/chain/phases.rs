@@ -29,7 +29,7 @@ use crate::worker::process::Main;
 pub fn rewrite(request: Request) -> ngx_int_t {
     let conf = LocConf::of(request);
     if let Some(context) = find(request) {
-        if context.moved.take() {
+        if context.route.moved.take() {
             give_up(&context, request);
         }
         // The contexts of another location end, be it that this one has no filters.
@@ -100,27 +100,31 @@ fn run(request: Request, conf: &LocConf) -> ngx_int_t {
 /// for.
 fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
     loop {
-        let paused_before = context.stage.get() == RequestStage::BodyPaused;
-        let stage = match context.stage.get() {
+        let paused_before = context.incoming.stage.get() == RequestStage::BodyPaused;
+        let stage = match context.incoming.stage.get() {
             RequestStage::Headers(index) => run_headers(context, request, index)?,
             RequestStage::HeadersPaused(index) => {
                 context.stops.check()?;
                 let filter = &context.filters()[index];
-                if !filter.may_go_on(Direction::Request) && context.body_read.get() == Some(true) {
+                if !filter.may_go_on(Direction::Request)
+                    && context.incoming.body_read.get() == Some(true)
+                {
                     run_body(context, request)?;
                 }
                 match context.header_goes_on(Direction::Request) {
                     true => {
-                        if context.body_read.get() != Some(false) {
+                        if context.incoming.body_read.get() != Some(false) {
                             stop_waiting(request);
                         }
                         RequestStage::Headers(index + 1)
                     }
-                    false if context.body_read.get() == Some(true) => return Ok(wait(request)),
+                    false if context.incoming.body_read.get() == Some(true) => {
+                        return Ok(wait(request));
+                    }
                     false => return Ok(DONE),
                 }
             }
-            RequestStage::ReadingBody if context.body_read.get() == Some(false) => {
+            RequestStage::ReadingBody if context.incoming.body_read.get() == Some(false) => {
                 context.stops.check()?;
                 return Ok(DONE);
             }
@@ -134,10 +138,12 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
             }
             // The location may be another one by now.
             RequestStage::Streaming if upload::streams(request) => return Ok(DECLINED),
-            RequestStage::Streaming if context.upload.get().is_none() => RequestStage::ReadingBody,
+            RequestStage::Streaming if context.incoming.upload.get().is_none() => {
+                RequestStage::ReadingBody
+            }
             RequestStage::Streaming | RequestStage::Done => return Ok(DECLINED),
         };
-        context.stage.set(stage);
+        context.incoming.stage.set(stage);
         match stage {
             RequestStage::BodyPaused if paused_before => return Ok(DONE),
             RequestStage::HeadersPaused(index) if wants_body_early(context, request, index) => {
@@ -145,13 +151,13 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
                 if !request.body_is_read() {
                     return Ok(read_body(context, request));
                 }
-                context.body_read.set(Some(true));
+                context.incoming.body_read.set(Some(true));
             }
-            RequestStage::HeadersPaused(_) if context.body_read.get() == Some(false) => {
+            RequestStage::HeadersPaused(_) if context.incoming.body_read.get() == Some(false) => {
                 return Ok(DONE);
             }
             // Those that may see the body now are called next.
-            RequestStage::HeadersPaused(_) if context.body_read.get() == Some(true) => {
+            RequestStage::HeadersPaused(_) if context.incoming.body_read.get() == Some(true) => {
                 context.watch_instances();
             }
             RequestStage::HeadersPaused(_) | RequestStage::BodyPaused => {
@@ -176,7 +182,7 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
 pub fn run_headers(context: &Context, request: Request, from: usize) -> Result<RequestStage, Stop> {
     let has_body = request.is_main() && request.has_body();
     for index in from..context.filters().len() {
-        context.reached.set(index + 1);
+        context.incoming.reached.set(index + 1);
         if !context.chain.callbacks[index].request_headers() {
             continue;
         }
@@ -197,7 +203,7 @@ pub fn run_headers(context: &Context, request: Request, from: usize) -> Result<R
 /// Is there a body, and a filter that is to see it while the header waits: the one that it waits for,
 /// or one before that?
 fn wants_body_early(context: &Context, request: Request, index: usize) -> bool {
-    if context.body_read.get().is_some() || !request.is_main() || !request.has_body() {
+    if context.incoming.body_read.get().is_some() || !request.is_main() || !request.has_body() {
         return false;
     }
     if context.header_iterates(Direction::Request) {
@@ -211,7 +217,7 @@ fn wants_body_early(context: &Context, request: Request, index: usize) -> bool {
 
 /// Has nginx read the body; it comes back through [`body_read`].
 fn read_body(context: &Context, request: Request) -> ngx_int_t {
-    context.body_read.set(Some(false));
+    context.incoming.body_read.set(Some(false));
     // SAFETY: the request is live; as in nginx's mirror module, the reference that reading takes
     // is given back by finalizing with `DONE`.
     unsafe {
@@ -220,7 +226,7 @@ fn read_body(context: &Context, request: Request) -> ngx_int_t {
             return rc;
         }
         // A pause may end before the body is there.
-        if context.body_read.get() == Some(false) {
+        if context.incoming.body_read.get() == Some(false) {
             (*request.as_ptr()).write_event_handler = Some(ngx_http_core_run_phases);
         }
         ngx_http_finalize_request(request.as_ptr(), DONE);
@@ -236,12 +242,12 @@ unsafe extern "C" fn on_body_read(r: *mut ngx_http_request_t) {
 /// nginx has read the body: the phases go on where they were.
 fn body_read(request: Request) -> ngx_int_t {
     // Another location's filters, or none, may have the request by now.
-    let Some(context) = find(request).filter(|c| c.body_read.get() == Some(false)) else {
+    let Some(context) = find(request).filter(|c| c.incoming.body_read.get() == Some(false)) else {
         return OK;
     };
-    context.body_read.set(Some(true));
-    if context.stage.get() == RequestStage::ReadingBody {
-        context.stage.set(RequestStage::BodyRead);
+    context.incoming.body_read.set(Some(true));
+    if context.incoming.stage.get() == RequestStage::ReadingBody {
+        context.incoming.stage.set(RequestStage::BodyRead);
     }
     // SAFETY: the request is live, and waits in one of the module's phases.
     unsafe {
@@ -255,14 +261,14 @@ fn body_read(request: Request) -> ngx_int_t {
 /// passed all filters.
 fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
     context.stops.check()?;
-    let mut body = match context.body.take() {
+    let mut body = match context.incoming.rewritten.take() {
         Some(body) => body,
         None => Rewriter::new(request),
     };
     let limited = context.limit(Direction::Request) < context.count(Direction::Request);
     while !body.ended {
         if !context.has_time(Direction::Request) {
-            context.body.replace(Some(body));
+            context.incoming.rewritten.replace(Some(body));
             return Ok(false);
         }
         let full = || context.limit_is_full(Direction::Request);
@@ -272,7 +278,7 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
             due => due,
         };
         let Some((place, piece, end)) = next else {
-            context.body.replace(Some(body));
+            context.incoming.rewritten.replace(Some(body));
             return Ok(false);
         };
         match context.pass_body(Direction::Request, place, piece, end)? {
@@ -290,16 +296,16 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
         }
         // Other filters' header callbacks come first.
         if context.header_let_go(Direction::Request).is_some() {
-            context.body.replace(Some(body));
+            context.incoming.rewritten.replace(Some(body));
             return Ok(false);
         }
     }
     if body.install(request).map_err(|_| context.io_failure())? {
-        context.request_changed.set(true);
-        headers::set_body_length(request, &context.lines, body.length())
+        context.incoming.changed.set(true);
+        headers::set_body_length(request, &context.incoming.lines, body.length())
             .map_err(|_| Stop::Failed)?;
     }
-    context.body.replace(Some(body));
+    context.incoming.rewritten.replace(Some(body));
     Ok(true)
 }
 
@@ -308,7 +314,7 @@ fn finish(context: &Context, request: Request) {
     if context.is_streaming() {
         upload::forget_length(context, request);
     }
-    if context.request_changed.get() {
+    if context.incoming.changed.get() {
         // The length of a body that is passed on while it comes may be removed.
         if !context.is_streaming() || !upload::length_is_removed(request) {
             context.keep_framing(request);

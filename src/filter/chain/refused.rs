@@ -18,7 +18,7 @@ pub fn contexts(request: Request) -> Option<Rc<Context>> {
     let context = create(request, chain)?;
     // What filters ask for is seen to when the response comes to them.
     let _ = phases::run_headers(&context, request, 0);
-    context.stage.set(RequestStage::Done);
+    context.incoming.stage.set(RequestStage::Done);
     context.wake.unlimit();
     Some(context)
 }

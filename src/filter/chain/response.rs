@@ -62,7 +62,7 @@ pub fn header_filter(request: Request) -> ngx_int_t {
             response.length.set(request.response_length());
             response.expected.set(request.response_length());
             response.bodiless.set(request.status_is_bodiless());
-            if request.status() == 101 && context.lines.has_made_upgrade() {
+            if request.status() == 101 && context.incoming.lines.has_made_upgrade() {
                 return stop::stopped(&context, request, Stop::CutOff);
             }
             run_headers(&context, request, 0)

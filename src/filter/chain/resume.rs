@@ -62,7 +62,7 @@ fn go_on(context: &Context) {
         }
         let stops = context.stops.check().is_err();
         let in_request = context.request_is_paused()
-            || stops && context.stage.get() == RequestStage::ReadingBody;
+            || stops && context.incoming.stage.get() == RequestStage::ReadingBody;
         let stop = stops && context.response.is_on_its_way();
         let in_response = waits(context);
         if !in_request && !in_response && !stop {
@@ -97,8 +97,8 @@ fn waits(context: &Context) -> bool {
 /// Ends a request that waits for something else than a filter, an upstream's response say, as another
 /// context's callback has asked for. `false`: it did not, or the end comes another way.
 fn interrupt(context: &Context, request: Request) -> bool {
-    let waits =
-        context.stage.get() == RequestStage::Done && context.response.stage() == ResponseStage::New;
+    let waits = context.incoming.stage.get() == RequestStage::Done
+        && context.response.stage() == ResponseStage::New;
     if !waits {
         return false;
     }

@@ -17,11 +17,11 @@ use crate::nginx::{DECLINED, DONE};
 /// redirect. Either counts towards nginx's limit of 10 (`NGX_HTTP_MAX_URI_CHANGES`).
 pub fn choose_again(context: &Context, request: Request) -> Option<ngx_int_t> {
     // nginx and filters give a request another URI in other memory of its pool.
-    let same = context.routed.get().as_bytes() == request.uri();
-    if !context.route_cleared.replace(false) || same {
+    let same = context.route.uri.get().as_bytes() == request.uri();
+    if !context.route.cleared.replace(false) || same {
         return None;
     }
-    context.routed.set(request.uri_in_pool());
+    context.route.uri.set(request.uri_in_pool());
     // SAFETY: the request is live and in one of the module's phases.
     unsafe {
         let r = request.as_ptr();

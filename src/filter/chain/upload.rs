@@ -50,9 +50,9 @@ pub fn forget_length(context: &Context, request: Request) {
     let proxy = MainConf::of(request).and_then(|conf| conf.proxy_of(request));
     if proxy.is_some_and(Proxy::is_duplex)
         && headers::get(request, b"content-length", &mut |_| {})
-        && headers::remove(request, &context.lines, b"content-length").is_ok()
+        && headers::remove(request, &context.incoming.lines, b"content-length").is_ok()
     {
-        context.request_changed.set(true);
+        context.incoming.changed.set(true);
     }
 }
 
@@ -64,7 +64,7 @@ fn is_chunked(request: Request) -> bool {
 impl Context {
     /// Do body callbacks run while nginx reads the body?
     pub fn is_streaming(&self) -> bool {
-        self.stage.get() == RequestStage::Streaming
+        self.incoming.stage.get() == RequestStage::Streaming
     }
 
     /// Does a filter hold back some of a body that comes?
@@ -76,7 +76,12 @@ impl Context {
     /// Have the filters got all that has come of such a body, and not its end? Then its client's timers
     /// run.
     pub fn upload_waits(&self) -> bool {
-        self.is_streaming() && self.upload.get().is_none_or(|upload| !upload.has_all())
+        self.is_streaming()
+            && self
+                .incoming
+                .upload
+                .get()
+                .is_none_or(|upload| !upload.has_all())
     }
 
     /// May what a filter holds of it go on?

@@ -81,12 +81,13 @@ impl Stream {
     /// trailers until the end of its body has.
     fn takes_change(&self, map: MapType) -> bool {
         let context = &self.context;
-        if context.ending.get() {
+        if context.life.ending.get() {
             return false;
         }
         match map {
             MapType::RequestHeaders => {
-                context.stage.get() != RequestStage::Done && context.response.takes_request()
+                context.incoming.stage.get() != RequestStage::Done
+                    && context.response.takes_request()
             }
             MapType::ResponseHeaders => context.response.takes_headers(),
             MapType::ResponseTrailers => context.response.takes_trailers(),
@@ -113,7 +114,7 @@ impl Stream {
         }
         match map {
             MapType::RequestHeaders => {
-                self.context.request_changed.set(true);
+                self.context.incoming.changed.set(true);
                 self.write(Direction::Request, bytes, |request| {
                     let result = on_request(request);
                     self.context.request_was_changed(request);
@@ -188,7 +189,7 @@ impl HttpStream for Stream {
             map,
             key,
             line(key, value),
-            |r| request::add(r, &self.context.lines, key, value),
+            |r| request::add(r, &self.context.incoming.lines, key, value),
             |r| response::add(r, self.context.response.length(), key, value),
             |r| response::trailers::add(r, key, value),
         )
@@ -199,7 +200,7 @@ impl HttpStream for Stream {
             map,
             key,
             line(key, value),
-            |r| request::replace(r, &self.context.lines, key, value),
+            |r| request::replace(r, &self.context.incoming.lines, key, value),
             |r| response::replace(r, self.context.response.length(), key, value),
             |r| response::trailers::replace(r, key, value),
         )
@@ -210,7 +211,7 @@ impl HttpStream for Stream {
             map,
             key,
             0,
-            |r| request::remove(r, &self.context.lines, key),
+            |r| request::remove(r, &self.context.incoming.lines, key),
             |r| response::remove(r, key),
             |r| response::trailers::remove(r, key),
         )
@@ -221,7 +222,7 @@ impl HttpStream for Stream {
             map,
             b"",
             lines(pairs),
-            |r| request::set_pairs(r, &self.context.lines, pairs),
+            |r| request::set_pairs(r, &self.context.incoming.lines, pairs),
             |r| response::set_pairs(r, self.context.response.length(), pairs),
             |r| response::trailers::set_pairs(r, pairs),
         )
@@ -254,7 +255,7 @@ impl HttpStream for Stream {
     ) -> Result<(), Status> {
         let mut body = self.body(buffer)?.body.borrow_mut();
         // In the last callbacks there may still be what a filter held back.
-        let ending = self.context.ending.get();
+        let ending = self.context.life.ending.get();
         let body = body.as_mut().filter(|_| !ending);
         let body = body.ok_or(Status::BadArgument)?;
         let direction = match buffer {
@@ -307,7 +308,7 @@ impl HttpStream for Stream {
     /// The location is chosen again when the request's callbacks are done.
     fn clear_route_cache(&self) -> Result<(), Status> {
         self.active()?;
-        self.context.route_cleared.set(true);
+        self.context.route.cleared.set(true);
         Ok(())
     }
 
@@ -319,11 +320,11 @@ impl HttpStream for Stream {
     /// of a body that streams.
     fn set_upstream_override_host(&self, host: &[u8]) -> Result<(), Status> {
         let request = self.active()?;
-        let streams = self.context.stage.get() == RequestStage::Streaming;
+        let streams = self.context.incoming.stage.get() == RequestStage::Streaming;
         if !self.takes_change(MapType::RequestHeaders) || streams && request.has_balancer() {
             return Err(Status::BadArgument);
         }
-        self.context.chosen.set(host)
+        self.context.route.chosen.set(host)
     }
 
     fn set_filter_state(&self, name: &[u8], value: &[u8]) -> Result<(), Status> {
@@ -332,7 +333,7 @@ impl HttpStream for Stream {
 
     fn send_local_response(&self, response: &LocalResponse<'_>) -> Result<(), Status> {
         self.active()?;
-        if self.context.ending.get() {
+        if self.context.life.ending.get() {
             return Err(Status::BadArgument);
         }
         let (context, direction) = (&self.context, Direction::Response);

@@ -72,6 +72,20 @@ impl SharedData {
         })
     }
 
+    /// Does away with a value, if it is there.
+    pub fn delete(&self, space: &[u8], key: &[u8]) -> Result<(), Status> {
+        let mut guard = self.zone.lock().ok_or(Status::InternalFailure)?;
+        let (data, slab) = guard.parts();
+        data.delete(slab, space, key);
+        Ok(())
+    }
+
+    /// The keys of a space. It takes a look at each key of the zone, while other processes wait.
+    pub fn keys(&self, space: &[u8]) -> Result<Vec<Vec<u8>>, Status> {
+        let data = self.zone.lock().ok_or(Status::InternalFailure)?;
+        Ok(data.keys(space))
+    }
+
     pub fn usage(&self) -> DataUsage {
         let zone = self.zone.usage();
         let guard = self.zone.lock();

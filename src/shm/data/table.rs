@@ -176,6 +176,33 @@ impl Data {
         Ok(())
     }
 
+    /// Does away with a key. `false`: it was not there.
+    pub fn delete(&mut self, slab: &mut Slab<'_>, space: &[u8], key: &[u8]) -> bool {
+        match self.find(self.hash(space, key), space, key) {
+            Some(entry) => {
+                self.remove(entry, slab);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The keys of a space, those used last first. It looks at all keys there are.
+    pub fn keys(&self, space: &[u8]) -> Vec<Vec<u8>> {
+        let mut keys = Vec::new();
+        let mut next = self.newest;
+        // SAFETY: see above.
+        while let Some(entry) = unsafe { next.as_ref() } {
+            // SAFETY: see above.
+            let (s, key, _) = unsafe { Entry::parts(entry) };
+            if s == space {
+                keys.push(key.to_vec());
+            }
+            next = entry.older;
+        }
+        keys
+    }
+
     fn hash(&self, space: &[u8], key: &[u8]) -> u64 {
         let mut hasher = DefaultHasher::new();
         hasher.write_u64(self.seed);

@@ -49,7 +49,7 @@ impl Context {
                 self.body_goes_on(half);
                 continue;
             }
-            let before = match self.has_held.get() {
+            let before = match self.buffers.any_held.get() {
                 true => self.take_held(half, &mut piece)?,
                 false => Before::Nothing,
             };
@@ -63,7 +63,7 @@ impl Context {
             };
             piece = half.body.take().unwrap_or_default();
             let action = action?;
-            if action != Action::Continue || self.has_held.get() {
+            if action != Action::Continue || self.buffers.any_held.get() {
                 let answered = Answered {
                     index,
                     action,
@@ -156,7 +156,7 @@ impl Context {
             .own()
             .and_then(|()| piece.spool(|bytes| half.spool.write(request, bytes)))
             .map_err(|_| self.io_failure())?;
-        self.has_held.set(true);
+        self.buffers.any_held.set(true);
         half.body.replace(Some(piece));
         half.held.set(Some(end));
         self.watch_instances();
@@ -171,7 +171,11 @@ impl Context {
         };
         let sent = match direction {
             // What was rewritten of a body that had been read is a copy.
-            Direction::Request => self.upload.get().is_none_or(|upload| upload.is_sent()),
+            Direction::Request => self
+                .incoming
+                .upload
+                .get()
+                .is_none_or(|upload| upload.is_sent()),
             Direction::Response => self.response.is_sent(),
         };
         sent && self.filters().iter().all(holds_none)
@@ -187,7 +191,7 @@ impl Context {
     /// body, what one held back and now lets go, or what waited for header callbacks that have been made
     /// meanwhile. With the place of the filter that is to see it, and whether it ends the body.
     pub fn due(&self, direction: Direction) -> Option<(usize, Body, bool)> {
-        if !self.has_held.get() {
+        if !self.buffers.any_held.get() {
             return None;
         }
         // What the header waits for goes on behind the header.
@@ -223,7 +227,7 @@ impl Context {
 
     /// Forgets what filters hold of a body.
     pub fn drop_body(&self, direction: Direction) {
-        if !self.has_held.get() {
+        if !self.buffers.any_held.get() {
             return;
         }
         for filter in self.filters() {

@@ -36,8 +36,8 @@ impl Context {
     ) -> Result<(), Status> {
         let request = self.request().ok_or(Status::BadArgument)?;
         let written = match direction {
-            Direction::Request => &self.bounds.request,
-            Direction::Response => &self.bounds.response,
+            Direction::Request => &self.buffers.bounds.request,
+            Direction::Response => &self.buffers.bounds.response,
         };
         let limit = LocConf::of(request).buffer_size().headers;
         if written.get().saturating_add(bytes) > limit {
@@ -60,8 +60,8 @@ impl Context {
     ) -> Result<R, Status> {
         // SAFETY: the pool is the live request's.
         let (result, taken) = unsafe { pool::measured(request.pool(), || read(request)) };
-        let read = self.bounds.read.get().saturating_add(taken);
-        self.bounds.read.set(read);
+        let read = self.buffers.bounds.read.get().saturating_add(taken);
+        self.buffers.bounds.read.set(read);
         let limit = LocConf::of(request).buffer_size().headers;
         if read > limit.saturating_mul(READ) {
             let format = format_args!(

@@ -49,7 +49,7 @@ pub fn create_for_clone(request: Request) -> Result<Option<Rc<Context>>, ()> {
     };
     let context = create(request, chain).ok_or(())?;
     request.range_as_main();
-    context.stage.set(RequestStage::Done);
-    context.reached.set(context.filters().len());
+    context.incoming.stage.set(RequestStage::Done);
+    context.incoming.reached.set(context.filters().len());
     Ok(Some(context))
 }

@@ -9,7 +9,7 @@ impl Context {
     /// A filter has changed the request's lines, which other locations may still proxy (`error_page`) when its
     /// filters are done with it.
     pub fn request_was_changed(&self, request: Request) {
-        if self.stage.get() == RequestStage::Done {
+        if self.incoming.stage.get() == RequestStage::Done {
             self.keep_framing(request);
         }
     }
@@ -26,7 +26,7 @@ impl Context {
         let length = unsafe { (*request.as_ptr()).headers_in.content_length_n };
         if length < 0 {
             if headers::get(request, b"content-length", &mut |_| ()) {
-                let _ = headers::remove(request, &self.lines, b"content-length");
+                let _ = headers::remove(request, &self.incoming.lines, b"content-length");
             }
             return;
         }
@@ -39,7 +39,7 @@ impl Context {
             let had_line = line.is_some() || length > 0;
             // A line that cannot be kept is left as the filter set it.
             let _ = match had_line {
-                true => headers::replace(request, &self.lines, b"content-length", &text),
+                true => headers::replace(request, &self.incoming.lines, b"content-length", &text),
                 false => Ok(()),
             };
         }
@@ -59,8 +59,8 @@ impl Context {
         // As above.
         let _ = match (any, chunked) {
             (false, _) => Ok(()),
-            (true, false) => headers::remove(request, &self.lines, NAME),
-            (true, true) => headers::replace(request, &self.lines, NAME, b"chunked"),
+            (true, false) => headers::remove(request, &self.incoming.lines, NAME),
+            (true, true) => headers::replace(request, &self.incoming.lines, NAME, b"chunked"),
         };
     }
 }

@@ -25,14 +25,14 @@ impl Context {
         let half = self.filters()[index].half(direction);
         half.iterates.set(iterates);
         if iterates {
-            self.has_held.set(true);
+            self.buffers.any_held.set(true);
         }
         true
     }
 
     /// The place of the filter that the header waits for.
     pub fn paused_header(&self, direction: Direction) -> Option<usize> {
-        match (direction, self.stage.get(), self.response.stage()) {
+        match (direction, self.incoming.stage.get(), self.response.stage()) {
             (Direction::Request, RequestStage::HeadersPaused(index), _) => Some(index),
             (Direction::Response, _, ResponseStage::HeadersPaused(place)) => Some(place),
             _ => None,
@@ -81,7 +81,7 @@ impl Context {
 
     /// Does the request's header wait for a filter that has not got all of the body, which nginx reads?
     pub fn request_header_waits(&self) -> bool {
-        self.body_read.get() == Some(false) && self.header_iterates(Direction::Request)
+        self.incoming.body_read.get() == Some(false) && self.header_iterates(Direction::Request)
     }
 
     /// Does the response's header wait for a filter that has got all that has come of the body?

@@ -11,7 +11,7 @@ impl Context {
     pub fn inject(&self, index: usize, bytes: &[u8], end: bool) -> Result<(), Status> {
         let request = self.active().ok_or(Status::BadArgument)?;
         let response = &self.response;
-        let takes = response.takes_trailers() && !response.is_cut_off() && !self.ending.get();
+        let takes = response.takes_trailers() && !response.is_cut_off() && !self.life.ending.get();
         if !takes || index >= self.count(Direction::Response) {
             return Err(Status::BadArgument);
         }
@@ -29,7 +29,7 @@ impl Context {
         }
         piece.1 = end;
         drop(injected);
-        self.has_held.set(true);
+        self.buffers.any_held.set(true);
         self.wake.post(self);
         Ok(())
     }
@@ -37,7 +37,8 @@ impl Context {
     /// Is there such a piece that has not gone on?
     pub fn has_injected(&self) -> bool {
         let mut filters = self.filters().iter();
-        self.has_held.get() && filters.any(|filter| filter.has_injected(Direction::Response))
+        self.buffers.any_held.get()
+            && filters.any(|filter| filter.has_injected(Direction::Response))
     }
 
     /// The filter at this place has ended the body: what has come as far as to it is not used any more.

@@ -29,7 +29,7 @@ impl Context {
         let Some(filter) = self.filters().get(index) else {
             return Ok(());
         };
-        self.has_held.set(true);
+        self.buffers.any_held.set(true);
         let kept = filter.wait(direction, piece, end);
         kept.map_err(|_| self.io_failure())?;
         self.check_held(direction, index, 0)
@@ -46,13 +46,14 @@ impl Context {
 
     /// Has a filter held back some of a body, or some waited for one's header callback?
     pub fn has_held(&self) -> bool {
-        self.has_held.get()
+        self.buffers.any_held.get()
     }
 
     /// Is there a piece of the response's body that waits for header callbacks?
     pub fn response_waits(&self) -> bool {
         let mut filters = self.filters().iter();
-        self.has_held.get() && filters.any(|filter| filter.is_waited_for(Direction::Response))
+        self.buffers.any_held.get()
+            && filters.any(|filter| filter.is_waited_for(Direction::Response))
     }
 
     /// Has the end of the response's body come as far as to a filter that holds it?
@@ -74,7 +75,7 @@ impl Context {
     /// A guest has asked for the end of the stream: seen to when the callback returns, or by an
     /// event if it is not one of this stream's.
     pub fn stop_asked(&self) {
-        if !self.running.get() {
+        if !self.life.running.get() {
             self.wake.post(self);
         }
     }
@@ -82,7 +83,7 @@ impl Context {
     /// Does a filter hold back the request's header or body?
     pub fn request_is_paused(&self) -> bool {
         matches!(
-            self.stage.get(),
+            self.incoming.stage.get(),
             RequestStage::HeadersPaused(_) | RequestStage::BodyPaused
         ) || self.holds_upload()
     }
@@ -134,7 +135,7 @@ impl Context {
                 .find(|index| self.filters()[*index].half(direction).held.get().is_some())
         };
         let response = |place| self.index(Direction::Response, place);
-        match (self.stage.get(), self.response.stage()) {
+        match (self.incoming.stage.get(), self.response.stage()) {
             (RequestStage::HeadersPaused(index), _) => Some(("request headers", index)),
             (RequestStage::BodyPaused, _) => Some(("request body", holder(Direction::Request)?)),
             (RequestStage::Streaming, _) if self.holds_upload() && !self.upload_waits() => {
@@ -158,12 +159,12 @@ impl Context {
     /// Does a filter hold back a piece of the response's body?
     pub fn holds_response_body(&self) -> bool {
         let mut halves = self.filters().iter().map(|filter| &filter.response);
-        self.has_held.get() && halves.any(|half| half.held.get().is_some())
+        self.buffers.any_held.get() && halves.any(|half| half.held.get().is_some())
     }
 
     /// Something is held back: a failure of any filter's instance has to end the wait.
     pub fn watch_instances(self: &Rc<Self>) {
-        if !self.watching.replace(true) {
+        if !self.life.watching.replace(true) {
             let waiter: Rc<dyn Waiter> = self.clone();
             let all = self.filters();
             for (index, guest) in all
@@ -185,7 +186,7 @@ impl Waiter for Context {
     fn instance_failed(&self) {
         // A request that goes on finds out by its next callback; of one that is running now, its caller.
         let paused = self.request_is_paused() || self.response_is_paused();
-        if self.request().is_some() && paused && !self.running.get() && self.skip_dead() {
+        if self.request().is_some() && paused && !self.life.running.get() && self.skip_dead() {
             self.wake.post(self);
         }
     }

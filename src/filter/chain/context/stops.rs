@@ -21,6 +21,8 @@ pub struct Stops {
     over: Cell<Option<Direction>>,
     reply: RefCell<Option<LocalReply>>,
     unsendable: Cell<Option<Direction>>,
+    /// The log has a line about what filters have written and nginx cannot send.
+    unsendable_told: Cell<bool>,
 }
 
 impl Stops {
@@ -123,6 +125,11 @@ impl Stops {
     pub fn refuse(&self, direction: Direction) {
         self.add(UNSENDABLE);
         self.unsendable.set(Some(direction));
+    }
+
+    /// Is the log to have a line about what cannot be sent? One is enough.
+    pub fn unsendable_is_new(&self) -> bool {
+        !self.unsendable_told.replace(true)
     }
 
     /// The request ends for one of them. What comes instead, an error page say, may go on.

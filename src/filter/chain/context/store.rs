@@ -31,7 +31,7 @@ unsafe extern "C" fn release(data: *mut c_void) {
     crate::nginx::guard::guard((), || {
         // SAFETY: `data` is the reference that `attach` gave to the pool.
         let context = unsafe { Rc::from_raw(data.cast::<Context>()) };
-        if context.request.take().is_some() {
+        if context.life.request.take().is_some() {
             context.wake.cancel();
             context.later.cancel();
             for filter in context.filters() {
@@ -66,7 +66,7 @@ pub fn find(request: Request) -> Option<Rc<Context>> {
         crate::nginx::guard::module(),
         Rc::as_ptr(&context).cast_mut(),
     );
-    context.moved.set(true);
+    context.route.moved.set(true);
     Some(context)
 }
 

@@ -37,7 +37,7 @@ impl Context {
             Unsendable::Header(_) => return,
             Unsendable::Trailer => ("response's trailers", "it is left out".to_owned()),
         };
-        if !self.unsendable_told.replace(true)
+        if self.stops.unsendable_is_new()
             && let Some(request) = self.request()
         {
             let (filter, name) = (self.filter_name(index), printable(name));
@@ -51,7 +51,7 @@ impl Context {
     /// Is the header of the request, or of the response, still to be used?
     fn is_before(&self, direction: Direction) -> bool {
         match direction {
-            Direction::Request => self.stage.get() != RequestStage::Done,
+            Direction::Request => self.incoming.stage.get() != RequestStage::Done,
             Direction::Response => matches!(
                 self.response.stage(),
                 ResponseStage::Headers

@@ -39,7 +39,7 @@ impl From<Stop> for Failure {
 const NO_MEMORY: Failure = Failure::Status(NGX_HTTP_INTERNAL_SERVER_ERROR);
 
 fn pass(context: &Rc<Context>, request: Request, input: *mut ngx_chain_t) -> ngx_int_t {
-    let upload = context.upload.get_or_init(Box::default);
+    let upload = context.incoming.upload.get_or_init(Box::default);
     let mut chain = Chain::default();
     let result =
         take(upload, request, input).and_then(|()| run(upload, context, request, &mut chain));
@@ -168,7 +168,7 @@ fn send(
     }
     .ok_or(NO_MEMORY)?;
     if end {
-        context.stage.set(RequestStage::Done);
+        context.incoming.stage.set(RequestStage::Done);
     }
     Ok(())
 }

@@ -158,7 +158,7 @@ impl Length {
         let same = |value: &[u8]| value == length.to_string().as_bytes();
         headers::get(request, b"content-length", &mut |value| told = !same(value));
         match told {
-            true => headers::set_body_length(request, &context.lines, length).ok(),
+            true => headers::set_body_length(request, &context.incoming.lines, length).ok(),
             false => Some(()),
         }
     }

@@ -12,7 +12,7 @@ use crate::nginx::request::Request;
 
 /// Goes on with a body that nginx reads. `true`: the request may be gone.
 pub fn wake(context: &Context, request: Request) -> bool {
-    if let Some(upload) = context.upload.get()
+    if let Some(upload) = context.incoming.upload.get()
         && context.stops.check().is_ok()
     {
         let kept = find(request);
@@ -59,7 +59,7 @@ fn end(context: &Context, request: Request) -> bool {
                      connection is closed"
                 ),
             );
-            context.stage.set(RequestStage::Done);
+            context.incoming.stage.set(RequestStage::Done);
             request.drop_upstream();
             // SAFETY: the request is live; this is the last thing done with it.
             unsafe { ngx_http_finalize_request(request.as_ptr(), ERROR) };
@@ -94,8 +94,12 @@ pub fn leave(request: Request) {
 
 /// All that the client has to send has come: its timer is not to run.
 pub fn settle(context: &Context, request: Request) {
-    let done =
-        context.is_streaming() && context.upload.get().is_some_and(|upload| upload.has_all());
+    let done = context.is_streaming()
+        && context
+            .incoming
+            .upload
+            .get()
+            .is_some_and(|upload| upload.has_all());
     if !done {
         return;
     }

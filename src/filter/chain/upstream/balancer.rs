@@ -163,7 +163,7 @@ fn chosen(request: Request) -> Option<Box<[u8]>> {
     let context = context::store::find(request)?;
     // The request may be a copy, made for a call of a guest's (`net/upstream/request_copy.rs`).
     let is_own = context.request() == Some(request);
-    is_own.then(|| context.chosen.get()).flatten()
+    is_own.then(|| context.route.chosen.get()).flatten()
 }
 
 /// Puts a server that was chosen in front of the balancer, which has begun.

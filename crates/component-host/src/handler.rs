@@ -1,0 +1,103 @@
+//! A component as it is used in one place: with its imports resolved, and its settings.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use wasm_runtime::{ComponentEngine, Meter};
+use wasmtime::component::{ComponentExportIndex, InstancePre};
+use wasmtime::{Result, Store};
+
+use crate::answer::Answer;
+use crate::background::Spawner;
+use crate::body::Body;
+use crate::call::Call;
+use crate::instance::{Export, Instance};
+use crate::p3;
+use crate::platform::Platform;
+use crate::settings::Settings;
+use crate::state::State;
+
+/// A component as it is used in one place. Clone = refcount.
+#[derive(Clone)]
+pub struct Handler(Arc<Inner>);
+
+struct Inner {
+    engine: ComponentEngine,
+    linked: Linked,
+    settings: Arc<Settings>,
+}
+
+/// A component with its imports resolved, and its export looked up.
+#[derive(Clone)]
+pub(crate) enum Linked {
+    P2 {
+        pre: InstancePre<State>,
+        handle: ComponentExportIndex,
+    },
+    P3(p3::Linked),
+}
+
+impl Handler {
+    pub(crate) fn new(engine: ComponentEngine, linked: Linked, settings: Settings) -> Handler {
+        Handler(Arc::new(Inner {
+            engine,
+            linked,
+            settings: Arc::new(settings),
+        }))
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Handles a request in an instance of its own.
+    pub fn handle(
+        &self,
+        request: http::Request<Body>,
+        platform: Rc<dyn Platform>,
+    ) -> (Call, Answer) {
+        self.call(None, request, platform)
+    }
+
+    pub(crate) fn call(
+        &self,
+        instance: Option<Instance>,
+        request: http::Request<Body>,
+        platform: Rc<dyn Platform>,
+    ) -> (Call, Answer) {
+        Call::new(self.clone(), instance, request, platform)
+    }
+
+    /// What holds a request to its processor time.
+    pub(crate) fn meter(&self) -> Meter {
+        self.0.engine.meter(self.settings().limits.cpu_time)
+    }
+
+    pub(crate) fn store(
+        &self,
+        platform: Rc<dyn Platform>,
+        meter: Arc<Meter>,
+        spawner: Spawner,
+    ) -> Store<State> {
+        let Inner {
+            engine, settings, ..
+        } = &*self.0;
+        let guard = engine.guard(settings.limits);
+        let state = State::new(settings.clone(), platform, guard, meter, spawner);
+        let mut store = Store::new(engine.wasmtime(), state);
+        store.limiter(|state| &mut state.guard);
+        store.set_max_component_handles(settings.resources);
+        Meter::attach(&mut store, |state| &state.meter);
+        store
+    }
+
+    pub(crate) async fn instantiate(&self, store: &mut Store<State>) -> Result<Export> {
+        match &self.0.linked {
+            Linked::P2 { pre, handle } => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                Ok(Export::P2(instance.get_typed_func(store, handle)?))
+            }
+            Linked::P3(linked) => Ok(Export::P3(linked.instantiate(store).await?)),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What nginx offers to a component that answers a request.
+
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use component_host::{Body, BodyError, LocalFuture, Output, Platform, Timeouts};
+use guest_host::LogLevel;
+use http::uri::Uri;
+use http::{Request as HttpRequest, Response};
+use http_body_util::BodyExt;
+
+use crate::client::http1::stream;
+use crate::handler::service::error::{body_error, call_error};
+use crate::handler::service::local::Local;
+use crate::handler::service::outgoing;
+use crate::handler::service::services::Service;
+use crate::handler::services::Exchange;
+use crate::net::origin::{Origin, Owner};
+use crate::net::settings::Settings;
+use crate::net::timer::sleep;
+use crate::nginx::log::Level;
+use crate::nginx::request::Request;
+use crate::worker::guest_log;
+
+/// What nginx offers to the guest of one request.
+pub struct NginxPlatform {
+    service: Rc<Service>,
+    origin: Origin,
+}
+
+impl NginxPlatform {
+    /// `settings`: what holds for calls in the request's location; `owner` says whether the request is still there.
+    pub fn new(
+        service: Rc<Service>,
+        request: Request,
+        settings: Rc<Settings>,
+        owner: &Rc<Exchange>,
+    ) -> NginxPlatform {
+        let owner: Rc<dyn Owner> = owner.clone();
+        let owner: Weak<dyn Owner> = Rc::downgrade(&owner);
+        let origin = Origin::of_request(request, settings, owner, service.caller.clone());
+        NginxPlatform { service, origin }
+    }
+}
+
+impl Platform for NginxPlatform {
+    fn send(
+        &self,
+        request: HttpRequest<Body>,
+        timeouts: Timeouts,
+    ) -> LocalFuture<Result<Response<Body>, BodyError>> {
+        let (service, origin) = (self.service.clone(), self.origin.clone());
+        let timeouts = stream::Timeouts {
+            connect: timeouts.connect,
+            first_byte: timeouts.first_byte,
+            between_bytes: timeouts.between_bytes,
+        };
+        let authority = request.uri().authority().map(ToString::to_string);
+        Box::pin(async move {
+            let is_allowed = |uri: &Uri| is_allowed(&service, uri);
+            let response = outgoing::send(&origin, is_allowed, request, timeouts).await;
+            match response {
+                Ok(response) => {
+                    Ok(response.map(|body| Body::new(Local::new(body).map_err(body_error))))
+                }
+                Err(error) => {
+                    let (name, to) = (&service.name, authority.unwrap_or_default());
+                    let line = format_args!("[wasm] {name}: request to {to}: {error}");
+                    origin.write_line(Level::Error, line);
+                    Err(call_error(error))
+                }
+            }
+        })
+    }
+
+    fn sleep(&self, duration: Duration) -> LocalFuture<()> {
+        Box::pin(sleep(duration))
+    }
+
+    fn print(&self, output: Output, line: &[u8]) {
+        let level = match output {
+            Output::Stdout => LogLevel::Info,
+            Output::Stderr => LogLevel::Error,
+        };
+        let (service, log) = (&self.service, self.origin.log());
+        guest_log::write(log, &service.rate, &service.name, level, line);
+    }
+}
+
+fn is_allowed(service: &Service, uri: &Uri) -> bool {
+    match (uri.scheme_str(), uri.host()) {
+        (Some(scheme), Some(host)) => service.hosts.allows(scheme, host, uri.port_u16()),
+        _ => false,
+    }
+}

@@ -1,0 +1,214 @@
+//! A request to a component: its instance, its response, and what becomes of it.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use component_host::{Answer, Body, Call, Ended, Failure as GuestFailure};
+use http_body_util::BodyExt;
+use ngx::ffi::{
+    NGX_HTTP_BAD_REQUEST, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SERVICE_UNAVAILABLE, ngx_int_t,
+};
+
+use crate::conf::location::LocConf;
+use crate::handler::service::error::upload_error;
+use crate::handler::service::exchange::{Exchange, begin};
+use crate::handler::service::local::Local;
+use crate::handler::service::places::Place;
+use crate::handler::service::platform::NginxPlatform;
+use crate::handler::service::request;
+use crate::handler::service::respond::{Broken, respond};
+use crate::handler::service::services::{Service, Services};
+use crate::message::stream::cut::cut;
+use crate::message::stream::upload::Upload;
+use crate::net::timer::timeout;
+use crate::nginx::request::Request;
+
+/// How long a guest may go on behind the end of its response.
+const LINGERS: Duration = Duration::from_secs(60);
+
+/// Has the component of this number answer the request. The result is nginx's.
+pub fn serve(request: Request, module: usize) -> ngx_int_t {
+    let services = Services::of(request);
+    match services.and_then(|services| services.module(module)) {
+        Some(service) => begin(request, |exchange| answer(service, exchange)),
+        None => NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
+    }
+}
+
+/// How a request ends that has not come to its end.
+enum Failed {
+    /// Nothing of the response has been sent: this status.
+    Before(u32, String),
+    Behind(String),
+    /// What nginx has said about the request's body.
+    Upload(ngx_int_t),
+    /// nginx has said why.
+    Unsent,
+}
+
+async fn answer(service: Rc<Service>, exchange: Exchange) -> ngx_int_t {
+    let begun = exchange.download.clone();
+    let (request, log) = (exchange.request, exchange.request.log());
+    match run(&service, exchange).await {
+        Ok(rc) => rc,
+        Err(Failed::Before(status, why)) => {
+            service.report(log, &why);
+            status as ngx_int_t
+        }
+        Err(Failed::Behind(why)) => {
+            service.report(log, &why);
+            cut(request)
+        }
+        Err(Failed::Upload(rc)) if !begun.has_begun() => rc,
+        Err(Failed::Upload(_) | Failed::Unsent) => cut(request),
+    }
+}
+
+async fn run(service: &Rc<Service>, exchange: Exchange) -> Result<ngx_int_t, Failed> {
+    service.turn.wait().await;
+    let place = service.places.take().await.map_err(|_| {
+        let why = "all of instances= are in use, and queue= is full";
+        Failed::Before(NGX_HTTP_SERVICE_UNAVAILABLE, why.to_owned())
+    })?;
+    let (call, answer) = start(service, &exchange)?;
+    let mut guest = Guest {
+        service: service.clone(),
+        call: Some(call),
+        failure: None,
+        place: Some(place),
+    };
+    let sent = {
+        let mut reply = pin!(reply(&exchange, answer));
+        poll_fn(|context| {
+            guest.poll(context);
+            if let Poll::Ready(sent) = reply.as_mut().poll(context) {
+                return Poll::Ready(sent);
+            }
+            match exchange.events.failure(context) {
+                Some(rc) => Poll::Ready(Err(Failed::Upload(rc))),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    };
+    let rc = sent.map_err(|failed| guest.explain(failed))?;
+    if let Some(failure) = guest.failure.take() {
+        service.report(exchange.request.log(), &failure.to_string());
+    }
+    guest.go_on();
+    Ok(rc)
+}
+
+fn start(service: &Rc<Service>, exchange: &Exchange) -> Result<(Call, Answer), Failed> {
+    let nginx = exchange.request;
+    let upload = Local::new(Upload::new(exchange.events.clone()));
+    let body = Body::new(upload.map_err(upload_error));
+    let request = request::request(nginx, body).ok_or_else(|| {
+        let why = "the request cannot be told to a component: its method, its host or its target";
+        Failed::Before(NGX_HTTP_BAD_REQUEST, why.to_owned())
+    })?;
+    let settings = LocConf::of(nginx).call().cloned().ok_or_else(|| {
+        let why = "the location has no settings for calls";
+        Failed::Before(NGX_HTTP_INTERNAL_SERVER_ERROR, why.to_owned())
+    })?;
+    let platform = NginxPlatform::new(service.clone(), nginx, settings, &exchange.owner);
+    let platform = Rc::new(platform);
+    Ok(match service.idle() {
+        Some(instance) => instance.handle(request, platform),
+        None => service.handler.handle(request, platform),
+    })
+}
+
+async fn reply(exchange: &Exchange, answer: Answer) -> Result<ngx_int_t, Failed> {
+    let response = answer
+        .await
+        .map_err(|failure| Failed::Before(failure.status().as_u16().into(), failure.to_string()))?;
+    let (events, download) = (&exchange.events, &exchange.download);
+    let sent = respond(exchange.request, events, download, response).await;
+    sent.map_err(|broken| match broken {
+        Broken::Before(failure) => {
+            Failed::Before(NGX_HTTP_INTERNAL_SERVER_ERROR, failure.to_string())
+        }
+        Broken::Behind(failure) if failure.is_of_nginx() => Failed::Unsent,
+        Broken::Behind(failure) => Failed::Behind(failure.to_string()),
+    })
+}
+
+/// A guest that runs.
+struct Guest {
+    service: Rc<Service>,
+    /// Until it has come to its end.
+    call: Option<Call>,
+    failure: Option<GuestFailure>,
+    place: Option<Place>,
+}
+
+impl Guest {
+    /// Runs it, if its module has time.
+    fn poll(&mut self, context: &mut Context<'_>) {
+        let Some(call) = &mut self.call else {
+            return;
+        };
+        let turn = &self.service.turn;
+        if let Poll::Ready(ended) = turn.poll(context, |context| Pin::new(call).poll(context)) {
+            self.call = None;
+            self.failure = self.service.ended(ended);
+            self.place = None;
+        }
+    }
+
+    /// What has failed, by what is known of the guest.
+    fn explain(&mut self, failed: Failed) -> Failed {
+        match (failed, self.failure.take()) {
+            (Failed::Before(_, _), Some(failure)) => {
+                Failed::Before(failure.status().as_u16().into(), failure.to_string())
+            }
+            (Failed::Behind(_), Some(failure)) => Failed::Behind(failure.to_string()),
+            (failed, _) => failed,
+        }
+    }
+
+    /// The response is complete, and the guest may go on for a while.
+    fn go_on(mut self) {
+        let service = self.service.clone();
+        if self.call.is_some() {
+            service.linger(async move {
+                let rest = poll_fn(|context| {
+                    self.poll(context);
+                    match &self.call {
+                        Some(_) => Poll::Pending,
+                        None => Poll::Ready(()),
+                    }
+                });
+                let ended = timeout(LINGERS, rest).await;
+                let log = crate::nginx::log::Log::of_cycle();
+                match (ended, self.failure.take()) {
+                    (None, _) => self
+                        .service
+                        .report(log, "ended a minute behind its response"),
+                    (_, Some(failure)) => self.service.report(log, &failure.to_string()),
+                    _ => {}
+                }
+            });
+        }
+    }
+}
+
+impl Service {
+    /// A guest has come to its end. What it has failed of, if it has.
+    fn ended(&self, ended: Ended) -> Option<GuestFailure> {
+        if let Some(instance) = ended.instance {
+            self.keep(instance);
+        }
+        let failure = ended.outcome.err()?;
+        if let (Some(metrics), GuestFailure::Trapped(why) | GuestFailure::OutOfTime(why)) =
+            (&self.metrics, &failure)
+        {
+            metrics.of_request().trapped(why);
+        }
+        Some(failure)
+    }
+}

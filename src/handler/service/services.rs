@@ -1,0 +1,211 @@
+//! The components of a worker.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use component_host::{Directory, Handler, Instance, Pool, Runtime, Settings};
+use spin_app::AllowedHosts;
+
+use crate::conf::guest::Guest;
+use crate::conf::main::{MainConf, ModuleConf};
+use crate::conf::policy::Isolation;
+use crate::conf::service::ServiceOptions;
+use crate::handler::service::places::Places;
+use crate::metrics::module::ModuleMetrics;
+use crate::net::executor::{Task, spawn};
+use crate::net::origin::Caller;
+use crate::net::turn::Turn;
+use crate::nginx::log::{Level, Log, printable};
+use crate::nginx::log_rate::LogRate;
+use crate::nginx::request::Request;
+use crate::worker::process::{Main, ProcessKind};
+
+/// Instances that are kept for other requests.
+const MAX_IDLE: usize = 64;
+
+/// A component that answers requests.
+pub struct Service {
+    pub name: Rc<str>,
+    pub handler: Handler,
+    pub places: Rc<Places>,
+    pub turn: Rc<Turn>,
+    /// How many lines the log has of it.
+    pub rate: Rc<LogRate>,
+    pub metrics: Option<Rc<ModuleMetrics>>,
+    /// On whose behalf calls are made.
+    pub caller: Rc<Caller>,
+    /// Whom it may call beside the upstreams of nginx's configuration.
+    pub hosts: AllowedHosts,
+    /// Instances that can answer another request.
+    idle: RefCell<Vec<Instance>>,
+    /// What guests still do behind their responses.
+    lingering: RefCell<Vec<Task>>,
+}
+
+impl Service {
+    /// Writes a line to a log, as far as there may be one.
+    pub fn report(&self, log: Log, what: &str) {
+        if log.enabled(Level::Error) && self.rate.allows_line() {
+            let what = printable(what.as_bytes());
+            log.write(Level::Error, format_args!("[wasm] {}: {what}", self.name));
+        }
+    }
+
+    /// An instance that has answered other requests.
+    pub fn idle(&self) -> Option<Instance> {
+        self.idle.borrow_mut().pop()
+    }
+
+    /// Keeps an instance for another request.
+    pub fn keep(&self, instance: Instance) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < MAX_IDLE {
+            idle.push(instance);
+        }
+    }
+
+    /// Does something that no request waits for.
+    pub fn linger(&self, work: impl Future<Output = ()> + 'static) {
+        let task = spawn(work);
+        let mut lingering = self.lingering.borrow_mut();
+        lingering.retain(|task| !task.is_finished());
+        lingering.push(task);
+    }
+}
+
+/// Those of a worker, by the modules' numbers; made for their first requests.
+pub struct Services {
+    main: *const Main,
+    log: Log,
+    runtime: OnceCell<Option<Runtime>>,
+    modules: RefCell<Vec<Option<Rc<Service>>>>,
+}
+
+impl Services {
+    /// # Safety
+    /// `main` owns what is made here, so it outlives it; `log` is the cycle's.
+    pub unsafe fn new(main: &Main, log: Log) -> Services {
+        Services {
+            main,
+            log,
+            runtime: OnceCell::new(),
+            modules: RefCell::new(main.conf.modules.iter().map(|_| None).collect()),
+        }
+    }
+
+    /// Those of the configuration that the request runs under; there are none in a process that serves no requests.
+    pub fn of<'a>(request: Request) -> Option<&'a Services> {
+        Main::of(request)?.process.kept()
+    }
+
+    /// The component of this number. `None`: it cannot be loaded, which has been logged.
+    pub fn module(&self, index: usize) -> Option<Rc<Service>> {
+        if let Some(Some(known)) = self.modules.borrow().get(index) {
+            return Some(known.clone());
+        }
+        // SAFETY: what `new` was given outlives this.
+        let main = unsafe { &*self.main };
+        let module = main.conf.modules.get(index)?;
+        let runtime = self.runtime(&main.conf)?;
+        match load(runtime, main, index, module, self.log) {
+            Ok(service) => {
+                let service = Rc::new(service);
+                *self.modules.borrow_mut().get_mut(index)? = Some(service.clone());
+                Some(service)
+            }
+            Err(error) => {
+                let line = format_args!("[wasm] {}: {error}", module.name);
+                self.log.write(Level::Error, line);
+                None
+            }
+        }
+    }
+
+    fn runtime(&self, conf: &MainConf) -> Option<&Runtime> {
+        let made = self.runtime.get_or_init(|| {
+            let engine = conf.engine();
+            let runtime = engine.and_then(|engine| {
+                let runtime = Runtime::new(engine, &pool(conf));
+                runtime.map_err(|error| error.to_string())
+            });
+            match runtime {
+                Ok(runtime) => Some(runtime),
+                Err(error) => {
+                    let line = format_args!("[wasm] no engine for components: {error}");
+                    self.log.write(Level::Crit, line);
+                    None
+                }
+            }
+        });
+        made.as_ref()
+    }
+}
+
+/// Room for as many instances as all components may have, as large as the largest of them.
+fn pool(conf: &MainConf) -> Pool {
+    let modules = conf.modules.iter();
+    let components = modules.filter(|module| matches!(module.guest, Guest::Component(..)));
+    let none = Pool {
+        instances: 0,
+        table: 0,
+        stack: 0,
+    };
+    components.fold(none, |pool, module| {
+        let limits = &module.vm.limits;
+        Pool {
+            instances: pool.instances.saturating_add(module.limits.instances),
+            table: pool.table.max(limits.table),
+            stack: pool.stack.max(limits.stack),
+        }
+    })
+}
+
+fn load(
+    runtime: &Runtime,
+    main: &Main,
+    index: usize,
+    module: &ModuleConf,
+    log: Log,
+) -> Result<Service, String> {
+    let Guest::Component(program, options) = &module.guest else {
+        return Err(format!("is {}", module.guest.kind()));
+    };
+    let handler = runtime.handler(program, settings(module, options));
+    let state = main.module(index);
+    let rate = main.log_rate(ProcessKind::Worker, index, log);
+    Ok(Service {
+        name: module.name.as_str().into(),
+        handler: handler.map_err(|error| error.to_string())?,
+        places: Places::new(module.limits.instances, module.limits.queue),
+        turn: state.turn.clone(),
+        rate: rate.clone(),
+        metrics: main.module_metrics(ProcessKind::Worker, index),
+        caller: Rc::new(Caller {
+            rate,
+            slots: state.slots.clone(),
+        }),
+        hosts: options.hosts.clone(),
+        idle: RefCell::default(),
+        lingering: RefCell::default(),
+    })
+}
+
+fn settings(module: &ModuleConf, options: &ServiceOptions) -> Settings {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let env = module.vm.env.iter();
+    let directories = options.dirs.iter().map(|dir| Directory {
+        path: dir.path.clone(),
+        name: dir.name.clone(),
+        writable: dir.writable,
+    });
+    Settings {
+        limits: module.vm.limits,
+        env: env.map(|(name, value)| (text(name), text(value))).collect(),
+        directories: directories.collect(),
+        reuse: match module.isolation {
+            Isolation::Request => 1,
+            Isolation::Worker => options.reuse.unwrap_or(u32::MAX),
+        },
+        ..Settings::default()
+    }
+}
