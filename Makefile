@@ -12,7 +12,8 @@
 #                            in docs/compatibility.md as well
 #   make soak [TIME=600]     so many seconds of mixed traffic, reloads and kills, and what must hold then
 #   make bench [ONLY=W0,W2] [CONTENDERS=nginx,module] [ROUNDS=12] [TIME=1]
-#                            CPU time and throughput of one worker with filters, beside Lua and Envoy: a table,
+#                            CPU time and throughput of one worker with filters, beside Lua and Envoy, and of plugins (ONLY=H),
+#                            beside servers in Go: a table,
 #                            and of everything bench/results/ and docs/performance.md; TIME is of one case in one round
 #   make bench BASE=rev      this module beside that of another revision
 #   make bench-instructions [RECORD=yes]
@@ -63,7 +64,7 @@ endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
 .PHONY: all run test conformance plugins wild soak bench bench-instructions audit fuzz install lint filters nginx module smoke-debian configure-test clean
-.PHONY: setup-build setup-test setup-conformance setup-plugins setup-wild setup-bench setup-instructions samples
+.PHONY: setup-build setup-test setup-conformance setup-plugins setup-wild setup-bench setup-bench-plugins setup-instructions samples
 .DEFAULT_GOAL := all
 
 all: module
@@ -86,6 +87,9 @@ setup-wild:
 setup-bench:
 	@scripts/setup bench
 
+setup-bench-plugins:
+	@scripts/setup bench_plugins
+
 setup-instructions:
 	@scripts/setup instructions
 
@@ -105,7 +109,8 @@ filters: setup-build
 # The guests of one configuration alone, with the toolchains that they need.
 samples: setup-build
 	@[ -f "nginx-conf/$(CONF).conf" ] || { echo "error: no nginx-conf/$(CONF).conf" >&2; exit 1; }
-	@scripts/filters $$(sed -n 's|^[^\#]*[[:space:]]filters/\([^;[:space:]]*\)\.wasm.*|\1|p' nginx-conf/$(CONF).conf)
+	@scripts/filters $$(sed -n 's|^[^\#]*[[:space:]]filters/\([^;[:space:]]*\)\.wasm.*|\1|p' nginx-conf/$(CONF).conf) \
+		$$(cat nginx-conf/$(CONF)/*/spin.toml 2>/dev/null | sed -n 's|^source = "\.\./filters/\(.*\)\.wasm"|\1|p')
 
 run: module samples
 	@scripts/run "$(NGINX_BUILD_DIR)/nginx" "$(MODULE)" "$(FILTERS)" \
@@ -143,12 +148,18 @@ soak: module filters setup-test
 
 # As is what is measured.
 ifeq ($(BUILD),release)
-bench: module filters setup-bench
-	@$(if $(BASE),scripts/bench-base "$(BASE)",scripts/bench-debian)
-	@"$(TARGET)/bench-python/bin/python" -B bench --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
+# With ONLY=H…, servers around plugins: neither Lua nor Envoy is needed.
+comma := ,
+plugins_only := $(if $(ONLY),$(if $(filter-out H%,$(subst $(comma), ,$(ONLY))),,yes))
+
+bench: module filters $(if $(plugins_only),setup-bench-plugins,setup-bench)
+	@$(if $(BASE),scripts/bench-base "$(BASE)",$(if $(plugins_only),,scripts/bench-debian))
+	@$(if $(BASE),,scripts/bench-peer)
+	@$(if $(plugins_only),python3,"$(TARGET)/bench-python/bin/python") -B bench --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
 		--filters "$(FILTERS)" --work "$(TARGET)/bench" \
-		$(if $(BASE),--base "$(TARGET)/bench-base/ngx_http_wasm_module.so",--envoy "$(TARGET)/envoy/bin/envoy" \
-			--debian "$(TARGET)/debian-bench/root" --debian-module "$(TARGET)/debian-bench/objs/ngx_http_wasm_module.so") \
+		$(if $(BASE),--base "$(TARGET)/bench-base/ngx_http_wasm_module.so",--peer "$(TARGET)/bench-peer/peer" \
+			$(if $(plugins_only),,--envoy "$(TARGET)/envoy/bin/envoy" \
+			--debian "$(TARGET)/debian-bench/root" --debian-module "$(TARGET)/debian-bench/objs/ngx_http_wasm_module.so")) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(CONTENDERS),--contenders "$(CONTENDERS)") \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(filter file,$(origin TIME)),,--time "$(TIME)")
 

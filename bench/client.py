@@ -21,21 +21,22 @@ def get(case):
     return ask(case.port, CHECK if case.workload.upload else case.workload.path, data=case.workload.upload)
 
 
-def ask(port, path, headers=HEADERS, timeout=120, data=b""):
+def ask(port, path, headers=HEADERS, timeout=120, data=b"", method=None):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        return exchange(connection, path, headers, data)
+        return exchange(connection, path, headers, data, method)
     except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()
 
 
-def exchange(connection, path, headers=HEADERS, data=b""):
-    connection.putrequest("POST" if data else "GET", path, skip_accept_encoding=True)
+def exchange(connection, path, headers=HEADERS, data=b"", method=None):
+    method = method or ("POST" if data else "GET")
+    connection.putrequest(method, path, skip_accept_encoding=True)
     for name, value in headers.items():
         connection.putheader(name, value)
-    if data:
+    if method == "POST":
         connection.putheader("Content-Length", str(len(data)))
     connection.endheaders(data or None)
     response = connection.getresponse()

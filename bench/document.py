@@ -7,21 +7,25 @@ import report
 from failure import Failure
 
 PARTS = {"machine": report.machine, "targets": report.targets, "cases": report.cases, "start": report.start, "memory": report.memory}
+PLUGINS = {"plugin targets": report.plugin_targets, "plugins": report.plugins}
 
 
 def write(result, docs):
-    """Replaces what is between `<!-- bench NAME -->` and `<!-- end NAME -->`, for each name of PARTS, and draws the plot."""
-    # Not needed for anything else, so neither is its library.
-    import plot
-
+    """Replaces what is between `<!-- bench NAME -->` and `<!-- end NAME -->`, for each name of PARTS and of PLUGINS that there are figures for, and
+    draws the plot."""
     path = os.path.join(docs, "performance.md")
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    for name, part in PARTS.items():
+    parts = (PARTS if "cases" in result else {}) | (PLUGINS if "plugins" in result else {})
+    for name, part in parts.items():
         text = replace(text, name, part(result))
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
-    plot.draw(result, os.path.join(docs, "performance.svg"))
+    if "cases" in result:
+        # Not needed for anything else, so neither is its library.
+        import plot
+
+        plot.draw(result, os.path.join(docs, "performance.svg"))
     return path
 
 

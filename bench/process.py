@@ -19,6 +19,36 @@ def cpu(pid):
     return total
 
 
+# Addresses that Wasmtime reserves behind a memory, at the least.
+RESERVED = 1 << 30
+
+
+def guests(pid):
+    """What guests' memories have of a process's, in KiB."""
+    with open(f"/proc/{pid}/smaps") as file:
+        return reserved(file.read())
+
+
+def reserved(smaps):
+    """KiB that are written to in mappings, one behind the other, with a large range behind them which is reserved."""
+    mappings, total, written, expected = [], 0, 0, None
+    for line in smaps.splitlines():
+        if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) ", line):
+            mappings.append([int(found[1], 16), int(found[2], 16), found[3], 0])
+        elif found := re.match(r"Private_Dirty: +(\d+) kB", line):
+            mappings[-1][3] = int(found[1])
+    for start, end, access, dirty in mappings:
+        if start != expected:
+            written = 0
+        if access == "---p":
+            total += written if end - start >= RESERVED else 0
+            written = 0
+        else:
+            written += dirty
+        expected = end
+    return total
+
+
 def memory(pid):
     """RSS, PSS and private memory of a process, in KiB."""
     with open(f"/proc/{pid}/smaps_rollup") as file:

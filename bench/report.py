@@ -1,8 +1,10 @@
 """A result as tables in Markdown."""
 
+import plugin
 import result as results
 from case import CONTENDERS
-from target import TARGETS
+from statistic import spread
+from target import PLUGIN_TARGETS, TARGETS
 from workload import WORKLOADS
 
 
@@ -36,6 +38,27 @@ def cases(result):
     return table(head, rows)
 
 
+def plugins(result):
+    """Ways beside each other, work by work."""
+    found = result.get("plugins", {})
+    head = ["case", "requests/s", "CPU µs per request", "p50 µs", "p99 µs", "processors", "private MiB under load", "of it guests' memories"]
+    rows = []
+    for work in plugin.WORKS:
+        names = [name for name in work.ways if f"{name}/{work.name}" in found]
+        rows += [[f"**{work.name}** {work.title}, {work.connections} connections", *[""] * 7]] if names else []
+        for name in names:
+            samples = found[f"{name}/{work.name}"]
+            of = lambda measure: spread(sample[measure] for sample in samples)
+            mib = [number(of(measure)["median"] / 1024) if measure in samples[0] else "" for measure in ("private_kib", "guests_kib")]
+            rows.append([plugin.WAYS[name].title, with_spread(of("rps")), with_spread(of("cpu_us")), number(of("p50_us")["median"]),
+                         number(of("p99_us")["median"]), f"{of('busy')['median']:.2f}", mib[0], "" if plugin.WAYS[name].how else mib[1]])
+    return table(head, rows) if rows else ""
+
+
+def plugin_targets(result):
+    return table(["target", "", "measured", "reached"], reached(result, PLUGIN_TARGETS))
+
+
 # Of its processor; bare nginx with small answers keeps it busy where nothing else runs.
 QUIET = 0.9
 
@@ -62,14 +85,18 @@ def comparison(result):
 
 
 def targets(result):
+    return table(["target", "", "measured", "reached"], reached(result, TARGETS))
+
+
+def reached(result, every):
     rows = []
-    for target in TARGETS:
+    for target in every:
         value = target.value(result)
         sign = "≥" if target.least else "≤"
         rows.append([target.name, f"{sign} {target.bound:g} {target.unit}".rstrip(),
                      "not measured" if value is None else f"{number(value)} {target.unit}".rstrip(),
                      "" if value is None else "yes" if target.reached(value) else "**no**"])
-    return table(["target", "", "measured", "reached"], rows)
+    return rows
 
 
 START = {"bare": "nginx without the module", "none": "with the module, without a guest",

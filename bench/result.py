@@ -11,7 +11,15 @@ MEASURES = ("rps", "cpu_us", "p50_us", "p99_us", "busy")
 
 
 def whole(every, samples, options, stage, root):
-    """`cases`: each with its samples of all rounds. `start`, `memory` and `reload` come to it later."""
+    """`cases`: each with its samples of all rounds. `plugins`, `start`, `memory` and `reload` come to it later."""
+    return head(options, stage, root) | {
+        "cases": {case.name: {"contender": case.contender.name, "workload": case.workload.name, "base": case.base,
+                              "samples": samples[case.name]} for case in every},
+    }
+
+
+def head(options, stage, root):
+    """When, where and how."""
     commit, changed = machine.commit(root)
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -21,8 +29,6 @@ def whole(every, samples, options, stage, root):
         "versions": machine.versions(stage, root),
         "method": {"seconds": options.time, "rounds": options.rounds, "restart": options.restart,
                    "connections": options.connections},
-        "cases": {case.name: {"contender": case.contender.name, "workload": case.workload.name, "base": case.base,
-                              "samples": samples[case.name]} for case in every},
     }
 
 

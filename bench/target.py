@@ -1,7 +1,9 @@
 """What is to be reached, and whether it is."""
 
+import statistics
 from dataclasses import dataclass
 
+import plugin
 import result as results
 
 
@@ -49,6 +51,42 @@ def warm_test(result):
 def compiled(result):
     return max(result["reload"].values()) if "reload" in result else None
 
+
+def share(one, other, work):
+    """CPU per request of a way, in hundredths of another's."""
+    def value(result):
+        found = [plugin.median(result.get("plugins", {}), f"{name}/{work}") for name in (one, other)]
+        return 100 * found[0] / found[1] if all(found) else None
+    return value
+
+
+def above_return(result):
+    found = [plugin.median(result.get("plugins", {}), f"{name}/H1") for name in ("plugin", "return")]
+    return found[0] - found[1] if all(found) else None
+
+
+def per_call(result):
+    """Private memory of a call that waits, without its guest's, in KiB."""
+    found = result.get("plugins", {}).get("plugin/H3")
+    work, = plugin.chosen(["H3"])
+    return statistics.median((one["more_kib"] - one["guests_kib"]) / work.connections for one in found) if found else None
+
+
+def growth(result):
+    found = [plugin.median(result.get("plugins", {}), f"{name}/H1", "rps") for name in ("plugin-2", "plugin")]
+    return found[0] / found[1] if all(found) else None
+
+
+PLUGIN_TARGETS = (
+    Target("H1: CPU per request, of Fiber's with a mutex", 20, "%", share("plugin", "mutex", "H1")),
+    Target("H1: of Fiber's with a plugin for each processor", 33.3, "%", share("plugin", "channel", "H1")),
+    Target("H1: of Fiber's with a `sync.Pool`", 33.3, "%", share("plugin", "pool", "H1")),
+    Target("H1, `isolation=request`: of Fiber's with a mutex", 50, "%", share("plugin-request", "mutex", "H1")),
+    Target("H1: CPU per request more than `return 200`", 3, "µs", above_return),
+    Target("H1: throughput of two workers, of one's", 1.8, "", growth, True),
+    Target("H2: CPU per request, of Fiber's with a mutex", 100, "%", share("plugin", "mutex", "H2")),
+    Target("H3: private memory of a call that waits, without the guest's own", 128, "KiB", per_call),
+)
 
 TARGETS = (
     Target("W0: extra CPU per request", 0.3, "µs", extra("W0")),

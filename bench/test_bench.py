@@ -9,6 +9,8 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import document
+import plugin
+import process
 import result as results
 import sink
 import wrk
@@ -16,7 +18,7 @@ from case import COMPARED, CONTENDERS, cases
 from failure import Failure
 from report import number
 from statistic import spread
-from target import TARGETS
+from target import PLUGIN_TARGETS, TARGETS
 from workload import UPLOAD
 
 SAID = """Running 1s test @ http://127.0.0.1:1/
@@ -32,6 +34,28 @@ def made(**samples):
     return {"cases": {name: {"contender": name, "workload": name, "base": None if name == base else base,
                              "samples": [{"cpu_us": value, "rps": 1e6 / value} for value in values]}
                       for name, values in samples.items()}}
+
+
+class Plugins(unittest.TestCase):
+    def test_memories_of_guests(self):
+        lines = [("1000-2000 rw-p 0 00:01 9 /memfd:a", 4), ("2000-3000 rw-p 0 00:00 0", 8), ("3000-80003000 ---p 0 00:00 0", 0),
+                 ("80003000-80004000 rw-p 0 00:00 0", 16), ("90000000-90002000 rw-p 0 00:00 0 [heap]", 32),
+                 ("90002000-90003000 ---p 0 00:00 0", 0), ("90004000-90005000 rw-p 0 00:00 0", 64)]
+        smaps = "".join(f"{line}\nSize: 9 kB\nRss: 9 kB\nPrivate_Dirty: {dirty} kB\n" for line, dirty in lines)
+        self.assertEqual(process.reserved(smaps), 12)
+
+    def test_names_and_ways(self):
+        self.assertEqual([work.name for work in plugin.chosen([])], ["H1", "H2", "H3"])
+        self.assertEqual([work.name for work in plugin.chosen(["H2", "W0"])], ["H2"])
+        for work in plugin.WORKS:
+            self.assertLessEqual(set(work.ways), set(plugin.WAYS))
+
+    def test_targets_of_a_result(self):
+        sample = {"rps": 10.0, "cpu_us": 5.0, "more_kib": 1000 * 100, "guests_kib": 1000 * 60}
+        result = {"plugins": {f"{way}/{work.name}": [sample] for work in plugin.WORKS for way in work.ways}}
+        values = [target.value(result) for target in PLUGIN_TARGETS]
+        self.assertEqual(values, [100, 100, 100, 100, 0, 1, 100, 40])
+        self.assertTrue(all(target.value({}) is None for target in PLUGIN_TARGETS))
 
 
 class Wrk(unittest.TestCase):

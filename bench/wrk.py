@@ -20,13 +20,15 @@ class Load:
     p99: float
 
 
-def run(url, cpu, seconds, connections, upload=b""):
-    """One thread on processor `cpu`. `upload`: LINE so many times, which each request sends. Raises Failure where any request had no answer, or a wrong status."""
-    command = ["taskset", "-c", str(cpu), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", SCRIPT]
+def run(url, cpu, seconds, connections, upload=b"", method="", patience=2):
+    """One thread on processor `cpu`. `upload`: what each request sends, LINE so many times or something short; by `method`, or else POST where
+    there is an upload. `patience`: seconds for an answer. Raises Failure where any request had no answer, or a wrong status."""
+    command = ["taskset", "-c", str(cpu), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{patience}s", "--latency", "-s", SCRIPT]
     for name, value in HEADERS.items():
         command += ["-H", f"{name}: {value}"]
-    environment = {**os.environ, "BENCH_LINE": LINE.decode(), "BENCH_LINES": str(len(upload) // len(LINE))}
-    done = subprocess.run([*command, url], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds + 60)
+    line, count = (LINE, len(upload) // len(LINE)) if len(upload) > len(LINE) else (upload, 1 if upload else 0)
+    environment = {**os.environ, "BENCH_METHOD": method, "BENCH_LINE": line.decode(), "BENCH_LINES": str(count)}
+    done = subprocess.run([*command, url], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds + patience + 60)
     return parse(done.stdout, url)
 
 

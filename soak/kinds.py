@@ -6,65 +6,10 @@ right. Guests are hostcalls (filters/hostcalls/README.md) where nothing else is 
 
 import json
 import sys
-from dataclasses import dataclass
-from typing import Callable
 
+import plugins
+from kind import Environment, Kind, either, expect, get, leaving, pattern
 from message import Request
-
-
-@dataclass
-class Environment:
-    """`filters`: the directory of the guests. `faults`, `grpc`: ports of t/servers."""
-    filters: str
-    faults: int
-    grpc: int
-    # What the filter "version" puts into x-version.
-    version: int = 0
-    # The guest of "version", if it is not that of the others.
-    guest: str = ""
-
-
-@dataclass
-class Kind:
-    name: str
-    weight: int
-    # Pairs of module and configuration.
-    filters: list
-    content: str
-    # The request, and what says why an answer is wrong.
-    make: Callable
-    # A broken answer is right, too.
-    breaks: bool = False
-
-
-def pattern(size):
-    return (b"abcdefgh" * (size // 8 + 1))[:size]
-
-
-def expect(status=200, body=None, **headers):
-    """What an answer must be; names of headers with _ for -."""
-    def wrong(answer):
-        if answer.status != status:
-            return f"status {answer.status}, not {status}"
-        if body is not None and answer.body != body:
-            return f"a body of {len(answer.body)} bytes, {answer.body[:40]!r}, not {len(body)} bytes, {body[:40]!r}"
-        for name, value in headers.items():
-            got = answer.headers.get(name.replace("_", "-"))
-            if got != [value]:
-                return f"{name}: {got}, not {value}"
-        return None
-    return wrong
-
-
-def either(*choices):
-    def wrong(answer):
-        reasons = [choice(answer) for choice in choices]
-        return None if None in reasons else "; ".join(reasons)
-    return wrong
-
-
-def get(path, wrong):
-    return lambda rng: (Request(path), wrong)
 
 
 def call(path, upstream, ms=8000):
@@ -128,10 +73,6 @@ def uploaded(body):
         return None if seen == body else f"upstream saw {len(seen)} bytes, {seen[:40]!r}, not {body[:40]!r}"
 
     return wrong
-
-
-def leaving(path, upto, **more):
-    return lambda rng: (Request(path, leave=rng.random() * upto, **more), expect())
 
 
 def counted(answer):
@@ -201,6 +142,7 @@ def kinds(env):
         *ended(up, mark),
         *trapping(up),
         *isolated(up),
+        *plugins.kinds(env),
     ]
 
 
@@ -299,11 +241,11 @@ COUNT = {
 
 # Of `wasm_module`.
 PARAMETERS = {"loop": "cpu_time=50ms", "small": "memory=4m", "open": "on_failure=open cpu_time=50ms",
-              "own": "isolation=request cpu_time=50ms", "own_stream": "isolation=request", "own_count": "isolation=request"}
+              "own": "isolation=request cpu_time=50ms", "own_stream": "isolation=request", "own_count": "isolation=request", **plugins.PARAMETERS}
 MODULES = {"count": "hostcalls", "h": "hostcalls", "other": "hostcalls", "trap": "hostcalls", "headers": "headers",
            "body_stream": "body_stream", "body_rewrite": "body_rewrite", "counter": "shared_counter",
            "queue": "queue_log", "tick": "hostcalls", "act": "hostcalls", "loop": "hostcalls", "small": "hostcalls", "open": "hostcalls",
-           "own": "hostcalls", "own_stream": "body_stream", "own_count": "hostcalls"}
+           "own": "hostcalls", "own_stream": "body_stream", "own_count": "hostcalls", **plugins.MODULES}
 COUNTING = ("count", "own_count")
 
 

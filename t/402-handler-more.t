@@ -432,6 +432,11 @@ i 502 | Content-Length: 46 | the header "x" is no text and no list of texts
 j 200 | Content-Length: 0
 k 200 | Content-Length: 5 | set-cookie: a=1 | set-cookie: b=2 | bytes
 _EOC_
+--- grep_error_log eval: qr/\[wasm\] \w: the response goes without .*?(?=, client)/
+--- grep_error_log_out eval
+qr/\A\[wasm\] e: the response goes without headers that cannot be sent: "", "x\\x0D\\x0Ay", "x c", "x-a", "x-d"
+\[wasm\] f: the response goes without headers that cannot be sent: ":status", "Content-Length"
+\z/
 --- no_error_log eval: $::alive
 
 

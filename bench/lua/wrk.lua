@@ -1,5 +1,9 @@
 -- A script for wrk: uploads, where bench/wrk.py asks for them, and results as JSON, times in µs.
 local lines = tonumber(os.getenv("BENCH_LINES") or 0)
+local method = os.getenv("BENCH_METHOD") or ""
+if method ~= "" then
+    wrk.method = method
+end
 if lines > 0 then
     wrk.method, wrk.body = "POST", string.rep(os.getenv("BENCH_LINE"), lines)
 end

@@ -8,6 +8,7 @@ use extism_host::PluginConfig;
 use proxy_wasm_host::{CapabilityRules, Engine, Limits, VmConfig};
 
 use crate::conf::guest::{Guest, PluginOptions};
+use crate::conf::key_value::KeyValueStore;
 use crate::conf::limits::InstanceLimits;
 use crate::conf::policy::{CacheChoice, HeaderStop, Isolation, OnFailure};
 use crate::conf::request_buffering::Proxy;
@@ -24,6 +25,8 @@ pub struct MainConf {
     pub modules: Vec<ModuleConf>,
     pub filters: Vec<FilterConf>,
     pub zones: Zones,
+    /// Key-value stores of components that are kept outside of nginx.
+    pub key_values: Vec<KeyValueStore>,
     /// Some location shows metrics.
     pub shows_metrics: bool,
     pub cache: CacheChoice,

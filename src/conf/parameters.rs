@@ -152,6 +152,10 @@ impl Parameters {
             Kind::Extism | Kind::Wapc if has(&[b"header_stop"]) => {
                 Err("header_stop= is for filters alone")
             }
+            Kind::Extism | Kind::Wapc if has(&[b"on_failure"]) => {
+                Err("on_failure= is for filters alone: use error_status= of wasm_handler")
+            }
+            Kind::ProxyWasm if has(&[b"queue"]) => Err("queue= is for plugins alone"),
             Kind::Extism if has(&[b"vm_config"]) => {
                 Err("vm_config= is for filters alone: use config=")
             }

@@ -1,6 +1,6 @@
 //! The plugins of a worker.
 
-use std::cell::RefCell;
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::conf::policy::Isolation;
@@ -8,11 +8,11 @@ use crate::handler::instances::{Instances, Maker};
 use crate::handler::linked::Linked;
 use crate::handler::services::Calling;
 use crate::metrics::module::ModuleMetrics;
-use crate::net::origin::Caller;
 use crate::net::turn::Turn;
-use crate::nginx::log::{Level, Log};
+use crate::nginx::log::Log;
 use crate::nginx::log_rate::LogRate;
 use crate::nginx::request::Request;
+use crate::worker::attempts::Attempts;
 use crate::worker::check::Refusal;
 use crate::worker::process::{Main, ProcessKind};
 
@@ -24,6 +24,8 @@ pub struct Handler {
     /// How many lines the log has of it.
     pub rate: Rc<LogRate>,
     pub metrics: Option<Rc<ModuleMetrics>>,
+    /// To start instances.
+    pub attempts: Rc<Attempts>,
 }
 
 impl Handler {
@@ -36,17 +38,28 @@ impl Handler {
 pub struct Handlers {
     main: *const Main,
     log: Log,
-    modules: RefCell<Vec<Option<Rc<Handler>>>>,
+    modules: Vec<Module>,
+}
+
+/// One of them.
+struct Module {
+    handler: OnceCell<Rc<Handler>>,
+    attempts: Rc<Attempts>,
 }
 
 impl Handlers {
     /// # Safety
     /// `main` owns what is made here, so it outlives it; `log` is the cycle's.
     pub unsafe fn new(main: &Main, log: Log) -> Handlers {
+        let modules = main.conf.modules.iter().map(|module| Module {
+            handler: OnceCell::new(),
+            // The next request tries.
+            attempts: Rc::new(Attempts::new(&module.name, log, || {})),
+        });
         Handlers {
             main,
             log,
-            modules: RefCell::new(main.conf.modules.iter().map(|_| None).collect()),
+            modules: modules.collect(),
         }
     }
 
@@ -55,23 +68,22 @@ impl Handlers {
         Main::of(request)?.process.kept()
     }
 
-    /// The module of this number. `None`: it cannot be loaded, which has been logged.
-    pub fn module(&self, index: usize) -> Option<Rc<Handler>> {
-        if let Some(Some(known)) = self.modules.borrow().get(index) {
+    /// The module of this number. `None`: it cannot be loaded, which has been logged; `log` is the request's.
+    pub fn module(&self, index: usize, log: Log) -> Option<Rc<Handler>> {
+        let Module { handler, attempts } = self.modules.get(index)?;
+        if let Some(known) = handler.get() {
             return Some(known.clone());
+        }
+        if attempts.waits() {
+            attempts.tell(log);
+            return None;
         }
         // SAFETY: what `new` was given outlives this.
         let main = unsafe { &*self.main };
-        match load(ProcessKind::Worker, main, index, self.log) {
-            Ok(handler) => {
-                let handler = Rc::new(handler);
-                *self.modules.borrow_mut().get_mut(index)? = Some(handler.clone());
-                Some(handler)
-            }
+        match load(ProcessKind::Worker, main, index, self.log, attempts.clone()) {
+            Ok(loaded) => Some(handler.get_or_init(|| Rc::new(loaded)).clone()),
             Err((_, error)) => {
-                let name = &main.conf.modules.get(index)?.name;
-                self.log
-                    .write(Level::Error, format_args!("[wasm] {name}: {error}"));
+                attempts.failed(error, log);
                 None
             }
         }
@@ -79,7 +91,13 @@ impl Handlers {
 }
 
 /// Loads a module and links it.
-fn load(kind: ProcessKind, main: &Main, index: usize, log: Log) -> Result<Handler, Refusal> {
+fn load(
+    kind: ProcessKind,
+    main: &Main,
+    index: usize,
+    log: Log,
+    attempts: Rc<Attempts>,
+) -> Result<Handler, Refusal> {
     let conf = &main.conf;
     let module = &conf.modules[index];
     let refused = |error: String| (None, error);
@@ -89,10 +107,7 @@ fn load(kind: ProcessKind, main: &Main, index: usize, log: Log) -> Result<Handle
     let metrics = main.module_metrics(kind, index);
     let state = main.module(index);
     let rate = main.log_rate(kind, index, log);
-    let caller = Rc::new(Caller {
-        rate: rate.clone(),
-        slots: state.slots.clone(),
-    });
+    let caller = main.caller(kind, index, log);
     let calling = Rc::new(Calling {
         name: name.clone(),
         space: module.space().into(),
@@ -106,6 +121,7 @@ fn load(kind: ProcessKind, main: &Main, index: usize, log: Log) -> Result<Handle
     let maker = Maker {
         linked,
         calling,
+        attempts: attempts.clone(),
         fresh: module.isolation == Isolation::Request,
     };
     Ok(Handler {
@@ -114,13 +130,16 @@ fn load(kind: ProcessKind, main: &Main, index: usize, log: Log) -> Result<Handle
         turn: state.turn.clone(),
         rate,
         metrics,
+        attempts,
     })
 }
 
 /// Starts a plugin as a worker does, and throws it away.
 pub fn check(main: &Main, module: usize, log: Log) -> Result<(), Refusal> {
-    let handler = load(ProcessKind::Check, main, module, log)?;
+    let attempts = Attempts::new(&main.conf.modules[module].name, log, || {});
+    let handler = load(ProcessKind::Check, main, module, log, Rc::new(attempts))?;
     let maker = handler.instances.maker();
-    let started = maker.linked.started(maker.services());
-    started.map(drop).map_err(|error| (None, error.to_string()))
+    let plugin = maker.linked.plugin(maker.services());
+    let started = plugin.and_then(|mut plugin| plugin.start_now());
+    started.map_err(|error| (None, error.to_string()))
 }

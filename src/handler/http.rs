@@ -27,12 +27,17 @@ pub fn call(
 ) -> impl Future<Output = HttpResult> + 'static {
     let begun = begin(calling, for_request, owner, &wanted);
     let most = wanted.max_response;
+    let metrics = calling.metrics.clone();
     async move {
         let call = begun?;
-        match call.run().await {
+        let result = match call.run().await {
             Ok(response) => answer(response, most),
             Err(failure) => Err(failure.to_string()),
+        };
+        if let Some(metrics) = metrics {
+            metrics.http_ended(result.as_ref().err().map(String::as_str));
         }
+        result
     }
 }
 
@@ -96,7 +101,7 @@ pub fn upstream(origin: &Origin, uri: &Uri, authority: &str) -> String {
 
 fn answer(response: CallResponse, most: u64) -> HttpResult {
     if response.body.len() as u64 > most {
-        return Err(format!("the response is larger than {most} bytes"));
+        return Err(format!("response body larger than {most} bytes"));
     }
     let mut answer = Response::new(response.body);
     for (name, value) in response.headers {

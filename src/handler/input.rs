@@ -12,16 +12,6 @@ pub enum Input {
 }
 
 impl Input {
-    /// Bytes of its own.
-    pub fn into_bytes(self) -> io::Result<Vec<u8>> {
-        match self {
-            Input::Body(mut body) => body.take().map_err(|_| unreadable()),
-            Input::Json(json) => Ok(json),
-        }
-    }
-}
-
-impl extism_host::Input for &Input {
     fn size(&self) -> usize {
         match self {
             Input::Body(body) => body.len(),
@@ -29,11 +19,35 @@ impl extism_host::Input for &Input {
         }
     }
 
-    fn write(self, memory: &mut [u8]) -> io::Result<()> {
+    /// Writes all of it into as many bytes.
+    fn write(&self, memory: &mut [u8]) -> io::Result<()> {
         match self {
             Input::Body(body) => write(body, memory),
-            Input::Json(json) => json.as_slice().write(memory),
+            Input::Json(json) => {
+                memory.copy_from_slice(json);
+                Ok(())
+            }
         }
+    }
+}
+
+impl extism_host::Input for &Input {
+    fn size(&self) -> usize {
+        Input::size(self)
+    }
+
+    fn write(self, memory: &mut [u8]) -> io::Result<()> {
+        Input::write(self, memory)
+    }
+}
+
+impl wapc_host::Message for Input {
+    fn size(&self) -> usize {
+        Input::size(self)
+    }
+
+    fn write(&self, memory: &mut [u8]) -> io::Result<()> {
+        Input::write(self, memory)
     }
 }
 

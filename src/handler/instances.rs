@@ -3,21 +3,24 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 
+use crate::handler::instance::Instance;
 use crate::handler::linked::{Linked, Snapshot, StartError};
-use crate::handler::plugin::Plugin;
 use crate::handler::services::{Calling, PluginServices};
+use crate::metrics::module::ModuleMetrics;
+use crate::net::line::Line;
+use crate::worker::attempts::Attempts;
 
-/// What instances are kept that nobody uses: what comes at once may come at once again.
-const MAX_IDLE: usize = 64;
+/// So many instances that nobody uses are kept in any case, and as many as are in use: what comes at once may come at once
+/// again.
+const IDLE: usize = 64;
 
 /// Makes instances.
 pub struct Maker {
     pub linked: Linked,
     pub calling: Rc<Calling>,
+    pub attempts: Rc<Attempts>,
     /// Each call has the state after the start (`isolation=request`).
     pub fresh: bool,
 }
@@ -27,6 +30,12 @@ impl Maker {
     pub fn services(&self) -> PluginServices {
         PluginServices::new(self.calling.clone())
     }
+
+    /// What one instance counts.
+    fn metrics(&self) -> Option<ModuleMetrics> {
+        let metrics = self.calling.metrics.as_ref();
+        metrics.map(|metrics| metrics.of_another())
+    }
 }
 
 /// Why a request gets no instance.
@@ -34,6 +43,8 @@ impl Maker {
 pub enum NoInstance {
     /// All are in use, and as many requests wait as may.
     Full,
+    /// One did not start a moment ago.
+    Later,
     Start(StartError),
 }
 
@@ -41,11 +52,11 @@ pub struct Instances {
     maker: Maker,
     most: usize,
     queue: usize,
-    idle: RefCell<Vec<Plugin>>,
+    /// Those that nobody uses, the last used last.
+    idle: RefCell<VecDeque<Instance>>,
     /// Those that there are, idle or not.
     live: Cell<usize>,
-    line: RefCell<VecDeque<(u64, Waker)>>,
-    last: Cell<u64>,
+    line: Line,
     /// The state after the start, with `isolation=request`.
     state: OnceCell<Snapshot>,
 }
@@ -58,8 +69,7 @@ impl Instances {
             queue: queue as usize,
             idle: RefCell::default(),
             live: Cell::new(0),
-            line: RefCell::default(),
-            last: Cell::new(0),
+            line: Line::default(),
             state: OnceCell::new(),
         }
     }
@@ -68,32 +78,37 @@ impl Instances {
         &self.maker
     }
 
-    /// An instance, if there is one without waiting. `Ok(None)`: all are in use, or others wait.
-    pub fn take(&self) -> Result<Option<Plugin>, StartError> {
-        match self.line.borrow().is_empty() {
+    /// An instance, if there is one without waiting. `None`: all are in use, or others wait.
+    pub fn take(&self) -> Option<Result<Instance, NoInstance>> {
+        match self.line.is_empty() {
             true => self.take_or_make(),
-            false => Ok(None),
+            false => None,
         }
     }
 
-    fn take_or_make(&self) -> Result<Option<Plugin>, StartError> {
-        let idle = self.idle.borrow_mut().pop();
-        match idle {
-            Some(instance) => Ok(Some(instance)),
-            None if self.live.get() < self.most => self.make().map(Some),
-            None => Ok(None),
+    fn take_or_make(&self) -> Option<Result<Instance, NoInstance>> {
+        let idle = self.idle.borrow_mut().pop_back();
+        if let Some(instance) = idle {
+            return Some(Ok(instance));
+        }
+        match self.live.get() {
+            live if live >= self.most => None,
+            0 if self.maker.attempts.waits() => Some(Err(NoInstance::Later)),
+            // Those that there are serve one after the other.
+            _ if self.maker.attempts.waits() => None,
+            _ => Some(self.make().map_err(NoInstance::Start)),
         }
     }
 
     /// One more.
-    fn make(&self) -> Result<Plugin, StartError> {
-        let services = self.maker.services();
-        let plugin = match self.maker.fresh {
-            false => self.maker.linked.plugin(services)?,
-            true => self.state()?.plugin(services)?,
+    fn make(&self) -> Result<Instance, StartError> {
+        let maker = &self.maker;
+        let instance = match maker.fresh {
+            false => Instance::new(maker.linked.plugin(maker.services())?, maker.metrics()),
+            true => Instance::of_state(self.state()?.plugin(maker.services())?, maker.metrics()),
         };
         self.live.set(self.live.get() + 1);
-        Ok(plugin)
+        Ok(instance)
     }
 
     /// The state after the start.
@@ -101,88 +116,62 @@ impl Instances {
         if let Some(state) = self.state.get() {
             return Ok(state);
         }
-        let state = self.maker.linked.snapshot(self.maker.services())?;
+        let maker = &self.maker;
+        // It is taken of an instance that is thrown away.
+        let mut instance = Instance::new(maker.linked.plugin(maker.services())?, maker.metrics());
+        instance.start_now()?;
+        let state = instance.snapshot(&maker.linked)?;
+        maker.attempts.succeeded(maker.calling.log);
         Ok(self.state.get_or_init(|| state))
     }
 
     /// An instance, when there is one.
-    pub async fn wait(&self) -> Result<Plugin, NoInstance> {
-        if self.line.borrow().len() >= self.queue {
-            return Err(NoInstance::Full);
+    pub async fn wait(&self) -> Result<Instance, NoInstance> {
+        match self.line.len() < self.queue {
+            true => self.line.wait(|| self.take_or_make()).await,
+            false => Err(NoInstance::Full),
         }
-        let place = Place {
-            instances: self,
-            number: self.last.get() + 1,
-        };
-        self.last.set(place.number);
-        poll_fn(|context| {
-            let ahead = {
-                let line = self.line.borrow();
-                line.front().is_some_and(|(first, _)| *first < place.number)
-            };
-            if !ahead {
-                match self.take_or_make() {
-                    Ok(Some(instance)) => return Poll::Ready(Ok(instance)),
-                    Ok(None) => {}
-                    Err(error) => return Poll::Ready(Err(NoInstance::Start(error))),
-                }
-            }
-            let mut line = self.line.borrow_mut();
-            let waker = context.waker().clone();
-            match line.iter_mut().find(|(known, _)| *known == place.number) {
-                Some((_, known)) => *known = waker,
-                None => line.push_back((place.number, waker)),
-            }
-            Poll::Pending
-        })
-        .await
     }
 
     /// A call has ended: its instance serves others, unless it has trapped.
-    pub fn give_back(&self, mut instance: Plugin) {
+    pub fn give_back(&self, mut instance: Instance) {
         let keeps = !instance.poisoned()
             && match (self.maker.fresh, self.state.get()) {
-                (true, Some(state)) => state.rewind(&mut instance, self.maker.services()),
+                (true, Some(state)) => instance.rewind(state, self.maker.services()),
                 (true, None) => false,
-                (false, _) => true,
+                (false, _) => {
+                    instance.trim();
+                    true
+                }
             };
-        if keeps && self.idle.borrow().len() < MAX_IDLE {
-            self.idle.borrow_mut().push(instance);
-        } else {
-            self.live.set(self.live.get().saturating_sub(1));
+        if !keeps {
             drop(instance);
+            return self.lost();
         }
-        self.wake();
+        self.idle.borrow_mut().push_back(instance);
+        self.drop_idle();
+        self.line.wake();
     }
 
-    /// An instance has gone with the call that it was in.
+    /// An instance has gone, with the call that it was in perhaps.
     pub fn lost(&self) {
         self.live.set(self.live.get().saturating_sub(1));
-        self.wake();
+        self.drop_idle();
+        self.line.wake();
     }
 
-    /// Has the first in line look for an instance.
-    fn wake(&self) {
-        let first = self.line.borrow().front().map(|(_, waker)| waker.clone());
-        if let Some(waker) = first {
-            waker.wake();
+    /// Drops those that nobody uses and that are too many, the one first that was used longest ago.
+    fn drop_idle(&self) {
+        loop {
+            let mut idle = self.idle.borrow_mut();
+            let (all, count) = (self.live.get(), idle.len());
+            if count <= IDLE.max(all.saturating_sub(count)) {
+                return;
+            }
+            self.live.set(all.saturating_sub(1));
+            let oldest = idle.pop_front();
+            drop(idle);
+            drop(oldest);
         }
-    }
-}
-
-/// A place in line, left when this is dropped.
-struct Place<'a> {
-    instances: &'a Instances,
-    number: u64,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.instances
-            .line
-            .borrow_mut()
-            .retain(|(number, _)| *number != self.number);
-        // The next one may find an instance as well.
-        self.instances.wake();
     }
 }

@@ -35,6 +35,17 @@ pub enum StartError {
     Wapc(#[from] wapc_host::StartError),
 }
 
+impl StartError {
+    /// Why the guest has trapped, if it has.
+    pub fn trap(&self) -> Option<&str> {
+        match self {
+            StartError::Extism(extism_host::StartError::Trap { reason, .. })
+            | StartError::Wapc(wapc_host::StartError::Trap { reason, .. }) => Some(reason),
+            _ => None,
+        }
+    }
+}
+
 impl Linked {
     /// The error is for the log.
     pub fn new(engine: &Engine, module: &ModuleConf) -> Result<Linked, String> {
@@ -96,32 +107,16 @@ impl Linked {
         }
     }
 
-    /// An instance that has started.
-    pub fn started(&self, services: PluginServices) -> Result<Plugin, StartError> {
-        let mut plugin = self.plugin(services)?;
-        if let Plugin::Extism(plugin) = &mut plugin {
-            plugin.start_now()?;
-        }
-        Ok(plugin)
-    }
-
-    /// The state after the start; it is taken of an instance that is thrown away.
-    pub fn snapshot(&self, services: PluginServices) -> Result<Snapshot, StartError> {
-        match self {
-            Linked::Extism(linked) => {
-                let mut plugin = linked.plugin(services);
-                plugin.start_now()?;
-                Ok(Snapshot::Extism(plugin.snapshot()?))
+    /// The state of an instance of this, which has started.
+    pub fn snapshot(&self, plugin: &mut Plugin) -> Result<Snapshot, StartError> {
+        Ok(match (self, plugin) {
+            (Linked::Wapc { engine, .. }, Plugin::Wapc(plugin)) => {
+                Snapshot::Wapc(plugin.snapshot(engine)?)
             }
-            Linked::Wapc {
-                engine,
-                program,
-                config,
-            } => {
-                let plugin = wapc_host::Plugin::start(engine, program, services, config.clone());
-                Ok(Snapshot::Wapc(plugin?.snapshot(engine)?))
-            }
-        }
+            (_, Plugin::Extism(plugin)) => Snapshot::Extism(plugin.snapshot()?),
+            // An instance of another kind is none of this.
+            (_, Plugin::Wapc(_)) => return Err(wapc_host::StartError::Poisoned.into()),
+        })
     }
 }
 

@@ -5,6 +5,7 @@ pub mod entry;
 pub mod handlers;
 pub mod http;
 pub mod input;
+pub mod instance;
 pub mod instances;
 pub mod json;
 pub mod linked;

@@ -1,11 +1,13 @@
 //! An instance of either kind of plugins, and its calls.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use extism_host::Outcome;
 use wapc_host::CallError;
 
 use crate::handler::input::Input;
+use crate::handler::linked::StartError;
 use crate::handler::services::{Exchange, PluginServices};
 
 /// An instance. Calls move it about, so it is in a box of its own.
@@ -46,6 +48,37 @@ impl Plugin {
         match self {
             Plugin::Extism(plugin) => plugin.services().serve(exchange),
             Plugin::Wapc(plugin) => plugin.services().serve(exchange),
+        }
+    }
+
+    /// Starts it if it is new, and does not wait.
+    pub fn start_now(&mut self) -> Result<(), StartError> {
+        match self {
+            Plugin::Extism(plugin) => Ok(plugin.start_now()?),
+            Plugin::Wapc(_) => Ok(()),
+        }
+    }
+
+    /// The same where it may wait.
+    pub async fn start(&mut self) -> Result<(), StartError> {
+        match self {
+            Plugin::Extism(plugin) => Ok(plugin.start().await?),
+            Plugin::Wapc(_) => Ok(()),
+        }
+    }
+
+    /// Bytes of its memories.
+    pub fn memory_bytes(&self) -> usize {
+        match self {
+            Plugin::Extism(plugin) => plugin.memory_bytes(),
+            Plugin::Wapc(plugin) => plugin.memory_bytes(),
+        }
+    }
+
+    /// Gives back what the last call has used for its output, where that is much. An Extism plugin has done so.
+    pub fn trim(&mut self) {
+        if let Plugin::Wapc(plugin) = self {
+            plugin.trim();
         }
     }
 
@@ -103,15 +136,9 @@ fn output<'a>(outcome: &'a mut Outcome<'_, PluginServices>) -> Result<&'a [u8], 
         let code = outcome.code();
         return Err(Failure::new(format!("Returned non-zero exit code: {code}")));
     };
-    let trap = match failure {
-        extism_host::Failure::Trap(reason) | extism_host::Failure::Timeout(reason) => {
-            Some(reason.clone())
-        }
-        _ => None,
-    };
     Err(Failure {
         message: failure.to_string(),
-        trap,
+        trap: failure.trap().map(Cow::into_owned),
     })
 }
 
@@ -121,9 +148,7 @@ fn ask<'a>(
     operation: &[u8],
     input: Input,
 ) -> Result<&'a [u8], Failure> {
-    let message = input.into_bytes();
-    let message = message.map_err(|error| Failure::new(format!("input: {error}")))?;
-    plugin.call(operation, message).map_err(|error| {
+    plugin.call(operation, input).map_err(|error| {
         let message = error.to_string();
         match error {
             // As the guest has it: displayed, it would be one line.

@@ -13,9 +13,9 @@ use crate::conf::handler::{Callee, Form, HandlerConf};
 use crate::conf::location::LocConf;
 use crate::handler::handlers::{Handler, Handlers};
 use crate::handler::input::Input;
+use crate::handler::instance::Instance;
 use crate::handler::instances::NoInstance;
-use crate::handler::linked::StartError;
-use crate::handler::plugin::{Failure, Function, Plugin};
+use crate::handler::plugin::{Failure, Function};
 use crate::handler::send::Reply;
 use crate::handler::services::Exchange;
 use crate::handler::{input, json};
@@ -37,7 +37,7 @@ struct Call {
 /// An instance that a call has; it goes with the call, if that does not come to its end.
 struct InUse {
     handler: Rc<Handler>,
-    instance: Option<Plugin>,
+    instance: Option<Instance>,
 }
 
 impl Drop for InUse {
@@ -88,7 +88,7 @@ impl Call {
         let (module, callee) = conf.resolved.ok_or(NGX_HTTP_INTERNAL_SERVER_ERROR)?;
         let handlers = Handlers::of(request).ok_or(NGX_HTTP_SERVICE_UNAVAILABLE)?;
         let handler = handlers
-            .module(module)
+            .module(module, request.log())
             .ok_or(NGX_HTTP_SERVICE_UNAVAILABLE)?;
         let function = match callee {
             Callee::Service => return Err(NGX_HTTP_INTERNAL_SERVER_ERROR),
@@ -122,10 +122,19 @@ impl Call {
     /// Makes a call that does not wait. `Err`: it has to, for an instance.
     fn make_now(self) -> Result<ngx_int_t, Call> {
         let mut instance = match self.handler.instances.take() {
-            Ok(Some(instance)) => instance,
-            Ok(None) => return Err(self),
-            Err(error) => return Ok(self.cannot_start(&error)),
+            Some(Ok(instance)) => instance,
+            Some(Err(reason)) => return Ok(self.handler.refuses(self.request, reason)),
+            None => return Err(self),
         };
+        if !instance.is_started() {
+            if let Err(error) = instance.start_now() {
+                drop(instance);
+                self.handler.instances.lost();
+                let reason = NoInstance::Start(error);
+                return Ok(self.handler.refuses(self.request, reason));
+            }
+            self.handler.attempts.succeeded(self.request.log());
+        }
         let since = self.begins();
         let exchange = Exchange::new(self.request);
         instance.serve(Some(exchange.clone()));
@@ -137,7 +146,7 @@ impl Call {
         exchange.end();
         instance.serve(None);
         handler.instances.give_back(instance);
-        Ok(finish(request, conf, reply))
+        Ok(handler.finish(request, conf, reply))
     }
 
     /// Makes a call that waits, for an instance or within itself.
@@ -175,28 +184,28 @@ impl Call {
 
     async fn make(self, exchange: Rc<Exchange>) -> ngx_int_t {
         let taken = match self.handler.instances.take() {
-            Ok(Some(instance)) => Ok(instance),
-            Ok(None) => self.handler.instances.wait().await,
-            Err(error) => Err(NoInstance::Start(error)),
+            Some(taken) => taken,
+            None => self.handler.instances.wait().await,
         };
         let instance = match taken {
             Ok(instance) => instance,
-            Err(NoInstance::Start(error)) => return self.cannot_start(&error),
-            Err(NoInstance::Full) => {
-                let what = "all of instances= are in use, and queue= is full";
-                self.handler.report(self.request, what);
-                return NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t;
-            }
+            Err(reason) => return self.handler.refuses(self.request, reason),
         };
         let mut used = InUse {
             handler: self.handler.clone(),
             instance: Some(instance),
         };
-        let since = self.begins();
         let Some(instance) = used.instance.as_mut() else {
             return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
         };
         instance.serve(Some(exchange));
+        if !instance.is_started() {
+            if let Err(error) = instance.start().await {
+                return self.handler.refuses(self.request, NoInstance::Start(error));
+            }
+            self.handler.attempts.succeeded(self.request.log());
+        }
+        let since = self.begins();
         let (request, conf, handler) = (self.request, self.conf, self.handler);
         let call = instance.call(self.function, self.input, |result| {
             reply(request, conf, &handler, result)
@@ -207,18 +216,13 @@ impl Call {
         if let Some(instance) = used.instance.take() {
             handler.instances.give_back(instance);
         }
-        finish(request, conf, reply)
+        handler.finish(request, conf, reply)
     }
 
     /// The time, if anybody wants to know how long calls take.
     fn begins(&self) -> Option<Instant> {
         let shown = self.handler.metrics.as_ref().is_some_and(|m| m.is_shown());
         shown.then(Instant::now)
-    }
-
-    fn cannot_start(&self, error: &StartError) -> ngx_int_t {
-        self.handler.report(self.request, &error.to_string());
-        NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t
     }
 }
 
@@ -243,7 +247,7 @@ fn reply(
             Ok(reply)
         }
         Err(failure) => {
-            handler.failed(request, &failure);
+            handler.report(request, &failure.message);
             failed(request, conf, &failure.message)
         }
     }
@@ -261,14 +265,15 @@ fn failed(request: Request, conf: &HandlerConf, message: &str) -> Result<Reply, 
     Ok(reply)
 }
 
-fn finish(request: Request, conf: &HandlerConf, reply: Result<Reply, u32>) -> ngx_int_t {
-    match reply {
-        Ok(reply) => reply.send(request, conf),
-        Err(status) => status as ngx_int_t,
-    }
-}
-
 impl Handler {
+    /// Sends what the call has come to. The result is one to finalize the request with.
+    fn finish(&self, request: Request, conf: &HandlerConf, reply: Result<Reply, u32>) -> ngx_int_t {
+        match reply {
+            Ok(reply) => reply.send(request, conf, |what| self.report(request, what)),
+            Err(status) => status as ngx_int_t,
+        }
+    }
+
     /// A call has ended.
     fn ends(&self, since: Option<Instant>) {
         if let (Some(since), Some(metrics)) = (since, &self.metrics) {
@@ -276,16 +281,26 @@ impl Handler {
         }
     }
 
-    /// A call has failed.
-    fn failed(&self, request: Request, failure: &Failure) {
-        if let (Some(metrics), Some(reason)) = (&self.metrics, &failure.trap) {
-            metrics.of_request().trapped(reason);
+    /// A request gets no instance. The result is its status.
+    fn refuses(&self, request: Request, reason: NoInstance) -> ngx_int_t {
+        let log = request.log();
+        match reason {
+            NoInstance::Full => {
+                self.report(request, "all of instances= are in use, and queue= is full");
+            }
+            NoInstance::Later => self.attempts.tell(log),
+            NoInstance::Start(error) => {
+                if let Some(metrics) = &self.metrics {
+                    metrics.of_another().start_failed(error.trap());
+                }
+                self.attempts.failed(error, log);
+            }
         }
-        self.report(request, &failure.message);
+        NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t
     }
 
-    /// Writes a line to the request's log, as far as there may be one.
-    fn report(&self, request: Request, what: &str) {
+    /// Writes a line about a call to the request's log, as far as there may be one.
+    pub fn report(&self, request: Request, what: &str) {
         let log = request.log();
         if log.enabled(Level::Error) && self.rate.allows_line() {
             let what = printable(what.as_bytes());

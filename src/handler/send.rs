@@ -33,9 +33,15 @@ impl Reply {
         })
     }
 
-    /// Sends it. The result is one to finalize the request with.
-    pub fn send(self, request: Request, conf: &HandlerConf) -> ngx_int_t {
-        let typed = self.set_headers(request, conf);
+    /// Sends it, and has `report` called where something of it cannot be sent. The result is one to finalize the request
+    /// with.
+    pub fn send(
+        self,
+        request: Request,
+        conf: &HandlerConf,
+        report: impl FnOnce(&str),
+    ) -> ngx_int_t {
+        let typed = self.set_headers(request, conf, report);
         if typed.is_none() {
             return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
         }
@@ -71,7 +77,12 @@ impl Reply {
     }
 
     /// `None`: memory is out.
-    fn set_headers(&self, request: Request, conf: &HandlerConf) -> Option<()> {
+    fn set_headers(
+        &self,
+        request: Request,
+        conf: &HandlerConf,
+        report: impl FnOnce(&str),
+    ) -> Option<()> {
         request.set_status(self.status.into());
         request.set_response_length(Some(self.body.len as u64));
         let r = request.as_ptr();
@@ -86,11 +97,17 @@ impl Reply {
             // SAFETY: the request is live. The body is one buffer in memory, of which nginx can send a part.
             unsafe { (*r).set_allow_ranges(1) };
         }
+        let mut left_out = Vec::new();
         for (name, value) in &self.headers {
-            // The length is that of the body. A header that cannot be sent is left out rather than the response.
-            if !name.eq_ignore_ascii_case("content-length") && !name.starts_with(':') {
-                let _ = headers::add(request, None, name.as_bytes(), value.as_bytes());
+            if !self.set_line(request, name, value) && !left_out.contains(&name.as_str()) {
+                left_out.push(name);
             }
+        }
+        if !left_out.is_empty() {
+            let names = left_out.join("\", \"");
+            report(&format!(
+                "the response goes without headers that cannot be sent: \"{names}\""
+            ));
         }
         let has_type = headers::outside_list::is_typed(request);
         if has_type {
@@ -101,5 +118,16 @@ impl Reply {
         }
         // SAFETY: the request is live, in a location of nginx's core module.
         (unsafe { ngx_http_set_content_type(r) } == OK).then_some(())
+    }
+
+    /// `false`: the line cannot be sent.
+    fn set_line(&self, request: Request, name: &str, value: &str) -> bool {
+        if name.eq_ignore_ascii_case("content-length") {
+            // It is that of the body, whether the plugin says so or not.
+            return value.parse() == Ok(self.body.len);
+        }
+        // What begins so is no header.
+        !name.starts_with(':')
+            && headers::add(request, None, name.as_bytes(), value.as_bytes()).is_ok()
     }
 }

@@ -1,13 +1,12 @@
 //! Few words for many causes: the values of labels.
 
-use proxy_wasm_host::CallResponse;
-
-/// How a trap's line begins, and the reason that it is counted under. The first two are the limits of
+/// How a trap's line begins, and the reason that it is counted under. The first three are the limits of
 /// time's (`wasm_runtime`), the next lines are Wasmtime's (`wasmtime::Trap`), those behind them the
 /// host functions' that end a guest.
-const TRAPS: [(&str, &str); 19] = [
+const TRAPS: [(&str, &str); 22] = [
     ("over cpu_time=", "cpu_limit"),
     ("over start_time=", "cpu_limit"),
+    ("over timeout=", "timeout"),
     ("wasm trap: wasm `unreachable` instruction", "unreachable"),
     (
         "wasm trap: out of bounds memory access",
@@ -28,6 +27,8 @@ const TRAPS: [(&str, &str); 19] = [
     ("abort:", "abort"),
     ("proc_exit(", "exit"),
     ("forcing trap when growing memory", "memory_limit"),
+    ("oom", "memory_limit"),
+    ("refused: ", "refused"),
 ];
 
 /// What stands before a trap of the guest's allocator, which a host function has called.
@@ -69,16 +70,8 @@ const CALLS: [(&str, &str); 13] = [
     ("the request has ended", "cancelled"),
 ];
 
-/// What the end of an HTTP call is counted under.
-pub fn http_call(response: &CallResponse) -> &'static str {
-    if !response.headers.is_empty() {
-        return "ok";
-    }
-    failed_call(&response.error)
-}
-
-/// What the end of a Redis call is counted under.
-pub fn redis_call(error: Option<&str>) -> &'static str {
+/// What the end of a call is counted under, HTTP or Redis; it has failed for this reason, if it has.
+pub fn call(error: Option<&str>) -> &'static str {
     error.map_or("ok", failed_call)
 }
 

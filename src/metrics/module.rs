@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use proxy_wasm_host::{CallError, CallResponse, MetricType, StartError, Status};
+use proxy_wasm_host::{CallResponse, MetricType, Status};
 
 use crate::metrics::host::Host;
 use crate::metrics::host_families::{
@@ -53,8 +53,8 @@ impl ModuleMetrics {
         })
     }
 
-    /// Those of an instance of one request, of the same module. Its start is not counted, for it runs nothing.
-    pub fn of_request(&self) -> ModuleMetrics {
+    /// Those of another instance of the same module.
+    pub fn of_another(&self) -> ModuleMetrics {
         ModuleMetrics {
             host: self.host.clone(),
             space: self.space,
@@ -81,10 +81,10 @@ impl ModuleMetrics {
         self.set_memory(bytes);
     }
 
-    /// It has not.
-    pub fn start_failed(&self, error: &StartError) {
+    /// It has not; perhaps it has trapped, for this reason.
+    pub fn start_failed(&self, trap: Option<&str>) {
         self.count(START_FAILURES, "");
-        if let StartError::Call(CallError::Trap { reason, .. }) = error {
+        if let Some(reason) = trap {
             self.trapped(reason);
         }
     }
@@ -146,12 +146,18 @@ impl ModuleMetrics {
 
     /// An HTTP call of the guest's has ended.
     pub fn http_call_ended(&self, response: &CallResponse) {
-        self.call_ended("http", causes::http_call(response));
+        let failed = response.headers.is_empty();
+        self.http_ended(failed.then_some(&response.error));
+    }
+
+    /// The same, with a response or for this reason.
+    pub fn http_ended(&self, error: Option<&str>) {
+        self.call_ended("http", causes::call(error));
     }
 
     /// A Redis call of the guest's has ended, with a reply or for this reason.
     pub fn redis_call_ended(&self, error: Option<&str>) {
-        self.call_ended("redis", causes::redis_call(error));
+        self.call_ended("redis", causes::call(error));
     }
 
     /// A gRPC call or stream of the guest's has ended with this status.

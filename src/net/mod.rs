@@ -12,6 +12,7 @@ pub mod connect;
 pub mod connection;
 pub mod error;
 pub mod executor;
+pub mod line;
 pub mod origin;
 pub mod pool;
 pub mod resolve;

@@ -4,12 +4,11 @@
 //! much waits in line. Idle connections that are kept for calls count, too, and make room when it is needed.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::rc::{Rc, Weak};
-use std::task::{Poll, Waker};
 
 use ngx::ffi::ngx_cycle;
+
+use crate::net::line::Line;
 
 /// The connections of all modules' calls in a worker. Clone = refcount.
 #[derive(Clone)]
@@ -27,9 +26,7 @@ struct All {
 pub struct ModuleSlots {
     all: Slots,
     used: Cell<usize>,
-    /// Who waits, with a number of its own.
-    line: RefCell<VecDeque<(u64, Waker)>>,
-    last: Cell<u64>,
+    line: Line,
 }
 
 /// A connection that a call may have, until this is dropped.
@@ -49,8 +46,7 @@ impl Slots {
         let module = Rc::new(ModuleSlots {
             all: self.clone(),
             used: Cell::new(0),
-            line: RefCell::default(),
-            last: Cell::new(0),
+            line: Line::default(),
         });
         self.0.modules.borrow_mut().push(Rc::downgrade(&module));
         module
@@ -103,63 +99,21 @@ impl ModuleSlots {
 
     /// A connection, as soon as there is one.
     pub async fn take(self: &Rc<Self>) -> Slot {
-        let place = Place {
-            module: self,
-            number: self.last.get() + 1,
-        };
-        self.last.set(place.number);
-        poll_fn(|context| {
-            let mut line = self.line.borrow_mut();
-            let ahead = line.front().is_some_and(|(n, _)| *n < place.number);
-            if !ahead && self.has_room() {
-                return Poll::Ready(());
-            }
-            let waker = context.waker().clone();
-            match line.iter_mut().rev().find(|(n, _)| *n == place.number) {
-                Some((_, known)) => *known = waker,
-                None => line.push_back((place.number, waker)),
-            }
-            Poll::Pending
-        })
-        .await;
+        let take = || self.has_room().then(|| self.slot());
+        self.line.wait(take).await
+    }
+
+    fn slot(self: &Rc<Self>) -> Slot {
         let all = &self.all.0;
         self.used.set(self.used.get() + 1);
         all.used.set(all.used.get() + 1);
-        // The next one may find room as well.
-        drop(place);
-        self.wake();
         Slot(self.clone())
     }
 
-    /// Has the first in line look for room.
+    /// Has the first in line look for room, if there is any.
     fn wake(&self) {
-        let first = self.line.borrow().front().map(|(_, waker)| waker.clone());
-        if let Some(waker) = first
-            && self.has_room()
-        {
-            waker.wake();
-        }
-    }
-}
-
-/// A place in line, left when this is dropped.
-struct Place<'a> {
-    module: &'a ModuleSlots,
-    number: u64,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut line = self.module.line.borrow_mut();
-        let first = line.front().is_some_and(|(n, _)| *n == self.number);
-        if first {
-            line.pop_front();
-        } else if let Ok(place) = line.binary_search_by_key(&self.number, |(n, _)| *n) {
-            line.remove(place);
-        }
-        drop(line);
-        if first {
-            self.module.wake();
+        if !self.line.is_empty() && self.has_room() {
+            self.line.wake();
         }
     }
 }

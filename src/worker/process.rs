@@ -84,6 +84,14 @@ impl Main {
         }
     }
 
+    /// The module whose guests call.
+    pub fn caller(&self, kind: ProcessKind, index: usize, log: Log) -> Rc<Caller> {
+        Rc::new(Caller {
+            rate: self.log_rate(kind, index, log),
+            slots: self.module(index).slots.clone(),
+        })
+    }
+
     /// For calls of root contexts, and others that belong to no request. `log` must live as long as the calls.
     pub fn origin(&self, log: Log, caller: Rc<Caller>) -> Option<Origin> {
         Some(Origin::of_root(self.conf.top()?, log, caller))

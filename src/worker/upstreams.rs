@@ -1,11 +1,9 @@
 //! Upstreams in `allow=` and `deny=` of `wasm_module`: what is checked once all of the configuration is known.
 
-use std::rc::Rc;
-
 use proxy_wasm_host::Capability;
 
 use crate::client::redis;
-use crate::net::origin::{Caller, Origin};
+use crate::net::origin::Origin;
 use crate::net::target::{is_target, is_upstream_block};
 use crate::nginx::log::Log;
 use crate::worker::process::{Main, ProcessKind};
@@ -32,11 +30,7 @@ pub fn name_upstreams(main: &mut Main, log: Log) -> Result<(), (usize, String)> 
 
 /// On whose behalf names are looked up: no call is made.
 fn lookup(main: &Main, module: usize, log: Log) -> Option<Origin> {
-    let caller = Caller {
-        rate: main.log_rate(ProcessKind::Check, module, log),
-        slots: main.module(module).slots.clone(),
-    };
-    main.origin(log, Rc::new(caller))
+    main.origin(log, main.caller(ProcessKind::Check, module, log))
 }
 
 /// Refuses a list with an upstream that no call could ever go to.

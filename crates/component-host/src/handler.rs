@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasm_runtime::{ComponentEngine, Meter};
 use wasmtime::component::{ComponentExportIndex, InstancePre};
-use wasmtime::{Result, Store};
+use wasmtime::{Result, Store, StoreContextMut, UpdateDeadline, bail};
 
 use crate::answer::Answer;
 use crate::background::Spawner;
@@ -16,6 +16,9 @@ use crate::p3;
 use crate::platform::Platform;
 use crate::settings::Settings;
 use crate::state::State;
+
+/// Most bytes that a guest can hand over in one call.
+const MOST_AT_ONCE: usize = 16 << 20;
 
 /// A component as it is used in one place. Clone = refcount.
 #[derive(Clone)]
@@ -35,6 +38,17 @@ pub(crate) enum Linked {
         handle: ComponentExportIndex,
     },
     P3(p3::Linked),
+}
+
+/// A guest has run into a tick: has it time left, and is what the host holds for it within bounds?
+fn tick(mut store: StoreContextMut<'_, State>) -> Result<UpdateDeadline> {
+    let held = store.concurrent_state_table_size();
+    let state = store.data_mut();
+    let bound = state.most_resources();
+    if held > bound {
+        bail!("more than {bound} streams, futures and tasks");
+    }
+    state.meter.tick()
 }
 
 impl Handler {
@@ -87,7 +101,10 @@ impl Handler {
         let mut store = Store::new(engine.wasmtime(), state);
         store.limiter(|state| &mut state.guard);
         store.set_max_component_handles(settings.resources);
-        Meter::attach(&mut store, |state| &state.meter);
+        store.set_hostcall_fuel(MOST_AT_ONCE);
+        store.epoch_deadline_callback(tick);
+        // The next tick is the first that is looked at.
+        store.set_epoch_deadline(1);
         store
     }
 

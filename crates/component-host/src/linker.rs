@@ -24,6 +24,7 @@ pub(crate) fn new(engine: &Engine) -> Result<Linker<State>> {
     preview2(l)?;
     preview3(l)?;
     wasi::define_clocks(l)?;
+    wasi::define_files(l)?;
     p2::define_types(l)?;
     p2::define_outgoing(l)?;
     p3::define_types(l)?;

@@ -29,8 +29,8 @@ pub trait Platform {
         timeouts: Timeouts,
     ) -> LocalFuture<Result<http::Response<Body>, BodyError>>;
 
-    /// Is done when so much time is over, and wakes whoever polls it then. Never before it has been polled twice, not even for
-    /// no time at all: others have their turn meanwhile.
+    /// Is done when so much time is over, by the server's own timers. No time at all is over at the next turn of the event
+    /// loop: others have theirs before.
     fn sleep(&self, duration: Duration) -> LocalFuture<()>;
 
     /// A line of the guest's output, without its end; or what stands in the last one, which may have none.

@@ -46,6 +46,11 @@ pub enum LoadError {
     Module,
     #[error("the component exports no handler of requests: {HANDLER_P2} or {HANDLER_P3}{}", exports(.0))]
     NoHandler(Vec<String>),
+    /// It hands requests on to the next handler.
+    #[error(
+        "the component imports \"{0}\", the next handler: components of the world \"middleware\" are not supported"
+    )]
+    Middleware(String),
     #[error("the component imports \"{import}\", {}", there_is(.versions))]
     Import {
         import: String,
@@ -141,6 +146,9 @@ fn inspect(outline: &ComponentOutline) -> Result<Version, LoadError> {
     };
     for import in &outline.imports {
         let name = Name::parse(import);
+        if name.interface == Name::parse(HANDLER_P3).interface {
+            return Err(LoadError::Middleware(import.clone()));
+        }
         if !interfaces::is_offered(&name) && !interfaces::is_denied(&name) {
             return Err(LoadError::Import {
                 import: import.clone(),

@@ -44,7 +44,7 @@ impl State {
         meter: Arc<Meter>,
         spawner: Spawner,
     ) -> State {
-        let mut table = ResourceTable::new();
+        let mut table = ResourceTable::with_capacity(16);
         table.set_max_capacity(settings.resources);
         State {
             table,
@@ -69,6 +69,11 @@ impl State {
             wasi.stdio.set_platform(platform.clone());
         }
         self.hooks.set_platform(platform);
+    }
+
+    /// Most resources, streams, futures and tasks that the guest can have.
+    pub fn most_resources(&self) -> usize {
+        self.settings.resources
     }
 
     /// A request has ended.

@@ -2,4 +2,13 @@
 
 mod common;
 
+mod bodies;
+mod denied;
+mod failures;
 mod hello;
+mod limits;
+mod load;
+mod outgoing;
+mod requests;
+mod speed;
+mod system;

@@ -1,5 +1,6 @@
 //! Errors. Each displays as one line.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
@@ -133,6 +134,21 @@ pub enum Failure {
     /// The guest waits, and the call was one that does not.
     #[error("the guest waits, and the call does not")]
     Waits,
+}
+
+impl Failure {
+    /// Why the guest did not come to its end, if it did not: a trap, a limit, a host function, or an exit.
+    pub fn trap(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Failure::Message { trap, .. } => trap.as_deref().map(Cow::from),
+            Failure::Trap(reason) | Failure::Timeout(reason) | Failure::OutOfMemory(reason) => {
+                Some(reason.into())
+            }
+            Failure::Refused(reason) => Some(format!("refused: {reason}").into()),
+            Failure::Exited(code) => Some(format!("proc_exit({code})").into()),
+            _ => None,
+        }
+    }
 }
 
 /// Why a host function ends the call; the guest is not told.

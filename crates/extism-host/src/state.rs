@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use guest_host::wasi::Wasi;
-use guest_host::{Capability, Denial, Denials, GuestData, LogLevel, Output};
+use guest_host::{Capability, Denials, GuestData, LogLevel, Output};
 use send_wrapper::SendWrapper;
 use wasm_runtime::Guard;
 use wasm_runtime::wasmtime::Memory;
@@ -60,20 +60,9 @@ impl<S: Services> State<S> {
     /// May the guest use this function? That it may not is logged once.
     #[inline]
     pub fn permits(&self, capability: Capability, function: &str) -> bool {
-        match self.settings.capabilities.require(capability, function) {
-            Ok(()) => true,
-            Err(denial) => {
-                self.deny(&denial);
-                false
-            }
-        }
-    }
-
-    #[cold]
-    fn deny(&self, denial: &Denial<'_>) {
-        if self.denials.note(denial) && self.services.log_enabled(LogLevel::Error) {
-            self.services.log(LogLevel::Error, &denial.line());
-        }
+        let capabilities = &self.settings.capabilities;
+        self.denials
+            .permits(capabilities, capability, function, &*self.services)
     }
 
     /// A call has ended that left something to do.

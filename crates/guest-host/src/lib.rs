@@ -8,7 +8,7 @@
 //! - [`memory`]: checked access to a guest's memory.
 //! - [`imports::check`] and [`exports`]: what a module may import, and the types of what it exports.
 //! - [`Capabilities`]: what a guest may use, as a configuration says it.
-//! - [`Services`]: what a proxy offers that is no ABI's own.
+//! - [`Services`]: what a proxy offers that is no ABI's own; [`operations`]: how guests of several kinds use it.
 #![forbid(unsafe_code)]
 
 pub mod assemblyscript;
@@ -19,6 +19,7 @@ pub mod imports;
 mod interface;
 mod level;
 pub mod memory;
+pub mod operations;
 mod output;
 mod services;
 pub mod wasi;

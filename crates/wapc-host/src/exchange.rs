@@ -1,6 +1,28 @@
 //! What goes between host and guest in one call.
 
+use std::io;
+
 use crate::error::CallError;
+
+/// A message to a guest, which asks for it when it has made room.
+pub trait Message {
+    /// Bytes of it.
+    fn size(&self) -> usize;
+
+    /// Writes all of it to where there is room for just so many bytes.
+    fn write(&self, to: &mut [u8]) -> io::Result<()>;
+}
+
+impl Message for Vec<u8> {
+    fn size(&self) -> usize {
+        self.len()
+    }
+
+    fn write(&self, to: &mut [u8]) -> io::Result<()> {
+        to.copy_from_slice(self);
+        Ok(())
+    }
+}
 
 /// Largest capacity that a buffer keeps between calls, in bytes.
 const KEPT: usize = 64 << 10;
@@ -38,9 +60,14 @@ impl Content {
 
     pub fn clear(&mut self) {
         self.is_set = false;
-        match self.bytes.capacity() > KEPT {
-            true => self.bytes = Vec::new(),
-            false => self.bytes.clear(),
+        self.bytes.clear();
+        self.trim();
+    }
+
+    /// Lets it go if it is large.
+    pub fn trim(&mut self) {
+        if self.bytes.capacity() > KEPT {
+            *self = Content::default();
         }
     }
 
@@ -51,10 +78,11 @@ impl Content {
 }
 
 /// A call of an operation, and what came of it so far.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Exchange {
     pub operation: Vec<u8>,
-    pub message: Vec<u8>,
+    /// There while a call runs.
+    message: Option<Box<dyn Message>>,
     pub response: Content,
     pub error: Content,
     /// Of the guest's last call of the host.
@@ -64,21 +92,38 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// A call begins, with nothing of the one before it. Answers the lengths of operation and message.
-    pub fn begin(&mut self, operation: &[u8], message: Vec<u8>) -> Result<(u32, u32), CallError> {
+    pub fn begin(
+        &mut self,
+        operation: &[u8],
+        message: impl Message + 'static,
+    ) -> Result<(u32, u32), CallError> {
         self.end();
         self.response.clear();
         self.error.clear();
-        let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| CallError::TooLarge);
-        let lens = (len(operation)?, len(&message)?);
+        let len = |bytes: usize| u32::try_from(bytes).map_err(|_| CallError::TooLarge);
+        let lens = (len(operation.len())?, len(message.size())?);
         self.operation.extend_from_slice(operation);
-        self.message = message;
+        self.message = Some(Box::new(message));
         Ok(lens)
+    }
+
+    /// Bytes of the message; 0 in the start.
+    pub fn message_size(&self) -> usize {
+        self.message.as_ref().map_or(0, |message| message.size())
+    }
+
+    /// Writes the message to where there is room for so many bytes.
+    pub fn write_message(&self, to: &mut [u8]) -> io::Result<()> {
+        match &self.message {
+            Some(message) => message.write(to),
+            None => Ok(()),
+        }
     }
 
     /// It is over: only the guest's answer stays.
     pub fn end(&mut self) {
         self.operation.clear();
-        self.message = Vec::new();
+        self.message = None;
         self.host_response.clear();
         self.host_error.clear();
     }

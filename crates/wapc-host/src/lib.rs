@@ -21,6 +21,7 @@ mod program;
 mod state;
 
 pub use error::{CallError, LoadError, StartError};
+pub use exchange::Message;
 pub use guest_host::{Capabilities, Capability, LogLevel, ServiceError, Services};
 pub use plugin::{Plugin, Snapshot};
 pub use program::{Program, is_wapc};

@@ -16,7 +16,7 @@
 //! What fails answers one word: `not_found`, `bad_argument`, `cas_mismatch`, `no_room`, `unavailable`, `denied`, or
 //! `unknown_operation`. None of them waits.
 
-use guest_host::{Capability, LogLevel, ServiceError, Services};
+use guest_host::{Capability, ServiceError, Services, operations};
 
 use crate::state::State;
 
@@ -53,7 +53,7 @@ pub(crate) fn run<S: Services>(
         }
         (b"shared_data", b"get_with_cas") => {
             require(Capability::SharedData, "shared_data.get_with_cas")?;
-            get_with_cas(services, name, out)
+            operations::shared_data_with_cas(services, name, out)
         }
         (b"shared_data", b"set") => {
             require(Capability::SharedData, "shared_data.set")?;
@@ -69,30 +69,20 @@ pub(crate) fn run<S: Services>(
         }
         (b"counter", b"increment") => {
             require(Capability::Metrics, "counter.increment")?;
-            increment(services, name, payload, out)
+            operations::increment_counter(services, name, payload, out)
         }
         (b"variable", b"get") => services.variable(name, out),
         (b"variable", b"set") => {
             require(Capability::PropertiesWrite, "variable.set")?;
             services.set_variable(name, payload)
         }
-        (b"log", level) => log(services, level, payload),
+        (b"log", level) => operations::log(services, level, payload),
         _ => return Err(UNKNOWN),
     };
     result.map_err(ServiceError::word)
 }
 
-/// The value stands behind its number.
-fn get_with_cas<S: Services>(
-    services: &S,
-    key: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), ServiceError> {
-    let cas = services.shared_data(key, out)?;
-    out.splice(..0, u64::from(cas).to_le_bytes());
-    Ok(())
-}
-
+/// The number stands before the value.
 fn compare_and_swap<S: Services>(
     services: &S,
     key: &[u8],
@@ -101,40 +91,5 @@ fn compare_and_swap<S: Services>(
     let (cas, value) = payload
         .split_first_chunk()
         .ok_or(ServiceError::BadArgument)?;
-    match u32::try_from(u64::from_le_bytes(*cas)) {
-        // 0 would set it, whatever it is.
-        Ok(cas @ 1..) => services.set_shared_data(key, value, cas),
-        _ => Err(ServiceError::CasMismatch),
-    }
-}
-
-fn increment<S: Services>(
-    services: &S,
-    name: &[u8],
-    by: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), ServiceError> {
-    let by = match *by {
-        [a, b, c, d] => u32::from_le_bytes([a, b, c, d]).into(),
-        [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-        _ => return Err(ServiceError::BadArgument),
-    };
-    let value = services.increment_counter(name, by)?;
-    out.extend_from_slice(&value.to_le_bytes());
-    Ok(())
-}
-
-fn log<S: Services>(services: &S, level: &[u8], message: &[u8]) -> Result<(), ServiceError> {
-    let level = match level {
-        b"trace" => LogLevel::Trace,
-        b"debug" => LogLevel::Debug,
-        b"info" => LogLevel::Info,
-        b"warn" => LogLevel::Warn,
-        b"error" => LogLevel::Error,
-        _ => return Err(ServiceError::BadArgument),
-    };
-    if services.log_enabled(level) {
-        services.log(level, message);
-    }
-    Ok(())
+    operations::compare_and_swap(services, key, value, u64::from_le_bytes(*cas))
 }

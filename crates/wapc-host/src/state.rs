@@ -5,9 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use guest_host::wasi::Wasi;
-use guest_host::{
-    Capabilities, Capability, Denial, Denials, GuestData, LogLevel, Output, Services,
-};
+use guest_host::{Capabilities, Capability, Denials, GuestData, LogLevel, Output, Services};
 use wasm_runtime::wasmtime::Memory;
 use wasm_runtime::{Guard, Limits};
 
@@ -62,20 +60,9 @@ impl<S: Services> State<S> {
     /// May the guest use this function? That it may not is logged once.
     #[inline]
     pub fn permits(&self, capability: Capability, function: &str) -> bool {
-        match self.config.capabilities.require(capability, function) {
-            Ok(()) => true,
-            Err(denial) => {
-                self.deny(&denial);
-                false
-            }
-        }
-    }
-
-    #[cold]
-    fn deny(&self, denial: &Denial<'_>) {
-        if self.denials.note(denial) && self.services.log_enabled(LogLevel::Error) {
-            self.services.log(LogLevel::Error, &denial.line());
-        }
+        let capabilities = &self.config.capabilities;
+        self.denials
+            .permits(capabilities, capability, function, &self.services)
     }
 
     /// A call has ended that left something to do: output that has no end yet is told.

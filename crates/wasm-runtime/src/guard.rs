@@ -195,6 +195,11 @@ impl Guard {
         self.growth = growth;
     }
 
+    /// Bytes that all memories have.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
     /// Bytes that all memories have, where they have got them otherwise than by growing: from a snapshot.
     pub fn set_memory(&mut self, bytes: usize) {
         self.memory = bytes;

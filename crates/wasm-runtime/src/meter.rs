@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use wasmtime::{Result, Store, StoreContextMut, UpdateDeadline};
+use wasmtime::{Result, UpdateDeadline};
 
 use crate::guard::OutOfTime;
 use crate::ticker::{Clock, cpu_time};
@@ -36,16 +36,6 @@ impl Meter {
         }
     }
 
-    /// Has a store's guest held to its time. `meter` finds this in the store's data. The store must be one whose guest can
-    /// wait.
-    pub fn attach<T: 'static>(store: &mut Store<T>, meter: fn(&mut T) -> &Arc<Meter>) {
-        store.epoch_deadline_callback(move |mut store: StoreContextMut<'_, T>| {
-            meter(store.data_mut()).tick()
-        });
-        // The next tick is the first that is looked at.
-        store.set_epoch_deadline(1);
-    }
-
     /// Runs a piece of the guest.
     pub fn run<R>(&self, piece: impl FnOnce() -> R) -> R {
         let outer = self.clock.enter();
@@ -62,8 +52,8 @@ impl Meter {
         result
     }
 
-    /// The guest has run into the next tick.
-    fn tick(&self) -> Result<UpdateDeadline> {
+    /// The guest has run into the next tick: it gives way, if it has time left. For the callback of its store's epochs.
+    pub fn tick(&self) -> Result<UpdateDeadline> {
         self.check()?;
         self.gave_way.store(true, Ordering::Relaxed);
         Ok(UpdateDeadline::Yield(1))

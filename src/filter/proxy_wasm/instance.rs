@@ -163,7 +163,10 @@ pub fn start(
     let metrics = proxy.metrics.clone();
     let failed = |filter, error: StartError| {
         if let Some(metrics) = &metrics {
-            metrics.start_failed(&error);
+            metrics.start_failed(match &error {
+                StartError::Call(CallError::Trap { reason, .. }) => Some(reason),
+                _ => None,
+            });
         }
         (filter, error.to_string())
     };

@@ -11,7 +11,7 @@ use crate::filter::proxy_wasm::proxy::NginxProxy;
 use crate::filter::proxy_wasm::redis::RedisCalls;
 use crate::filter::proxy_wasm::stream::Stream;
 use crate::net::origin::{Caller, Origin};
-use crate::worker::process::Main;
+use crate::worker::process::{Main, ProcessKind};
 
 /// What an instance in a worker has for its calls; a check makes none.
 pub struct Outbound {
@@ -53,10 +53,7 @@ impl Outbound {
                 });
             }
         });
-        let caller = Rc::new(Caller {
-            rate: proxy.log_rate.clone(),
-            slots: state.slots.clone(),
-        });
+        let caller = main.caller(ProcessKind::Worker, module, proxy.log);
         Some(Outbound {
             calls,
             redis,

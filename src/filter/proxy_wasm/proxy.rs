@@ -101,7 +101,7 @@ impl NginxProxy {
 
     /// The same for an instance of one request.
     pub fn of_request(&self) -> NginxProxy {
-        let metrics = self.metrics.as_ref().map(|all| Rc::new(all.of_request()));
+        let metrics = self.metrics.as_ref().map(|all| Rc::new(all.of_another()));
         NginxProxy {
             name: self.name.clone(),
             outbound: OnceCell::new(),

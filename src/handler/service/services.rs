@@ -1,6 +1,7 @@
 //! The components of a worker.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use component_host::{Directory, Handler, Instance, Pool, Runtime, Settings};
@@ -11,6 +12,7 @@ use crate::conf::main::{MainConf, ModuleConf};
 use crate::conf::policy::Isolation;
 use crate::conf::service::ServiceOptions;
 use crate::handler::service::places::Places;
+use crate::handler::service::stores::Stores;
 use crate::metrics::module::ModuleMetrics;
 use crate::net::executor::{Task, spawn};
 use crate::net::origin::Caller;
@@ -36,6 +38,9 @@ pub struct Service {
     pub caller: Rc<Caller>,
     /// Whom it may call beside the upstreams of nginx's configuration.
     pub hosts: AllowedHosts,
+    pub stores: Stores,
+    /// The values of the variables that it may ask for.
+    pub variables: Rc<BTreeMap<String, String>>,
     /// Instances that can answer another request.
     idle: RefCell<Vec<Instance>>,
     /// What guests still do behind their responses.
@@ -185,6 +190,8 @@ fn load(
             slots: state.slots.clone(),
         }),
         hosts: options.hosts.clone(),
+        stores: Stores::new(main, index, module, options, log),
+        variables: options.variables.clone(),
         idle: RefCell::default(),
         lingering: RefCell::default(),
     })

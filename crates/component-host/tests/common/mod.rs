@@ -4,16 +4,19 @@
 mod executor;
 mod mock;
 
+use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::OnceLock;
+use std::task::Poll;
 
 use bytes::Bytes;
 use component_host::{
     Body, BodyError, Ended, Engine, Failure, Handler, Instance, Pool, Program, Runtime, Settings,
 };
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use send_wrapper::SendWrapper;
 
 pub use executor::{Executor, run};
 pub use mock::Mock;
@@ -32,6 +35,41 @@ pub fn sample(name: &str) -> Vec<u8> {
     let path = root.join(format!("target/filters/{name}.wasm"));
     std::fs::read(&path)
         .unwrap_or_else(|error| panic!("{}: {error}: run scripts/filters {name}", path.display()))
+}
+
+/// The guests that have a path for each thing, of both versions.
+pub const LABS: [&str; 2] = ["component_lab", "component_lab_p3"];
+
+/// A component of WASI 0.2 in the text format, with these imports, whose handler does this and sets no response.
+pub fn handler(imports: &str, body: &str) -> String {
+    let (arguments, inner) = match imports.contains("$open") {
+        true => (
+            r#"(with "" (instance (export "open" (func $open)) (export "memory" (memory $m "memory"))))"#,
+            r#"(import "" "open" (func $open OPEN)) (import "" "memory" (memory 1))"#,
+        ),
+        false => ("", ""),
+    };
+    let inner = match imports.contains("(result u32))") {
+        true => inner.replace("OPEN", "(param i32 i32) (result i32)"),
+        false => inner.replace("OPEN", "(param i32 i32 i32)"),
+    };
+    format!(
+        r#"(component
+          (import "wasi:http/types@0.2.0" (instance $types
+            (export "incoming-request" (type (sub resource)))
+            (export "response-outparam" (type (sub resource)))))
+          (alias export $types "incoming-request" (type $request))
+          (alias export $types "response-outparam" (type $out))
+          {imports}
+          (core module $main
+            {inner}
+            (func (export "handle") (param i32 i32) {body}))
+          (core instance $i (instantiate $main {arguments}))
+          (func $handle (param "request" (own $request)) (param "response-out" (own $out))
+            (canon lift (core func $i "handle")))
+          (instance $handler (export "handle" (func $handle)))
+          (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#
+    )
 }
 
 /// What a request came to.
@@ -86,6 +124,16 @@ impl Host {
             _runtime: runtime,
             _ticker: ticker,
         }
+    }
+
+    pub fn lab(name: &str) -> Host {
+        Host::with_lab(name, |_| {})
+    }
+
+    pub fn with_lab(name: &str, set: impl FnOnce(&mut Settings)) -> Host {
+        let mut settings = Settings::default();
+        set(&mut settings);
+        Host::with(&sample(name), settings)
     }
 
     pub fn get(&self, path: &str) -> Came {
@@ -169,6 +217,39 @@ pub fn empty() -> Body {
 pub fn full(text: &str) -> Body {
     let full = Full::new(Bytes::copy_from_slice(text.as_bytes()));
     Body::new(full.map_err(|never: std::convert::Infallible| match never {}))
+}
+
+/// A body with these trailers.
+pub fn with_trailers(text: &str, trailers: &[(&'static str, &'static str)]) -> Body {
+    let trailers: HeaderMap = trailers
+        .iter()
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .collect();
+    Body::new(full(text).with_trailers(async move { Some(Ok(trailers)) }))
+}
+
+/// A body of so many pieces, and how many of them have been taken.
+pub fn pieces(piece: Bytes, many: usize) -> (Body, Rc<Cell<usize>>) {
+    let taken = Rc::new(Cell::new(0));
+    let counted = SendWrapper::new(taken.clone());
+    let body = StreamBody::new(futures_util::stream::poll_fn(move |_| {
+        let taken = counted.get();
+        if taken == many {
+            return Poll::Ready(None);
+        }
+        counted.set(taken + 1);
+        Poll::Ready(Some(Ok(Frame::data(piece.clone()))))
+    }));
+    (Body::new(body), taken)
+}
+
+/// A body that breaks after this.
+pub fn broken(text: &'static str) -> Body {
+    let frames = [
+        Ok(Frame::data(Bytes::from_static(text.as_bytes()))),
+        Err(BodyError::ConnectionTerminated),
+    ];
+    Body::new(StreamBody::new(futures_util::stream::iter(frames)))
 }
 
 /// How many threads this process has.

@@ -2,9 +2,12 @@
 //!
 //! Arguments and results are offsets of blocks, so that PDKs can declare them as functions of strings, bytes and numbers. A
 //! number is 8 bytes, little-endian. The arguments stay the guest's, who frees them: PDKs do. What changes something answers
-//! 0 when it is done, or else a block with one of the words of [`word`].
+//! 0 when it is done, or else a block with one of the words of [`ServiceError::word`].
 
-use guest_host::{Capability, LogLevel, ServiceError};
+use guest_host::operations::{
+    compare_and_swap, increment_counter, log, number, shared_data_with_cas,
+};
+use guest_host::{Capability, ServiceError};
 use wasm_runtime::wasmtime::{Caller, Linker, Result};
 
 use crate::imports::USER;
@@ -13,17 +16,6 @@ use crate::services::Services;
 use crate::state::State;
 
 const DENIED: &str = "denied";
-
-/// How an error is told to a guest.
-fn word(error: ServiceError) -> &'static str {
-    match error {
-        ServiceError::NotFound => "not_found",
-        ServiceError::BadArgument => "bad_argument",
-        ServiceError::CasMismatch => "cas_mismatch",
-        ServiceError::NoRoom => "no_room",
-        ServiceError::Unavailable => "unavailable",
-    }
-}
 
 /// What a function answers: bytes, which may be none, or nothing but an error.
 type Answer = Result<Vec<u8>, ServiceError>;
@@ -56,21 +48,21 @@ pub fn define<S: Services>(linker: &mut Linker<State<S>>) -> Result<()> {
         "shared_data_get" (key) Some(SharedData), Values,
             |services: &S, [key]| found(|out| services.shared_data(key, out).map(drop));
         "shared_data_get_with_cas" (key) Some(SharedData), Values,
-            |services: &S, [key]| with_cas(services, key);
+            |services: &S, [key]| found(|out| shared_data_with_cas(services, key, out));
         "shared_data_set" (key, value) Some(SharedData), Errors,
             |services: &S, [key, value]| done(services.set_shared_data(key, value, 0));
         "shared_data_compare_and_swap" (key, value, cas) Some(SharedData), Errors,
-            |services: &S, [key, value, cas]| compare_and_swap(services, key, value, cas);
+            |services: &S, [key, value, cas]| done(number(cas).and_then(|cas| compare_and_swap(services, key, value, cas)));
         "enqueue" (queue, message) Some(SharedQueue), Errors,
             |services: &S, [queue, message]| done(services.enqueue(queue, message));
         "counter_increment" (name, by) Some(Metrics), Values,
-            |services: &S, [name, by]| increment(services, name, by);
+            |services: &S, [name, by]| found(|out| increment_counter(services, name, by, out));
         "variable_get" (name) None, Values,
             |services: &S, [name]| found(|out| services.variable(name, out));
         "variable_set" (name, value) Some(PropertiesWrite), Errors,
             |services: &S, [name, value]| done(services.set_variable(name, value));
         "log" (level, message) None, Errors,
-            |services: &S, [level, message]| log(services, level, message);
+            |services: &S, [level, message]| done(log(services, level, message));
     }
     Ok(())
 }
@@ -90,7 +82,7 @@ fn call<S: Services, const N: usize>(
     }
     let answer = match capability {
         Some(capability) if !state.permits(capability, name) => Err(DENIED),
-        _ => run(&state.services, bytes).map_err(word),
+        _ => run(&state.services, bytes).map_err(ServiceError::word),
     };
     match (answer, tells) {
         (Ok(answer), _) => give(caller, &answer),
@@ -106,53 +98,4 @@ fn done(result: Result<(), ServiceError>) -> Answer {
 fn found(get: impl FnOnce(&mut Vec<u8>) -> Result<(), ServiceError>) -> Answer {
     let mut value = Vec::new();
     get(&mut value).map(|()| value)
-}
-
-/// A number: 8 bytes, little-endian, or 4 of them.
-fn number(bytes: &[u8]) -> Result<u64, ServiceError> {
-    if let Ok(bytes) = bytes.try_into() {
-        return Ok(u64::from_le_bytes(bytes));
-    }
-    match bytes.try_into() {
-        Ok(bytes) => Ok(u32::from_le_bytes(bytes).into()),
-        Err(_) => Err(ServiceError::BadArgument),
-    }
-}
-
-/// The number for compare-and-swap, then the value.
-fn with_cas<S: Services>(services: &S, key: &[u8]) -> Answer {
-    let mut value = Vec::new();
-    let cas = services.shared_data(key, &mut value)?;
-    let mut answer = u64::from(cas).to_le_bytes().to_vec();
-    answer.extend_from_slice(&value);
-    Ok(answer)
-}
-
-fn compare_and_swap<S: Services>(services: &S, key: &[u8], value: &[u8], cas: &[u8]) -> Answer {
-    let cas = number(cas)?;
-    match u32::try_from(cas) {
-        // 0 would set it, whatever it is.
-        Ok(cas @ 1..) => done(services.set_shared_data(key, value, cas)),
-        _ => Err(ServiceError::CasMismatch),
-    }
-}
-
-fn increment<S: Services>(services: &S, name: &[u8], by: &[u8]) -> Answer {
-    let value = services.increment_counter(name, number(by)?)?;
-    Ok(value.to_le_bytes().to_vec())
-}
-
-fn log<S: Services>(services: &S, level: &[u8], message: &[u8]) -> Answer {
-    let level = match level {
-        b"trace" => LogLevel::Trace,
-        b"debug" => LogLevel::Debug,
-        b"info" => LogLevel::Info,
-        b"warn" => LogLevel::Warn,
-        b"error" => LogLevel::Error,
-        _ => return Err(ServiceError::BadArgument),
-    };
-    if services.log_enabled(level) {
-        services.log(level, message);
-    }
-    Ok(Vec::new())
 }

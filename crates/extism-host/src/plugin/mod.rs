@@ -74,6 +74,11 @@ impl<S: Services> Plugin<S> {
         self.phase == Phase::Poisoned
     }
 
+    /// Bytes of all its memories, the kernel's among them.
+    pub fn memory_bytes(&self) -> usize {
+        self.store.data().guard.memory()
+    }
+
     /// What the guest sees of the embedder.
     pub fn services(&mut self) -> &mut S {
         &mut self.store.data_mut().services

@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use super::allowed::Capabilities;
 use super::family::{Capability, RESOLVE};
+use crate::level::LogLevel;
+use crate::services::Services;
 
 /// Longest name that is logged, in bytes.
 const MAX_NAME: usize = 256;
@@ -47,6 +49,31 @@ impl Denials {
         };
         let before = self.0.replace(self.0.get() | bit);
         before & bit == 0
+    }
+
+    /// May a guest use this function? That it may not is logged once.
+    #[inline]
+    pub fn permits<S: Services>(
+        &self,
+        capabilities: &Capabilities,
+        capability: Capability,
+        function: &str,
+        services: &S,
+    ) -> bool {
+        match capabilities.require(capability, function) {
+            Ok(()) => true,
+            Err(denial) => {
+                self.tell(&denial, services);
+                false
+            }
+        }
+    }
+
+    #[cold]
+    fn tell<S: Services>(&self, denial: &Denial<'_>, services: &S) {
+        if self.note(denial) && services.log_enabled(LogLevel::Error) {
+            services.log(LogLevel::Error, &denial.line());
+        }
     }
 }
 

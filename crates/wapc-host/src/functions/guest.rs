@@ -15,10 +15,12 @@ pub fn request<S: Services + 'static>(
     let (memory, state) = parts(&mut caller)?;
     let exchange = &state.exchange;
     // No message is as long as 4 GiB, nor an operation: it would not have begun.
-    let len = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    slice(memory, message, len(&exchange.message))?;
-    slice_mut(memory, operation, len(&exchange.operation))?.copy_from_slice(&exchange.operation);
-    slice_mut(memory, message, len(&exchange.message))?.copy_from_slice(&exchange.message);
+    let len = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+    let size = len(exchange.message_size());
+    slice(memory, message, size)?;
+    let name = &exchange.operation;
+    slice_mut(memory, operation, len(name.len()))?.copy_from_slice(name);
+    exchange.write_message(slice_mut(memory, message, size)?)?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use wasm_runtime::wasmtime::{Error, Instance, Store, TypedFunc};
 use wasm_runtime::{Engine, Guard, Rewind};
 
 use crate::error::{CallError, LoadError, StartError};
+use crate::exchange::Message;
 use crate::program::{GUEST_CALL, Program, START};
 use crate::state::{PluginConfig, State};
 
@@ -86,7 +87,11 @@ impl<S: Services + 'static> Plugin<S> {
 
     /// Calls an operation of the guest's, with a message in a format of its choice. The response is borrowed until the
     /// next call; see [`Plugin::take_response`].
-    pub fn call(&mut self, operation: &[u8], message: Vec<u8>) -> Result<&[u8], CallError> {
+    pub fn call(
+        &mut self,
+        operation: &[u8],
+        message: impl Message + 'static,
+    ) -> Result<&[u8], CallError> {
         if self.poisoned {
             return Err(CallError::Poisoned);
         }
@@ -107,6 +112,13 @@ impl<S: Services + 'static> Plugin<S> {
     /// The response to the last call, for good.
     pub fn take_response(&mut self) -> Vec<u8> {
         self.store.data_mut().exchange.response.take()
+    }
+
+    /// Lets the response of the last call go, if it is large.
+    pub fn trim(&mut self) {
+        let exchange = &mut self.store.data_mut().exchange;
+        exchange.response.trim();
+        exchange.error.trim();
     }
 
     /// Has a call trapped?
