@@ -29,7 +29,7 @@ pub unsafe extern "C" fn wasm_key_value(
 }
 
 fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
-    let mut arguments = cf.arguments().map(|argument| argument.as_bytes());
+    let mut arguments = cf.arguments().iter().map(|argument| argument.as_bytes());
     let name = arguments.next().unwrap_or_default();
     let name = str::from_utf8(name).map_err(|_| "the name of a store must be UTF-8")?;
     if name.is_empty() {

@@ -19,6 +19,7 @@ use crate::handler::send::Reply;
 use crate::handler::service::serve::serve_with;
 use crate::message::headers::request as headers;
 use crate::nginx::conf::{Answer, Cf, Mistake, read_directive};
+use crate::nginx::log::Level;
 use crate::nginx::request::Request;
 use crate::nginx::{OK, core_module, variable};
 
@@ -156,7 +157,11 @@ fn fixed(request: Request, status: u16, headers: &[(String, String)], body: &str
     match (Reply::new(request, status, body.as_bytes()), conf) {
         (Some(mut reply), Some(conf)) => {
             reply.headers = headers.to_vec();
-            reply.send(request, conf)
+            reply.send(request, conf, |what| {
+                // The same for each request, so it is worth a line for somebody who looks for it alone.
+                let line = format_args!("[wasm] a static response of a Spin application: {what}");
+                request.log().write(Level::Info, line);
+            })
         }
         _ => NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t,
     }
