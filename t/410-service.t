@@ -1,7 +1,7 @@
 # wasm_handler with components of wasi:http 0.2 and 0.3: what they see of a request, and what becomes of their responses.
 
 use Test::Nginx::Socket 'no_plan';
-use Handler;
+use Handler ();
 use Service;
 use Wire;
 

@@ -1,7 +1,7 @@
 # Components that fail: what the client gets, before and behind the head, and what others get.
 
 use Test::Nginx::Socket 'no_plan';
-use Handler;
+use Handler ();
 use Service;
 use Wire;
 use Wire::H2;

@@ -1,7 +1,7 @@
 # Components among Proxy-Wasm filters: these see and change what goes in and what comes out, in pieces and as a whole.
 
 use Test::Nginx::Socket 'no_plan';
-use Handler;
+use Handler ();
 use Service;
 use Wire;
 
@@ -64,7 +64,7 @@ sub { rows(map { my ($head, $body) = asked("/$_/count", 'Connection: close')->me
 
 === TEST 4: a body that is larger than nginx's buffer, through filters before and after
 --- http_config eval: $::modules
---- config eval: 'client_max_body_size 0; ' . main::filtered('{"request_body":[["log_body_status","request"]],"response_body":[["log_body_status","response"]]}')
+--- config eval: main::filtered('{"request_body":[["log_body_status","request"]],"response_body":[["log_body_status","response"]]}', 'client_max_body_size 0;')
 --- client eval
 sub {
     my $body = join '', map { sprintf "%08d", $_ } 1 .. 100_000;

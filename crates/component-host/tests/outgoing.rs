@@ -17,8 +17,8 @@ fn a_response_is_passed_on() {
             assert_eq!(request.uri(), "http://backend:81/a?b");
             assert_eq!(request.headers()["host"], "backend:81");
             let expected = Timeouts {
-                connect: Some(Duration::from_secs(100)),
-                first_byte: Some(Duration::from_secs(200)),
+                connect: Some(Duration::from_secs(30)),
+                first_byte: Some(Duration::from_secs(20)),
                 between_bytes: None,
             };
             assert_eq!(timeouts, expected);

@@ -97,13 +97,11 @@ async fn run(service: &Rc<Service>, exchange: Exchange, lines: Lines) -> Result<
         let mut reply = pin!(reply(&exchange, answer));
         poll_fn(|context| {
             guest.poll(context);
-            if let Poll::Ready(sent) = reply.as_mut().poll(context) {
-                return Poll::Ready(sent);
+            // Whatever the guest makes of a body that cannot be read, the client is told what nginx says.
+            if let Some(rc) = exchange.events.failure(context) {
+                return Poll::Ready(Err(Failed::Upload(rc)));
             }
-            match exchange.events.failure(context) {
-                Some(rc) => Poll::Ready(Err(Failed::Upload(rc))),
-                None => Poll::Pending,
-            }
+            reply.as_mut().poll(context)
         })
         .await
     };
@@ -239,7 +237,7 @@ impl Service {
         if let (Some(metrics), GuestFailure::Trapped(why) | GuestFailure::OutOfTime(why)) =
             (&self.metrics, &failure)
         {
-            metrics.trapped(why);
+            metrics.of_another().trapped(why);
         }
         Some(failure)
     }
