@@ -17,7 +17,7 @@ use crate::conf::{
     buffers, cache, call, filter, key_value, module, properties, request_buffering, zones,
 };
 use crate::handler::directive::wasm_handler;
-use crate::handler::service::spin;
+use crate::handler::service::spin::directive::wasm_spin;
 use crate::worker::metrics_page;
 
 /// The levels of most directives.
@@ -112,7 +112,7 @@ pub static mut COMMANDS: [ngx_command_t; 24] = [
     command(
         c"wasm_spin",
         NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_1MORE,
-        spin::wasm_spin,
+        wasm_spin,
         NGX_HTTP_LOC_CONF_OFFSET,
     ),
     command(

@@ -5,19 +5,8 @@ use std::ffi::c_void;
 use ngx::ffi::{ngx_command_t, ngx_conf_t};
 
 use crate::conf::main::MainConf;
+use crate::conf::stores::KeyValueStore;
 use crate::nginx::conf::{Answer, Cf, Mistake, read_directive};
-
-/// A key-value store of components that is kept on a Redis server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyValueStore {
-    /// What components call it.
-    pub name: String,
-    /// `host:port`, an upstream's name or `unix:path`; `rediss://` before it for TLS, and `?db=number` behind it.
-    pub server: Vec<u8>,
-    pub user: Vec<u8>,
-    /// Empty for no login.
-    pub password: Vec<u8>,
-}
 
 pub unsafe extern "C" fn wasm_key_value(
     cf: *mut ngx_conf_t,

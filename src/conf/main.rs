@@ -8,10 +8,10 @@ use extism_host::PluginConfig;
 use proxy_wasm_host::{CapabilityRules, Engine, Limits, VmConfig};
 
 use crate::conf::guest::{Guest, PluginOptions};
-use crate::conf::key_value::KeyValueStore;
 use crate::conf::limits::InstanceLimits;
 use crate::conf::policy::{CacheChoice, HeaderStop, Isolation, OnFailure};
 use crate::conf::request_buffering::Proxy;
+use crate::conf::stores::KeyValueStore;
 use crate::conf::zones::Zones;
 use crate::net::origin::Top;
 use crate::net::tls;

@@ -19,4 +19,5 @@ pub mod properties;
 pub mod request_buffering;
 pub mod service;
 pub mod spin;
+pub mod stores;
 pub mod zones;

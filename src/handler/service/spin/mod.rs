@@ -1,0 +1,5 @@
+//! Spin applications: `wasm_spin`.
+
+pub mod answer;
+pub mod directive;
+pub mod load;
