@@ -17,13 +17,14 @@ use crate::conf::{
     buffers, cache, call, filter, key_value, module, properties, request_buffering, zones,
 };
 use crate::handler::directive::wasm_handler;
+use crate::handler::service::spin;
 use crate::worker::metrics_page;
 
 /// The levels of most directives.
 const LEVELS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 23] = [
+pub static mut COMMANDS: [ngx_command_t; 24] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -107,6 +108,12 @@ pub static mut COMMANDS: [ngx_command_t; 23] = [
         NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
         zones::wasm_shared_data,
         NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_spin",
+        NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_HTTP_LIF_CONF | NGX_CONF_1MORE,
+        spin::wasm_spin,
+        NGX_HTTP_LOC_CONF_OFFSET,
     ),
     command(
         c"wasm_key_value",

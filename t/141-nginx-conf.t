@@ -31,6 +31,12 @@ my %expected = (
         q{curl -d 'item=7' http://127.0.0.1:8080/price} => qr{^\{"status":200,"body":"7 costs 42"\}\z},
         'curl -i http://127.0.0.1:8080/teapot?q=1' => qr{^HTTP/1.1 418 .*^x-method: GET\r.*^path /teapot\nquery q=1\n}ms,
     },
+    components => {
+        q{curl -d 'John Doe' http://127.0.0.1:8080/hello} => qr{^\{"message":"Hello John Doe"\}\z},
+        q{curl -d 'John Doe' http://127.0.0.1:8080/hello3} => qr{^\{"message":"Hello John Doe"\}\z},
+        'curl http://127.0.0.1:8080/counter/key-value/count?default,visits' => qr{^1\z},
+        'curl http://127.0.0.1:8080/counter/variable?greeting' => qr{^Hello nginx\z},
+    },
     'http-wasm' => {
         'curl -i http://127.0.0.1:8080/' => qr{^HTTP/1.1 401 .*^www-authenticate: Cookie\r\n.*\r\nwho are you\?\n\z}ms,
         'curl -i -b session=s3cret http://127.0.0.1:8080/' =>

@@ -1,7 +1,10 @@
 //! What a location's `wasm_handler` directive says.
 
+use std::rc::Rc;
+
 use crate::conf::guest::Guest;
 use crate::conf::main::MainConf;
+use crate::conf::spin::SpinConf;
 use crate::nginx::complex::Complex;
 use crate::nginx::conf::Place;
 
@@ -50,12 +53,32 @@ pub struct HandlerConf {
     pub for_plugins: Vec<String>,
     /// Index in the configuration's modules, and what is called; there from the merge step on.
     pub resolved: Option<(usize, Callee)>,
+    /// `wasm_spin`: an application instead of a module.
+    pub spin: Option<Rc<SpinConf>>,
 }
 
 impl HandlerConf {
+    /// That of `wasm_spin`.
+    pub fn spin(place: Place, spin: Rc<SpinConf>) -> HandlerConf {
+        HandlerConf {
+            name: String::new(),
+            place,
+            function: None,
+            function_text: Vec::new(),
+            form: Form::default(),
+            content_type: None,
+            error_status: 500,
+            shows_errors: false,
+            variables: Vec::new(),
+            for_plugins: Vec::new(),
+            resolved: None,
+            spin: Some(spin),
+        }
+    }
+
     /// Finds the module and the function, once. An error is the mistake in the directive.
     pub fn resolve(&mut self, main: &MainConf) -> Result<(), String> {
-        if self.resolved.is_some() {
+        if self.resolved.is_some() || self.spin.is_some() {
             return Ok(());
         }
         let name = &self.name;

@@ -18,4 +18,5 @@ pub mod policy;
 pub mod properties;
 pub mod request_buffering;
 pub mod service;
+pub mod spin;
 pub mod zones;

@@ -1,8 +1,10 @@
 //! Parameters of `wasm_module` that are for components alone: `dir=`, `allowed_outbound_hosts=` and `reuse=`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use spin_app::AllowedHosts;
 
@@ -26,11 +28,15 @@ pub struct ServiceParameters {
 }
 
 /// What they come to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceOptions {
     pub dirs: Vec<Dir>,
     pub hosts: AllowedHosts,
     pub reuse: Option<u32>,
+    /// The key-value stores that it may open; `None`: all that there are.
+    pub stores: Option<Rc<[String]>>,
+    /// The values of the variables that it may ask for.
+    pub variables: Rc<BTreeMap<String, String>>,
 }
 
 impl ServiceParameters {
@@ -41,6 +47,8 @@ impl ServiceParameters {
             dirs: self.dirs.clone(),
             hosts: hosts.map_err(|error| format!("allowed_outbound_hosts=: {error}"))?,
             reuse: self.reuse,
+            stores: None,
+            variables: Rc::default(),
         })
     }
 

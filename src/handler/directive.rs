@@ -40,6 +40,7 @@ fn read(cf: Cf<'_>, conf: &mut LocConf) -> Result<(), Mistake> {
         variables: Vec::new(),
         for_plugins: Vec::new(),
         resolved: None,
+        spin: None,
     };
     let mut seen: Vec<&[u8]> = Vec::new();
     for parameter in parameters {

@@ -9,6 +9,7 @@ use crate::conf::handler::Callee;
 use crate::conf::location::LocConf;
 use crate::handler::run::run;
 use crate::handler::service::serve::serve;
+use crate::handler::service::spin;
 use crate::nginx::DONE;
 use crate::nginx::guard::{guard, on_request};
 use crate::nginx::request::Request;
@@ -21,6 +22,9 @@ pub unsafe extern "C" fn handle(r: *mut ngx_http_request_t) -> ngx_int_t {
 
 fn answer(request: Request) -> ngx_int_t {
     let handler = LocConf::of(request).handler.as_ref();
+    if let Some(spin) = handler.and_then(|handler| handler.spin.as_ref()) {
+        return spin::answer(request, spin);
+    }
     match handler.and_then(|handler| handler.resolved) {
         Some((module, Callee::Service)) => serve(request, module),
         _ => read_body(request),

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use ngx::ffi::{
-    NGX_LOG_EMERG, ngx_conf_full_name, ngx_conf_log_error, ngx_conf_t, ngx_int_t,
+    NGX_LOG_EMERG, NGX_LOG_WARN, ngx_conf_full_name, ngx_conf_log_error, ngx_conf_t, ngx_int_t,
     ngx_log_error_core, ngx_module_t, ngx_parse_size, ngx_parse_time, ngx_str_t, ngx_uint_t,
 };
 use ngx::http::HttpModuleConfExt;
@@ -203,11 +203,20 @@ impl<'a> Cf<'a> {
 
     /// Reports a mistake in the directive being read: one line with its file and line number.
     pub fn error(self, message: fmt::Arguments<'_>) {
+        self.tell(NGX_LOG_EMERG, message);
+    }
+
+    /// The same for what is no mistake, and may not be what is meant.
+    pub fn warn(self, message: fmt::Arguments<'_>) {
+        self.tell(NGX_LOG_WARN, message);
+    }
+
+    fn tell(self, level: u32, message: fmt::Arguments<'_>) {
         let text = one_line(&message.to_string());
         // SAFETY: `%*s` takes a length and that many bytes.
         unsafe {
             ngx_conf_log_error(
-                NGX_LOG_EMERG as usize,
+                level as usize,
                 self.as_ptr(),
                 0,
                 c"%*s".as_ptr(),

@@ -2,9 +2,11 @@
 //!
 //! Each function answers an error of its interface's own where it has one that says so, else it traps with a message that does.
 
+use std::sync::Arc;
+
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
-use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType, Type, Val};
-use wasmtime::{Result, bail};
+use wasmtime::component::{Component, Linker, LinkerInstance, Resource, ResourceType, Type, Val};
+use wasmtime::{AsContextMut, Result, StoreContextMut, bail};
 
 use crate::interfaces::{Name, is_denied, is_offered};
 use crate::state::State;
@@ -73,23 +75,61 @@ fn define_function(
 ) -> Result<()> {
     let full = format!("{interface}#{name}");
     match function.async_() {
-        true => linker.func_new_concurrent(name, move |_, ty, _, results| {
-            let answered = answer(&full, &ty, results);
+        // Their methods cannot be called: of what they belong to, there is none.
+        true => linker.func_new_concurrent(name, move |accessor, ty, _, results| {
+            let answered =
+                accessor.with(|mut store| answer(store.as_context_mut(), &full, &ty, results));
             Box::pin(async move { answered })
         }),
-        false => linker.func_new(name, move |_, ty, _, results| answer(&full, &ty, results)),
+        false => {
+            let full: Arc<str> = full.into();
+            linker.func_new_async(name, move |mut store, ty, arguments, results| {
+                let full = full.clone();
+                Box::new(async move {
+                    give_back(store.as_context_mut(), arguments).await?;
+                    answer(store, &full, &ty, results)
+                })
+            })
+        }
     }
 }
 
-fn answer(name: &str, ty: &ComponentFunc, results: &mut [Val]) -> Result<()> {
-    let mut types = ty.results();
-    if let (Some(Type::Result(ty)), [result]) = (types.next(), results)
-        && let Some(error) = ty.err().and_then(|ty| error(&ty))
-    {
-        *result = Val::Result(Err(Some(Box::new(error))));
-        return Ok(());
+/// Ends what a guest has lent for a call.
+async fn give_back(mut store: StoreContextMut<'_, State>, arguments: &[Val]) -> Result<()> {
+    for argument in arguments {
+        if let Val::Resource(resource) = argument
+            && !resource.owned()
+        {
+            resource.resource_drop_async(&mut store).await?;
+        }
     }
-    bail!("{name} is not available");
+    Ok(())
+}
+
+fn answer(
+    store: StoreContextMut<'_, State>,
+    name: &str,
+    ty: &ComponentFunc,
+    results: &mut [Val],
+) -> Result<()> {
+    let mut types = ty.results();
+    let value = match (types.next(), &*results) {
+        (Some(Type::Result(ty)), [_]) => ty
+            .err()
+            .and_then(|ty| error(&ty))
+            .map(|error| Val::Result(Err(Some(Box::new(error))))),
+        // A network, which does nothing in turn.
+        (Some(Type::Own(ty)), [_]) if ty == ResourceType::host::<Nothing>() => {
+            let nothing = Resource::<Nothing>::new_own(0);
+            Some(Val::Resource(nothing.try_into_resource_any(store)?))
+        }
+        _ => None,
+    };
+    match (value, results) {
+        (Some(value), [result]) => *result = value,
+        _ => bail!("{name} is not available"),
+    }
+    Ok(())
 }
 
 /// A value of an error's type that says so.

@@ -44,7 +44,7 @@ impl State {
         meter: Arc<Meter>,
         spawner: Spawner,
     ) -> State {
-        let mut table = ResourceTable::new();
+        let mut table = ResourceTable::with_capacity(16);
         table.set_max_capacity(settings.resources);
         State {
             table,

@@ -17,8 +17,8 @@ fn a_response_is_passed_on() {
             assert_eq!(request.uri(), "http://backend:81/a?b");
             assert_eq!(request.headers()["host"], "backend:81");
             let expected = Timeouts {
-                connect: Some(Duration::from_millis(1)),
-                first_byte: Some(Duration::from_millis(2)),
+                connect: Some(Duration::from_secs(30)),
+                first_byte: Some(Duration::from_secs(20)),
                 between_bytes: None,
             };
             assert_eq!(timeouts, expected);
@@ -91,7 +91,10 @@ fn a_body_is_sent_while_nobody_waits() {
 #[test]
 fn many_go_at_once_up_to_the_limit() {
     for lab in LABS {
-        let host = Host::with_lab(lab, |settings| settings.requests = 20);
+        let host = Host::with_lab(lab, |settings| {
+            settings.requests = 20;
+            settings.resources = 200_000;
+        });
         let most = Rc::new(Cell::new((0, 0)));
         let counted = most.clone();
         host.mock.answer(move |_, _| {

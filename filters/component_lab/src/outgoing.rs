@@ -42,10 +42,10 @@ fn wait(response: &FutureIncomingResponse) -> Result<IncomingResponse, ErrorCode
 pub fn proxy(out: ResponseOutparam, url: &str) {
     let options = RequestOptions::new();
     options
-        .set_connect_timeout(Some(1_000_000))
+        .set_connect_timeout(Some(30_000_000_000))
         .expect("offered");
     options
-        .set_first_byte_timeout(Some(2_000_000))
+        .set_first_byte_timeout(Some(20_000_000_000))
         .expect("offered");
     let came = handle(outgoing(url), Some(options)).and_then(|response| wait(&response));
     let response = match came {

@@ -116,7 +116,8 @@ fn echo(request: Request) -> Response {
                 break;
             }
         }
-        drop(writer);
+        // Trailers come when the body is not read any more.
+        drop((writer, from));
         let trailers = trailers.await;
         if let Err(error) = &trailers {
             println!("{error:?}");

@@ -15,10 +15,10 @@ fn outgoing(url: &str, body: Option<StreamReader<u8>>) -> Request {
     };
     let options = RequestOptions::new();
     options
-        .set_connect_timeout(Some(1_000_000))
+        .set_connect_timeout(Some(30_000_000_000))
         .expect("offered");
     options
-        .set_first_byte_timeout(Some(2_000_000))
+        .set_first_byte_timeout(Some(20_000_000_000))
         .expect("offered");
     let (request, _sent) = Request::new(Fields::new(), body, end(Ok(None)), Some(options));
     let scheme = match scheme {

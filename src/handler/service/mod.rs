@@ -11,4 +11,5 @@ pub mod request;
 pub mod respond;
 pub mod serve;
 pub mod services;
+pub mod spin;
 pub mod stores;

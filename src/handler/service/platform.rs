@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use component_host::{
     Body, BodyError, KeyValue, KeyValueError, LocalFuture, Output, Platform, Redis, RedisError,
-    Timeouts,
+    Timeouts, VariableError,
 };
 use guest_host::LogLevel;
 use http::uri::Uri;
@@ -91,6 +91,22 @@ impl Platform for NginxPlatform {
 
     fn open_store(&self, name: &str) -> Result<Rc<dyn KeyValue>, KeyValueError> {
         self.service.stores.open(&self.origin, name)
+    }
+
+    fn variable(&self, name: &str) -> Result<String, VariableError> {
+        if let Some(value) = self.service.variables.get(name) {
+            return Ok(value.clone());
+        }
+        Err(match spin_app::check_variable(name) {
+            Ok(()) => VariableError::Undefined(format!("no variable \"{name}\"")),
+            Err(wrong) => VariableError::InvalidName(format!("\"{name}\" {wrong}")),
+        })
+    }
+
+    fn variables(&self) -> Vec<(String, String)> {
+        let all = self.service.variables.iter();
+        all.map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     fn open_redis(&self, address: &str) -> Result<Rc<dyn Redis>, RedisError> {

@@ -22,6 +22,9 @@ use crate::nginx::{ERROR, OK};
 /// Bytes that are taken of a body before they go on: more than one piece, where there is more than one at once.
 const MOST: usize = 64 * 1024;
 
+/// How often a guest may go on before the head of its response is sent.
+const TURNS: usize = 3;
+
 /// So many pieces are sent at a time.
 const ROUNDS: u32 = 8;
 
@@ -87,8 +90,7 @@ where
     let mut length = declared;
     let mut waits = false;
     if !bodiless {
-        let begun = poll_fn(|context| Poll::Ready(body.poll_more(context))).await;
-        waits = begun.map_err(Broken::Before)?;
+        waits = body.begin().await.map_err(Broken::Before)?;
         if body.ended && body.trailers.is_none() {
             length = Some(download.pending() as u64);
         }
@@ -121,6 +123,18 @@ where
     B: Body<Data = Bytes>,
     B::Error: Display,
 {
+    /// Takes what there is before the head goes: a short body may be there as a whole, when the guest has had some turns.
+    async fn begin(&mut self) -> Result<bool, Failure> {
+        for _ in 0..TURNS {
+            let begun = poll_fn(|context| Poll::Ready(self.poll_more(context))).await;
+            if !begun? {
+                return Ok(false);
+            }
+            yield_now().await;
+        }
+        Ok(true)
+    }
+
     /// Takes what there is of the body, up to a bound. Must more be waited for?
     fn poll_more(&mut self, context: &mut Context<'_>) -> Result<bool, Failure> {
         while !self.ended && self.download.pending() < MOST {

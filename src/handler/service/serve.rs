@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use component_host::{Answer, Body, Call, Ended, Failure as GuestFailure};
+use http::{HeaderName, HeaderValue};
 use http_body_util::BodyExt;
 use ngx::ffi::{
     NGX_HTTP_BAD_REQUEST, NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SERVICE_UNAVAILABLE, ngx_int_t,
@@ -23,17 +24,29 @@ use crate::handler::service::respond::{Broken, respond};
 use crate::handler::service::services::{Service, Services};
 use crate::message::stream::cut::cut;
 use crate::message::stream::upload::Upload;
+use crate::net::executor::yield_now;
 use crate::net::timer::timeout;
 use crate::nginx::request::Request;
 
 /// How long a guest may go on behind the end of its response.
 const LINGERS: Duration = Duration::from_secs(60);
 
+/// How often a guest goes on behind the end of its response before that of the request.
+const TURNS: usize = 3;
+
 /// Has the component of this number answer the request. The result is nginx's.
 pub fn serve(request: Request, module: usize) -> ngx_int_t {
+    serve_with(request, module, Vec::new())
+}
+
+/// Header lines that take the place of those that the client has sent.
+pub type Lines = Vec<(HeaderName, HeaderValue)>;
+
+/// The same for a request with these lines as well.
+pub fn serve_with(request: Request, module: usize, lines: Lines) -> ngx_int_t {
     let services = Services::of(request);
     match services.and_then(|services| services.module(module)) {
-        Some(service) => begin(request, |exchange| answer(service, exchange)),
+        Some(service) => begin(request, |exchange| answer(service, exchange, lines)),
         None => NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
     }
 }
@@ -49,10 +62,10 @@ enum Failed {
     Unsent,
 }
 
-async fn answer(service: Rc<Service>, exchange: Exchange) -> ngx_int_t {
+async fn answer(service: Rc<Service>, exchange: Exchange, lines: Lines) -> ngx_int_t {
     let begun = exchange.download.clone();
     let (request, log) = (exchange.request, exchange.request.log());
-    match run(&service, exchange).await {
+    match run(&service, exchange, lines).await {
         Ok(rc) => rc,
         Err(Failed::Before(status, why)) => {
             service.report(log, &why);
@@ -67,13 +80,13 @@ async fn answer(service: Rc<Service>, exchange: Exchange) -> ngx_int_t {
     }
 }
 
-async fn run(service: &Rc<Service>, exchange: Exchange) -> Result<ngx_int_t, Failed> {
+async fn run(service: &Rc<Service>, exchange: Exchange, lines: Lines) -> Result<ngx_int_t, Failed> {
     service.turn.wait().await;
     let place = service.places.take().await.map_err(|_| {
         let why = "all of instances= are in use, and queue= is full";
         Failed::Before(NGX_HTTP_SERVICE_UNAVAILABLE, why.to_owned())
     })?;
-    let (call, answer) = start(service, &exchange)?;
+    let (call, answer) = start(service, &exchange, lines)?;
     let mut guest = Guest {
         service: service.clone(),
         call: Some(call),
@@ -84,17 +97,27 @@ async fn run(service: &Rc<Service>, exchange: Exchange) -> Result<ngx_int_t, Fai
         let mut reply = pin!(reply(&exchange, answer));
         poll_fn(|context| {
             guest.poll(context);
-            if let Poll::Ready(sent) = reply.as_mut().poll(context) {
-                return Poll::Ready(sent);
+            // Whatever the guest makes of a body that cannot be read, the client is told what nginx says.
+            if let Some(rc) = exchange.events.failure(context) {
+                return Poll::Ready(Err(Failed::Upload(rc)));
             }
-            match exchange.events.failure(context) {
-                Some(rc) => Poll::Ready(Err(Failed::Upload(rc))),
-                None => Poll::Pending,
-            }
+            reply.as_mut().poll(context)
         })
         .await
     };
     let rc = sent.map_err(|failed| guest.explain(failed))?;
+    // Most guests come to their end then, while the request is there for their last lines.
+    for _ in 0..TURNS {
+        if guest.call.is_none() {
+            break;
+        }
+        yield_now().await;
+        poll_fn(|context| {
+            guest.poll(context);
+            Poll::Ready(())
+        })
+        .await;
+    }
     if let Some(failure) = guest.failure.take() {
         service.report(exchange.request.log(), &failure.to_string());
     }
@@ -102,14 +125,21 @@ async fn run(service: &Rc<Service>, exchange: Exchange) -> Result<ngx_int_t, Fai
     Ok(rc)
 }
 
-fn start(service: &Rc<Service>, exchange: &Exchange) -> Result<(Call, Answer), Failed> {
+fn start(
+    service: &Rc<Service>,
+    exchange: &Exchange,
+    lines: Lines,
+) -> Result<(Call, Answer), Failed> {
     let nginx = exchange.request;
     let upload = Local::new(Upload::new(exchange.events.clone()));
     let body = Body::new(upload.map_err(upload_error));
-    let request = request::request(nginx, body).ok_or_else(|| {
+    let mut request = request::request(nginx, body).ok_or_else(|| {
         let why = "the request cannot be told to a component: its method, its host or its target";
         Failed::Before(NGX_HTTP_BAD_REQUEST, why.to_owned())
     })?;
+    for (name, value) in lines {
+        request.headers_mut().insert(name, value);
+    }
     let settings = LocConf::of(nginx).call().cloned().ok_or_else(|| {
         let why = "the location has no settings for calls";
         Failed::Before(NGX_HTTP_INTERNAL_SERVER_ERROR, why.to_owned())
@@ -207,7 +237,7 @@ impl Service {
         if let (Some(metrics), GuestFailure::Trapped(why) | GuestFailure::OutOfTime(why)) =
             (&self.metrics, &failure)
         {
-            metrics.trapped(why);
+            metrics.of_another().trapped(why);
         }
         Some(failure)
     }

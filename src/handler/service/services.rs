@@ -1,6 +1,7 @@
 //! The components of a worker.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use component_host::{Directory, Handler, Instance, Pool, Runtime, Settings};
@@ -38,6 +39,8 @@ pub struct Service {
     /// Whom it may call beside the upstreams of nginx's configuration.
     pub hosts: AllowedHosts,
     pub stores: Stores,
+    /// The values of the variables that it may ask for.
+    pub variables: Rc<BTreeMap<String, String>>,
     /// Instances that can answer another request.
     idle: RefCell<Vec<Instance>>,
     /// What guests still do behind their responses.
@@ -187,7 +190,8 @@ fn load(
             slots: state.slots.clone(),
         }),
         hosts: options.hosts.clone(),
-        stores: Stores::new(main, index, module, log),
+        stores: Stores::new(main, index, module, options, log),
+        variables: options.variables.clone(),
         idle: RefCell::default(),
         lingering: RefCell::default(),
     })

@@ -28,6 +28,8 @@ pub struct Events {
     writer: Cell<Option<Waker>>,
     /// Who ends the request.
     ender: Cell<Option<Waker>>,
+    /// nginx has read all of the body, or its first piece.
+    has_body: Cell<bool>,
     /// What the request is to be finalized with, when its body could not be read.
     failure: Cell<Option<ngx_int_t>>,
 }
@@ -43,6 +45,7 @@ impl Listening {
             reader: Cell::default(),
             writer: Cell::default(),
             ender: Cell::default(),
+            has_body: Cell::new(false),
             failure: Cell::default(),
         });
         ALL.with_borrow_mut(|all| all.insert(request.as_ptr().addr(), events.clone()));
@@ -70,6 +73,11 @@ impl Events {
     /// The request, as long as it is under way.
     pub fn request(&self) -> Option<Request> {
         self.request.get()
+    }
+
+    /// Has nginx read all of the body, or its first piece?
+    pub fn has_body(&self) -> bool {
+        self.has_body.get()
     }
 
     /// Waits for more of the request's body.
@@ -124,6 +132,20 @@ pub fn listen_to_reads(request: Request) {
 pub fn listen_to_writes(request: Request) {
     // SAFETY: a handle is of a live request.
     unsafe { (*request.as_ptr()).write_event_handler = Some(on_write) };
+}
+
+/// For `ngx_http_read_client_request_body`: nginx has read all of the body, or with `request_body_no_buffering` its first piece.
+pub unsafe extern "C" fn on_body(r: *mut ngx_http_request_t) {
+    guard((), || {
+        // SAFETY: nginx calls a handler with a live request.
+        let request = unsafe { Request::new(r) };
+        if let Some(events) = request.and_then(find) {
+            events.has_body.set(true);
+            if let Some(waker) = events.reader.take() {
+                waker.wake();
+            }
+        }
+    });
 }
 
 unsafe extern "C" fn on_read(r: *mut ngx_http_request_t) {

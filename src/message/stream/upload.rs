@@ -12,11 +12,11 @@ use http_body::{Body, Frame, SizeHint};
 use ngx::ffi::{
     NGX_HTTP_INTERNAL_SERVER_ERROR, NGX_HTTP_SPECIAL_RESPONSE, ngx_buf_t, ngx_chain_t,
     ngx_del_timer, ngx_http_discard_request_body, ngx_http_read_client_request_body,
-    ngx_http_read_unbuffered_request_body, ngx_http_request_t, ngx_int_t,
+    ngx_http_read_unbuffered_request_body, ngx_int_t,
 };
 
 use crate::message::body::{Body as Piece, WINDOW};
-use crate::message::stream::events::{Events, listen_to_reads};
+use crate::message::stream::events::{Events, listen_to_reads, on_body};
 use crate::nginx::request::Request;
 use crate::nginx::{OK, buf};
 
@@ -41,6 +41,8 @@ enum Source {
         buffers: Vec<*mut ngx_buf_t>,
         at: (usize, usize),
     },
+    /// nginx reads all of it first: a short one of HTTP/2, say, that has come with its header.
+    Buffering,
     /// What has come and is not yet passed on; nginx reads more.
     Coming(*mut ngx_chain_t),
     Ended,
@@ -69,6 +71,14 @@ impl Upload {
             && let Err(rc) = self.begin(request)
         {
             return self.fail(rc);
+        }
+        if let Source::Buffering = self.source {
+            if !self.events.has_body() {
+                self.events.wait_to_read(context);
+                return Poll::Pending;
+            }
+            listen_to_reads(request);
+            self.source = whole(request);
         }
         if let Some(piece) = self.take(request) {
             return Poll::Ready(Some(piece));
@@ -110,14 +120,13 @@ impl Upload {
 
     /// Has nginx read the body. An error is what the request is to be finalized with.
     fn begin(&mut self, request: Request) -> Result<(), ngx_int_t> {
-        // SAFETY: the request is live, and in its content phase; nobody has begun to read its body. nginx calls `ignore`
-        // within the call, when the first piece is there or none is. The request has a reference from whoever makes its
-        // content beside the one that is given back.
+        // SAFETY: the request is live, and in its content phase; nobody has begun to read its body. The request has a
+        // reference from whoever makes its content beside the one that is given back.
         unsafe {
             let r = request.as_ptr();
             let write = (*r).write_event_handler;
             (*r).set_request_body_no_buffering(1);
-            let rc = ngx_http_read_client_request_body(r, Some(ignore));
+            let rc = ngx_http_read_client_request_body(r, Some(on_body));
             if rc >= NGX_HTTP_SPECIAL_RESPONSE as ngx_int_t {
                 return Err(rc);
             }
@@ -125,12 +134,15 @@ impl Upload {
             (*main).set_count((*main).count() - 1);
             (*r).write_event_handler = write;
         }
-        listen_to_reads(request);
-        self.source = match is_reading(request) {
-            true => Source::Coming(taken(request)),
-            false => whole(request),
+        self.source = match (is_reading(request), self.events.has_body()) {
+            (true, _) => Source::Coming(taken(request)),
+            (false, true) => whole(request),
+            (false, false) => Source::Buffering,
         };
-        forget_timer(request);
+        if self.events.has_body() {
+            listen_to_reads(request);
+            forget_timer(request);
+        }
         Ok(())
     }
 
@@ -138,7 +150,7 @@ impl Upload {
     fn take(&mut self, request: Request) -> Option<Result<Bytes, Broken>> {
         let mut piece = Piece::default();
         match &mut self.source {
-            Source::Untouched | Source::Ended => return None,
+            Source::Untouched | Source::Buffering | Source::Ended => return None,
             Source::Whole { buffers, at } => {
                 while let Some(&buffer) = buffers.get(at.0) {
                     let before = piece.len();
@@ -290,5 +302,3 @@ fn forget_timer(request: Request) {
         }
     }
 }
-
-unsafe extern "C" fn ignore(_: *mut ngx_http_request_t) {}

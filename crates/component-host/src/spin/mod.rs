@@ -34,3 +34,21 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     variables::add_to_linker(linker)?;
     redis::add_to_linker(linker)
 }
+
+#[cfg(test)]
+mod tests {
+    use wasm_runtime::wasmtime::component::Component;
+    use wasm_runtime::wasmtime::{Config, Engine};
+
+    use crate::linker;
+
+    #[test]
+    fn all_types_are_those_of_the_interfaces() {
+        let mut config = Config::new();
+        config.wasm_component_model_async(true);
+        let engine = Engine::new(&config).unwrap();
+        let component = Component::new(&engine, include_str!("interfaces.wat")).unwrap();
+        let linker = linker::new(&engine).unwrap();
+        linker.instantiate_pre(&component).map(drop).unwrap();
+    }
+}

@@ -16,6 +16,7 @@ use crate::client::redis::Client;
 use crate::client::redis::service::Service;
 use crate::conf::key_value::KeyValueStore;
 use crate::conf::main::ModuleConf;
+use crate::conf::service::ServiceOptions;
 use crate::handler::service::stores::redis::{RedisStore, Server};
 use crate::handler::service::stores::shared::SharedStore;
 use crate::net::origin::Origin;
@@ -33,6 +34,8 @@ const REDIS_PORT: u16 = 6379;
 pub struct Stores {
     /// Those of `wasm_key_value`.
     servers: Rc<[KeyValueStore]>,
+    /// The names that it may open; `None`: all.
+    allowed: Option<Rc<[String]>>,
     shared: Option<Rc<Shared>>,
     /// What the keys of its own stores stand under in the shared data.
     space: Box<[u8]>,
@@ -43,9 +46,16 @@ pub struct Stores {
 }
 
 impl Stores {
-    pub fn new(main: &Main, index: usize, module: &ModuleConf, log: Log) -> Stores {
+    pub fn new(
+        main: &Main,
+        index: usize,
+        module: &ModuleConf,
+        options: &ServiceOptions,
+        log: Log,
+    ) -> Stores {
         Stores {
             servers: main.conf.key_values.as_slice().into(),
+            allowed: options.stores.clone(),
             shared: main.process.shared(),
             space: [b"key-value:", module.space(), b":"].concat().into(),
             client: main.process.redis.clone(),
@@ -56,6 +66,10 @@ impl Stores {
 
     /// The store of this name. Calls to a server are made under the settings of the request's location.
     pub fn open(&self, origin: &Origin, name: &str) -> Result<Rc<dyn KeyValue>, KeyValueError> {
+        let allowed = self.allowed.as_ref();
+        if allowed.is_some_and(|allowed| !allowed.iter().any(|one| one == name)) {
+            return Err(KeyValueError::Denied);
+        }
         if let Some(store) = self.servers.iter().find(|store| store.name == name) {
             let login = (store.user.as_slice(), store.password.as_slice());
             let service = Service::new(origin, &store.server, login, Duration::ZERO);

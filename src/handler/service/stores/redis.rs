@@ -1,7 +1,5 @@
 //! Redis for components: servers that they name, and key-value stores that are kept there.
 
-use std::rc::Rc;
-
 use component_host::{KeyValue, KeyValueError, LocalFuture, Redis, RedisError, Reply};
 use redis_protocol::resp2::decode::decode;
 use redis_protocol::resp2::types::OwnedFrame;
