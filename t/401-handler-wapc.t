@@ -421,4 +421,4 @@ wasm_module m $TEST_NGINX_FILTERS/wapc_test.wasm type=wasi;
 --- config
 --- must_die
 --- error_log
-invalid value "wasi" of type=, it must be "proxy-wasm", "extism", "wapc" or "component"
+invalid value "wasi" of type=, it must be "proxy-wasm", "http-wasm", "extism", "wapc" or "component"

@@ -11,12 +11,11 @@ use crate::filter::chain::context::stops::Stops;
 use crate::filter::chain::guest::{Callback, Failure, Guest};
 use crate::filter::chain::stage::Direction;
 use crate::filter::http_wasm::exchange::View;
-use crate::filter::http_wasm::instances::NoInstance;
 use crate::filter::http_wasm::maker::Instance;
 use crate::filter::http_wasm::module::Module;
 use crate::message::body::Body;
 use crate::message::local::LocalReply;
-use crate::net::executor::{Task, spawn};
+use crate::net::executor::Task;
 use crate::net::turn::Turn;
 use crate::worker::modules::Waiter;
 
@@ -50,9 +49,9 @@ enum Fails {
 
 /// One filter's part in one request.
 pub struct Middleware {
-    this: Weak<Middleware>,
+    pub this: Weak<Middleware>,
     pub module: Rc<Module>,
-    context: Weak<Context>,
+    pub context: Weak<Context>,
     pub index: usize,
     pub stage: Cell<Stage>,
     fails: Cell<Fails>,
@@ -63,7 +62,7 @@ pub struct Middleware {
     /// What it has said of the response before the next handler.
     pub answer: RefCell<Answer>,
     /// Waits for an instance.
-    line: RefCell<Option<Task>>,
+    pub line: RefCell<Option<Task>>,
 }
 
 impl Middleware {
@@ -132,64 +131,8 @@ impl Middleware {
         }
     }
 
-    /// An instance. `None`: the request waits for one.
-    fn take(&self) -> Result<Option<Instance>, Failure> {
-        match self.module.instances.take() {
-            Some(taken) => taken.map(Some).map_err(without),
-            None => {
-                self.stage.set(Stage::AwaitsInstance);
-                let (module, this) = (self.module.clone(), self.this.clone());
-                let wait = async move {
-                    let taken = module.instances.wait().await;
-                    match (this.upgrade(), taken) {
-                        (Some(this), taken) => this.goes_on(taken),
-                        (None, Ok(instance)) => module.instances.give_back(instance),
-                        (None, Err(_)) => {}
-                    }
-                };
-                self.line.replace(Some(spawn(wait)));
-                Ok(None)
-            }
-        }
-    }
-
-    /// The request has waited for an instance.
-    fn goes_on(&self, taken: Result<Instance, NoInstance>) {
-        self.leave_line();
-        let context = self.context.upgrade();
-        let context = context.filter(|context| context.active().is_some());
-        let Some(context) = context.filter(|_| self.stage.get() == Stage::AwaitsInstance) else {
-            if let Ok(instance) = taken {
-                self.module.instances.give_back(instance);
-            }
-            return;
-        };
-        let served = match taken {
-            // There is no body that would be replaced, or it is here.
-            Ok(instance) => {
-                let turn = &self.module.turn;
-                turn.run(true, || self.serve(instance, false))
-            }
-            Err(reason) => Err(without(reason)),
-        };
-        match served {
-            Ok(_) => {
-                let half = context.filters()[self.index].half(Direction::Request);
-                half.resume.set(true);
-            }
-            Err(failure) => context.filter_failed(self.index, &failure),
-        }
-        context.wake.post(&context);
-    }
-
-    /// Gives up the place in line, from within the task, too.
-    fn leave_line(&self) {
-        let task = self.line.take();
-        drop(task);
-    }
-
     /// Has the guest handle the request; `has_body`: one is still to come.
-    fn serve(&self, mut instance: Instance, has_body: bool) -> Result<Action, Failure> {
+    pub fn serve(&self, mut instance: Instance, has_body: bool) -> Result<Action, Failure> {
         let context = self.context()?;
         self.fails.set(Fails::InRequest);
         let view = View::new(context.clone(), self.index, self.module.clone());
@@ -274,13 +217,6 @@ impl Middleware {
         self.fails.set(Fails::InResponse);
         let result = instance.call("handle_response", |vm| vm.handle_response(failed));
         result.map_err(failure)
-    }
-}
-
-fn without(reason: NoInstance) -> Failure {
-    match reason {
-        NoInstance::Full => Failure::NoInstance,
-        NoInstance::NotStarted => Failure::NotStarted,
     }
 }
 

@@ -7,3 +7,4 @@ pub mod middleware;
 pub mod module;
 pub mod modules;
 pub mod response;
+pub mod wait;
