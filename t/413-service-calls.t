@@ -137,7 +137,7 @@ sub {
     for my $piece (qw(one two three)) {
         $connection->write(sprintf "%x\r\n%s\r\n", length $piece, $piece);
         # The client tells that it has it.
-        wait_for(sub { -e "$ENV{TEST_NGINX_SERVROOT}/$piece" });
+        wait_for(sub { -e "$ENV{TEST_NGINX_SERVROOT}/html/$piece" });
     }
     $connection->write("0\r\n\r\n");
 }
@@ -145,12 +145,12 @@ sub {
 sub {
     rows(map {
         my $version = $_;
-        unlink map { "$ENV{TEST_NGINX_SERVROOT}/$_" } qw(one two three);
+        unlink map { "$ENV{TEST_NGINX_SERVROOT}/html/$_" } qw(one two three);
         my $connection = asked("/$version/proxy?http://own/", 'Connection: close');
         my @seen = map {
             my $piece = $_;
             my $got = $connection->until(qr/$piece/) =~ /$piece/;
-            open my $file, '>', "$ENV{TEST_NGINX_SERVROOT}/$piece" or die "$piece: $!";
+            open my $file, '>', "$ENV{TEST_NGINX_SERVROOT}/html/$piece" or die "$piece: $!";
             $got ? $piece : 'nothing';
         } qw(one two three);
         push @seen, $connection->rest =~ /0\r\n\r\n\z/ ? 'end' : 'no end';
