@@ -1,7 +1,6 @@
 # Requests that components make: where they may go, how they fail, and bodies both ways.
 
 use Test::Nginx::Socket 'no_plan';
-use Handler ();
 use Service;
 use Wire;
 
@@ -25,11 +24,11 @@ server {
 _EOC_
 $backend =~ s/ +location \/body .*\n//;
 our $labs = Service::service_modules() . $backend;
-our $clean = $Handler::clean;
-our $alive = qr/\[alert\]|\[emerg\]|\[crit\]|panicked at (?!component_)/;
+our $clean = $Service::clean;
+our $alive = $Service::alive;
 
 # What a component tells of a request to this URL.
-sub told { my ($version, $url, $how) = @_; return (Handler::short("/$version/" . ($how // 'proxy') . "?$url", ''))[0] }
+sub told { my ($version, $url, $how) = @_; return (Service::short("/$version/" . ($how // 'proxy') . "?$url", ''))[0] }
 
 run_tests();
 
