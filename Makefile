@@ -7,6 +7,8 @@
 #   make plugins [CASES=…] [RECORD=yes]
 #                            the sample plugins on the hosts of Extism and waPC, against what is on record, and on this
 #                            nginx, against that as well; or records it
+#   make components [CASES=…]
+#                            the same requests to components on Wasmtime's own server and on this nginx, compared
 #   make wild [CASES=…] [DOCUMENT=yes]
 #                            public filters, as package registries serve them, tried in this nginx; or their table
 #                            in docs/compatibility.md as well
@@ -63,8 +65,8 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test conformance plugins wild soak bench bench-instructions audit fuzz install lint filters nginx module smoke-debian configure-test clean
-.PHONY: setup-build setup-test setup-conformance setup-plugins setup-wild setup-bench setup-bench-plugins setup-instructions samples
+.PHONY: all run test conformance plugins components wild soak bench bench-instructions audit fuzz install lint filters nginx module smoke-debian configure-test clean
+.PHONY: setup-build setup-test setup-conformance setup-plugins setup-components setup-wild setup-bench setup-bench-plugins setup-instructions samples
 .DEFAULT_GOAL := all
 
 all: module
@@ -80,6 +82,9 @@ setup-conformance:
 
 setup-plugins:
 	@scripts/setup plugins
+
+setup-components:
+	@scripts/setup components
 
 setup-wild:
 	@scripts/setup wild
@@ -132,6 +137,11 @@ plugins: module filters setup-plugins
 	@"$(TARGET)/extism/bin/python" -B conformance/plugins --filters "$(FILTERS)" --node-modules "$(TARGET)/wapc-host/node_modules" \
 		--nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" --work "$(TARGET)/plugins" \
 		$(if $(RECORD),--record) $(CASES)
+
+# CASES: as above.
+components: module filters setup-components
+	@python3 -B conformance/components --wasmtime "$(TARGET)/wasmtime/serve" --filters "$(FILTERS)" \
+		--nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" --work "$(TARGET)/components" $(CASES)
 
 # CASES: names, or beginnings of names, of the filters to try; all by default.
 wild: module setup-wild
@@ -189,7 +199,7 @@ lint: nginx
 	@ls "$$(rustc --print target-libdir --target wasm32-wasip1)"/libstd-* >/dev/null 2>&1 || \
 		rustup target add wasm32-wasip1
 	scripts/check-abi
-	scripts/check-wapc
+	scripts/check-functions
 	scripts/check-docs
 	scripts/check-rooms
 	cargo fmt --all --check

@@ -2,7 +2,7 @@
 
     python bench/instructions.py --nginx FILE --module FILE --filters DIRECTORY --work DIRECTORY [--record]
 
-Of W0 to W2: those of the worker with the filter less those without, in one process. They hardly depend on the machine or on
+Of W0 to W2 and X1: those of the worker with the filter less those without, in one process. They hardly depend on the machine or on
 what else it does. Exit status 1: more than TOLERANCE above bench/instructions.json; 2: something does not work. --record writes that file.
 
 Callgrind's processor is a plain one, so guests are compiled anew for it; that takes a while.
@@ -53,7 +53,7 @@ class Counted(Proxy):
 
 def measure(stage):
     module = [contender for contender in CONTENDERS if contender.name == "module"]
-    chosen = cases(module, ["W0", "W1", "W2"], stage.ports)
+    chosen = cases(module, ["W0", "W1", "W2", "X1"], stage.ports)
     proxy = Counted(module[0], chosen, stage)
     try:
         proxy.start()

@@ -27,6 +27,12 @@ def extra(workload, other="nginx/hello", contender="module"):
     return value
 
 
+def share(workload, other):
+    """What a workload takes more than no filter does, of what another one takes more, in percent."""
+    one, two = extra(workload), extra(other)
+    return lambda result: None if one(result) is None or not two(result) else 100 * one(result) / two(result)
+
+
 def ratio(workload, other, measure, inverse=False):
     def value(result):
         names = (f"module/{workload}", other)
@@ -100,6 +106,8 @@ TARGETS = (
     Target("W8: throughput of nginx's without a filter", 95, "%", ratio("W8", "nginx/upload", "rps"), True),
     Target("W8: the same by CPU per upload", 95, "%", ratio("W8", "nginx/upload", "cpu_us", True), True),
     Target("W8: CPU per upload, of Envoy's with the filter", 50, "%", ratio("W8", "envoy-wasm/W8", "cpu_us")),
+    Target("X1: CPU per request more than W0", 0, "µs", extra("X1", "module/W0")),
+    Target("X1: extra CPU per request, of W2's", 50, "%", share("X1", "W2")),
     Target("private memory of a worker more than bare nginx's, one small Rust filter", 3, "MiB", private(1)),
     Target("the same, 100 configurations", 10, "MiB", private(100)),
     Target("`nginx -t` of a Go guest of 5 MiB, warm cache", 100, "ms", warm_test),

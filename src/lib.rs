@@ -21,8 +21,8 @@ use std::time::Duration;
 use conf::guest::Kind;
 use conf::merge;
 use filter::chain::chains::Chains;
-use filter::proxy_wasm::filters::Filters;
-use filter::{chain, proxy_wasm};
+use filter::guests::WorkerGuests;
+use filter::{chain, http_wasm, proxy_wasm};
 use handler::handlers::{self, Handlers};
 use handler::service::services::Services;
 use nginx::conf::{Cf, step};
@@ -95,6 +95,7 @@ fn configured(cf: Cf<'_>) -> Option<()> {
 fn try_module(main: &Main, index: usize, log: Log) -> Result<(), Refusal> {
     match main.conf.modules[index].guest.kind() {
         Kind::ProxyWasm => proxy_wasm::instance::check(main, index, log),
+        Kind::HttpWasm => http_wasm::modules::check(main, index, log),
         Kind::Extism | Kind::Wapc => handlers::check(main, index, log),
         // All that can be known without a request is known when it has been compiled.
         Kind::Component => Ok(()),
@@ -162,7 +163,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
                 && let Some(log) = process::serve(main, (*cycle).log)
                 && let Some(chains) = main.process.kept::<Chains>()
             {
-                chains.set_guests(Filters::start(main, log));
+                chains.set_guests(WorkerGuests::start(main, log));
                 main.process.keep(Handlers::new(main, log));
                 main.process.keep(Services::new(main, log));
             }

@@ -37,6 +37,12 @@ my %expected = (
         'curl http://127.0.0.1:8080/counter/key-value/count?default,visits' => qr{^1\z},
         'curl http://127.0.0.1:8080/counter/variable?greeting' => qr{^Hello nginx\z},
     },
+    'http-wasm' => {
+        'curl -i http://127.0.0.1:8080/' => qr{^HTTP/1.1 401 .*^www-authenticate: Cookie\r\n.*\r\nwho are you\?\n\z}ms,
+        'curl -i -b session=s3cret http://127.0.0.1:8080/' =>
+            qr{^HTTP/1.1 200 .*^x-filtered-by: http-wasm\r\n.*\r\nhello alice, have a panda\n\z}ms,
+        q{curl -d 'a panda' http://127.0.0.1:8080/body} => qr{^hello , have a polar bear\n\z},
+    },
     shared => {
         'curl -i http://127.0.0.1:8080/count' => qr{^HTTP/1.1 200 .*^x-count: 1\r\n.*\r\ncounted\n\z}ms,
         'curl http://127.0.0.1:8080/lines' => qr{\Asee logs/lines.log\n\z},

@@ -401,7 +401,7 @@ wasm_module m $TEST_NGINX_FILTERS/wapc_test.wasm vm_config=x;
 --- config
 --- must_die
 --- error_log
-vm_config= is for filters alone
+vm_config= is for Proxy-Wasm filters alone
 
 
 
@@ -421,4 +421,4 @@ wasm_module m $TEST_NGINX_FILTERS/wapc_test.wasm type=wasi;
 --- config
 --- must_die
 --- error_log
-invalid value "wasi" of type=, it must be "proxy-wasm", "extism" or "wapc"
+invalid value "wasi" of type=, it must be "proxy-wasm", "extism", "wapc" or "component"

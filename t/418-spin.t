@@ -1,5 +1,6 @@
 # wasm_spin: an application's routes, its headers, variables and stores; mistakes.
 
+use File::Temp ();
 use Test::Nginx::Socket 'no_plan';
 use Handler;
 use Wire;
@@ -8,14 +9,14 @@ log_level('info');
 no_long_string();
 timeout(300);
 
-our $root = html_dir();
+our $root = File::Temp::tempdir('spin-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 our $filters = $ENV{TEST_NGINX_FILTERS};
 our $clean = $Handler::clean;
 our $manifest = <<"_EOC_";
 spin_manifest_version = 2
 [application]
 name = "shop"
-[application.variables]
+[variables]
 name = { default = "nobody" }
 token = { required = true, secret = true }
 [[trigger.http]]
@@ -48,7 +49,6 @@ my $number = 0;
 sub app {
     my $text = shift // $main::manifest;
     my $folder = "$main::root/app" . $number++;
-    mkdir $main::root;
     mkdir $folder or die "$folder: $!\n";
     symlink "$main::filters/$_.wasm", "$folder/$_.wasm" for qw(component_spin component_hello);
     open my $out, '>', "$folder/spin.toml" or die $!;
@@ -84,7 +84,7 @@ __DATA__
 --- client eval
 sub {
     my $headers = sub { my $said = main::said($_[0]); $said =~ s/127\.0\.0\.1:\d+/ADDRESS/g; $said };
-    join '', $headers->('/shop/headers'), (Handler::short('/shop/hello', 'Spin'))[0], "\n", main::said('/shop/exact', '/shop/users/7/a/b', '/shop/none');
+    (join '', $headers->('/shop/headers'), (Handler::short('/shop/hello', 'Spin'))[0], "\n", main::said('/shop/exact', '/shop/users/7/a/b'), $headers->('/shop/users/7/headers')) =~ s/\n+\z/\n/r;
 }
 --- client_out
 200 spin-base-path: /
@@ -98,7 +98,14 @@ spin-raw-component-route: /...
 200 {"message":"Hello Spin"}
 200 no such path
 200 no such path
-200 no such path
+200 spin-base-path: /
+spin-client-addr: ADDRESS
+spin-component-route: /users/:id
+spin-full-url: http://a.example/shop/users/7/headers
+spin-matched-route: /shop/users/:id/...
+spin-path-info: /headers
+spin-path-match-id: 7
+spin-raw-component-route: /users/:id/...
 --- no_error_log eval: $::clean
 
 
@@ -106,17 +113,17 @@ spin-raw-component-route: /...
 === TEST 2: variables, by the directive and by default; stores that the manifest names, and others
 --- http_config: wasm_cache $TEST_NGINX_SERVROOT.cache;
 --- config eval
-'location / { wasm_spin ' . main::app() . ' variable=token:secret; }'
+'location /s/ { wasm_spin ' . main::app() . ' variable=token:secret; }'
 --- client eval
 sub {
-    main::said('/variable?greeting', '/variable?token', '/variable?name', '/variable?No', '/key-value/count?default,n', '/key-value/count?default,n',
-        '/key-value/get?other,n');
+    main::said(map { "/s$_" } '/variable?greeting', '/variable?token', '/variable?name', '/variable?No', '/key-value/count?default,n',
+        '/key-value/count?default,n', '/key-value/get?other,n');
 }
 --- client_out
 200 Hello nobody
 200 secret
 200 error: Error::Undefined("no variable \"name\"")
-200 error: Error::InvalidName("\"No\" must be in lower case")
+200 error: Error::InvalidName("\"No\" may have only lower-case letters, digits and underscores")
 200 1
 200 2
 200 error: Error::AccessDenied
@@ -127,15 +134,15 @@ sub {
 === TEST 3: what a client says in Spin's lines is replaced
 --- http_config: wasm_cache $TEST_NGINX_SERVROOT.cache;
 --- config eval
-'location / { wasm_spin ' . main::app() . ' variable=token:t; }'
+'location /s/ { wasm_spin ' . main::app() . ' variable=token:t; }'
 --- client eval
-sub { (Handler::post('/headers', '', lines => ['spin-client-addr: 1.2.3.4:5', 'spin-path-info: /evil']))[1] =~ s/127\.0\.0\.1:\d+/ADDRESS/gr }
+sub { (Handler::post('/s/headers', '', lines => ['spin-client-addr: 1.2.3.4:5', 'spin-path-info: /evil']))[1] =~ s/127\.0\.0\.1:\d+/ADDRESS/gr }
 --- client_out
 spin-base-path: /
 spin-client-addr: ADDRESS
 spin-component-route: 
-spin-full-url: http://a.example/headers
-spin-matched-route: /...
+spin-full-url: http://a.example/s/headers
+spin-matched-route: /s/...
 spin-path-info: /headers
 spin-raw-component-route: /...
 --- no_error_log eval: $::clean
@@ -147,9 +154,9 @@ spin-raw-component-route: /...
 --- config eval
 my $text = $::manifest;
 $text =~ s/\[\[trigger.http\]\]\nroute = "\/\.\.\."\ncomponent = "lab"\n//;
-'location / { wasm_spin ' . main::app($text) . ' variable=token:t; }'
+'location /s/ { wasm_spin ' . main::app($text) . ' variable=token:t; }'
 --- request
-GET /none
+GET /s/none
 --- error_code: 404
 --- no_error_log eval: $::clean
 

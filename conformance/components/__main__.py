@@ -25,8 +25,9 @@ from ports import free_port
 from upstream import Upstream
 
 KNOWN = os.path.join(HERE, "known.json")
-# What a server says of itself, or of its connection; nginx gives what has no type the default one.
-OWN = {"date", "server", "connection", "keep-alive", "content-type"}
+# What a server says of itself, or of its connection; nginx gives what has no type the default one. How the end of a body is told is the
+# server's as well: nginx says the length of what is there at once. Whether all of the body has come is in the line "end".
+OWN = {"date", "server", "connection", "keep-alive", "content-type", "content-length", "transfer-encoding"}
 
 
 def run(case, port, dead):
@@ -42,18 +43,20 @@ def run(case, port, dead):
 
 
 def answered(seen):
+    body = b"".join(seen["body"])
+    page = seen["status"] in (500, 502, 504) and b"<html" in body.lower()
+    if page and seen["status"] == 500 or seen["status"] is None or seen["end"] != "whole":
+        # A status, or a response that is cut: whichever comes of it depends on whether something was sent before.
+        yield "failed"
+        return
     yield f"status {seen['status']}"
     for name, value in sorted(seen["headers"]):
         if name not in OWN:
             yield f"header {name}: {value}"
-    body = b"".join(seen["body"])
-    # Error pages are each server's own; so is the length of one.
-    if seen["status"] in (500, 502, 504) and b"<html" in body.lower():
-        body = b"(page)"
-    yield from (f"body {line}" for line in shown(body))
+    # Error pages are each server's own.
+    yield from (f"body {line}" for line in shown(b"(page)" if page else body))
     for name, value in seen["trailers"]:
         yield f"trailer {name}: {value}"
-    yield f"end {seen['end']}"
 
 
 def shown(body):

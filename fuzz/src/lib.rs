@@ -6,6 +6,10 @@ pub mod common;
 pub mod extism;
 pub mod fixed;
 pub mod guest;
+pub mod http_wasm;
+/// And that of the http-wasm host's.
+#[path = "../../crates/http-wasm-host/tests/common/mod.rs"]
+pub mod http_wasm_common;
 pub mod run;
 pub mod script;
 pub mod texts;

@@ -16,7 +16,10 @@ fuzz_target!(|data: &[u8]| {
     routes(&lines);
     lines.iter().for_each(|line| host(line));
     lines.iter().for_each(|line| template(line));
-    for error in [parse_values(&text).err(), parse_dotenv(&text).err()].into_iter().flatten() {
+    for error in [parse_values(&text).err(), parse_dotenv(&text).err()]
+        .into_iter()
+        .flatten()
+    {
         is_line(&error.to_string());
     }
 });
@@ -29,23 +32,32 @@ fn manifest(text: &str) {
     app.warnings.iter().for_each(|warning| is_line(warning));
     let (_, warnings) = app.router("/").expect("routes that have been read");
     warnings.iter().for_each(|warning| is_line(warning));
-    let values = app.values(|name| Some(name.to_owned())).expect("a value for each");
+    let values = app
+        .values(|name| Some(name.to_owned()))
+        .expect("a value for each");
     for component in app.components.values() {
-        component.variables(&values).expect("variables that are there");
+        component
+            .variables(&values)
+            .expect("variables that are there");
         if let Err(error) = component.allowed_hosts(&values) {
             is_line(&error.to_string());
         }
     }
     for trigger in &app.redis {
         assert!(app.components.contains_key(&trigger.component));
-        values.fill(&trigger.address).expect("variables that are there");
+        values
+            .fill(&trigger.address)
+            .expect("variables that are there");
     }
 }
 
 fn routes(lines: &[&str]) {
     let routes = lines.iter().enumerate().filter_map(|(number, line)| {
         let route = Route::parse("/", line);
-        route.map(|route| (number, route)).map_err(|e| is_line(&e.to_string())).ok()
+        route
+            .map(|route| (number, route))
+            .map_err(|e| is_line(&e.to_string()))
+            .ok()
     });
     let routes: Vec<_> = routes.collect();
     let (router, duplicates) = Router::new(routes.iter().cloned());
@@ -66,7 +78,11 @@ fn routes(lines: &[&str]) {
             assert!(!name.is_empty() && !value.contains('/') && path.contains(value));
         }
         let rest = found.path_info.trim_matches('/');
-        assert!(path.trim_end_matches('/').ends_with(rest), "{path}: {}", found.path_info);
+        assert!(
+            path.trim_end_matches('/').ends_with(rest),
+            "{path}: {}",
+            found.path_info
+        );
         let request = Request {
             scheme: "http",
             host: None,
@@ -74,7 +90,10 @@ fn routes(lines: &[&str]) {
             client: "[::1]:1",
         };
         for (name, _) in request_headers(&found, request) {
-            assert!(name.bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase()));
+            assert!(
+                name.bytes()
+                    .all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase())
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use proxy_wasm_host::Callbacks;
 use wasm_runtime::Outline;
 
 use crate::conf::service::ServiceOptions;
@@ -12,6 +13,7 @@ pub enum Kind {
     ProxyWasm,
     Extism,
     Wapc,
+    HttpWasm,
     Component,
 }
 
@@ -22,8 +24,9 @@ impl Kind {
             b"proxy-wasm" => Ok(Kind::ProxyWasm),
             b"extism" => Ok(Kind::Extism),
             b"wapc" => Ok(Kind::Wapc),
+            b"http-wasm" => Ok(Kind::HttpWasm),
             b"component" => Ok(Kind::Component),
-            _ => Err("\"proxy-wasm\", \"extism\", \"wapc\" or \"component\""),
+            _ => Err("\"proxy-wasm\", \"http-wasm\", \"extism\", \"wapc\" or \"component\""),
         }
     }
 
@@ -38,6 +41,7 @@ impl Kind {
         match Outline::read(bytes) {
             Ok(outline) if extism_host::is_extism(&outline) => Kind::Extism,
             Ok(outline) if wapc_host::is_wapc(&outline) => Kind::Wapc,
+            Ok(outline) if http_wasm_host::is_http_wasm(&outline) => Kind::HttpWasm,
             // Or no module at all, which its compilation says.
             _ => Kind::ProxyWasm,
         }
@@ -50,6 +54,7 @@ impl fmt::Display for Kind {
             Kind::ProxyWasm => "a Proxy-Wasm filter",
             Kind::Extism => "an Extism plugin",
             Kind::Wapc => "a waPC guest",
+            Kind::HttpWasm => "an http-wasm guest",
             Kind::Component => "a component",
         })
     }
@@ -65,6 +70,7 @@ pub enum Guest {
     ProxyWasm(proxy_wasm_host::Program),
     Extism(extism_host::Program, PluginOptions),
     Wapc(wapc_host::Program),
+    HttpWasm(http_wasm_host::Program),
     Component(component_host::Program, ServiceOptions),
 }
 
@@ -83,14 +89,38 @@ impl Guest {
             Guest::ProxyWasm(_) => Kind::ProxyWasm,
             Guest::Extism(..) => Kind::Extism,
             Guest::Wapc(_) => Kind::Wapc,
+            Guest::HttpWasm(_) => Kind::HttpWasm,
             Guest::Component(..) => Kind::Component,
         }
     }
 
-    /// The program of a filter.
+    /// The program of a Proxy-Wasm filter.
     pub fn filter(&self) -> Option<&proxy_wasm_host::Program> {
         match self {
             Guest::ProxyWasm(program) => Some(program),
+            Guest::Extism(..) | Guest::Wapc(_) | Guest::HttpWasm(_) | Guest::Component(..) => None,
+        }
+    }
+
+    /// The program of an http-wasm guest.
+    pub fn middleware(&self) -> Option<&http_wasm_host::Program> {
+        match self {
+            Guest::HttpWasm(program) => Some(program),
+            _ => None,
+        }
+    }
+
+    /// What it sees of requests, if it is one for `wasm_filter`.
+    pub fn callbacks(&self) -> Option<Callbacks> {
+        match self {
+            Guest::ProxyWasm(program) => Some(program.callbacks()),
+            Guest::HttpWasm(program) => {
+                let imports = program.imports();
+                let request = imports.reads_bodies || imports.writes_bodies;
+                // A response may have to wait for it.
+                let response = imports.writes_bodies || imports.enables_features;
+                Some(Callbacks::of_stream(request, response))
+            }
             Guest::Extism(..) | Guest::Wapc(_) | Guest::Component(..) => None,
         }
     }

@@ -98,7 +98,7 @@ impl HandlerConf {
                     ));
                 }
             },
-            Guest::ProxyWasm(_) => {
+            Guest::ProxyWasm(_) | Guest::HttpWasm(_) => {
                 return Err(format!(
                     "wasm module \"{name}\" is {}: use wasm_filter",
                     modules[module].guest.kind()

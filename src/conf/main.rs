@@ -92,12 +92,22 @@ impl ModuleConf {
         }
     }
 
+    /// The same for an http-wasm guest, with what a `wasm_filter` gives it.
+    pub fn http_wasm_config(&self, configuration: Arc<[u8]>) -> http_wasm_host::VmConfig {
+        http_wasm_host::VmConfig {
+            configuration,
+            limits: self.vm.limits,
+            capabilities: self.vm.capabilities.clone(),
+            env: self.vm.env.clone(),
+        }
+    }
+
     /// Can its guests make outbound calls?
     pub fn calls_out(&self) -> bool {
         match &self.guest {
             Guest::ProxyWasm(program) => program.calls_out(&self.vm.capabilities),
             Guest::Extism(program, options) => program.calls_out(&self.plugin_config(*options)),
-            Guest::Wapc(_) => false,
+            Guest::Wapc(_) | Guest::HttpWasm(_) => false,
             Guest::Component(program, _) => {
                 let mut imports = program.imports().iter();
                 imports.any(|import| OUTGOING.iter().any(|name| import.starts_with(name)))

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use ngx::ffi::{ngx_conf_t, ngx_http_core_loc_conf_t};
 
 use crate::conf::chain::{Chain, FilterId, Link};
+use crate::conf::guest::Kind;
 use crate::conf::location::{FilterUse, LocConf};
 use crate::conf::main::{FilterConf, MainConf};
 use crate::net::origin::Top;
@@ -156,14 +157,20 @@ impl LocConf {
             .map(|filter| {
                 let id = main.filter(filter)?;
                 let module = main.module_of(id);
-                let program = module.guest.filter().ok_or_else(|| {
-                    let (name, kind) = (&module.name, module.guest.kind());
-                    let message = format!("wasm module \"{name}\" is {kind}: use wasm_handler");
-                    (filter.place.clone(), message)
+                let (name, kind) = (&module.name, module.guest.kind());
+                let wrong = |message| (filter.place.clone(), message);
+                let callbacks = module.guest.callbacks().ok_or_else(|| {
+                    wrong(format!(
+                        "wasm module \"{name}\" is {kind}: use wasm_handler"
+                    ))
                 })?;
+                if kind == Kind::HttpWasm && !filter.root_id.is_empty() {
+                    let what = "root_id= is for Proxy-Wasm filters alone";
+                    return Err(wrong(format!("wasm module \"{name}\" is {kind}: {what}")));
+                }
                 Ok(Link {
                     filter: id,
-                    callbacks: program.callbacks(),
+                    callbacks,
                     on_failure: module.on_failure,
                     header_stop: module.header_stop,
                 })

@@ -71,6 +71,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
             Kind::ProxyWasm => filter(engine, &bytes, &parameters),
             Kind::Extism => plugin(engine, bytes, &path, &parameters),
             Kind::Wapc => wapc(engine, &bytes, &parameters),
+            Kind::HttpWasm => middleware(engine, &bytes, &parameters),
             Kind::Component => component(engine, &bytes, &parameters),
         })
         .map_err(at);
@@ -78,7 +79,9 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
     let guest = guest?;
     let abi = guest.filter().map(Program::abi);
     let header_stop = parameters.header_stop;
-    let header_stop = header_stop.unwrap_or_else(|| abi.map_or(HeaderStop::All, HeaderStop::of));
+    // One that is no Proxy-Wasm filter and holds a header back does so to see the body.
+    let of_kind = || abi.map_or(HeaderStop::Iteration, HeaderStop::of);
+    let header_stop = header_stop.unwrap_or_else(of_kind);
     let isolation = parameters.isolation_of(kind);
     conf.modules.push(ModuleConf {
         name: name.to_owned(),
@@ -135,6 +138,16 @@ fn wapc(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest,
         Isolation::Request => wapc_host::Program::compile_for_snapshots(engine, bytes),
     };
     program.map(Guest::Wapc).map_err(|error| error.to_string())
+}
+
+fn middleware(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
+    let program = match parameters.isolation_of(Kind::HttpWasm) {
+        Isolation::Worker => http_wasm_host::Program::compile(engine, bytes),
+        Isolation::Request => http_wasm_host::Program::compile_for_snapshots(engine, bytes),
+    };
+    program
+        .map(Guest::HttpWasm)
+        .map_err(|error| error.to_string())
 }
 
 /// A component that is the whole service.

@@ -149,18 +149,21 @@ impl Parameters {
             _ if has(&[b"dir", b"allowed_outbound_hosts", b"reuse"]) => {
                 Err("dir=, allowed_outbound_hosts= and reuse= are for components alone")
             }
-            Kind::Extism | Kind::Wapc if has(&[b"header_stop"]) => {
-                Err("header_stop= is for filters alone")
+            Kind::Extism | Kind::Wapc | Kind::HttpWasm if has(&[b"header_stop"]) => {
+                Err("header_stop= is for Proxy-Wasm filters alone")
             }
             Kind::Extism | Kind::Wapc if has(&[b"on_failure"]) => {
                 Err("on_failure= is for filters alone: use error_status= of wasm_handler")
             }
             Kind::ProxyWasm if has(&[b"queue"]) => Err("queue= is for plugins alone"),
             Kind::Extism if has(&[b"vm_config"]) => {
-                Err("vm_config= is for filters alone: use config=")
+                Err("vm_config= is for Proxy-Wasm filters alone: use config=")
             }
-            Kind::Wapc if has(&[b"vm_config"]) => Err("vm_config= is for filters alone"),
-            Kind::ProxyWasm | Kind::Wapc
+            Kind::Wapc if has(&[b"vm_config"]) => Err("vm_config= is for Proxy-Wasm filters alone"),
+            Kind::HttpWasm if has(&[b"vm_config"]) => Err(
+                "vm_config= is for Proxy-Wasm filters alone: use the configuration of wasm_filter",
+            ),
+            Kind::ProxyWasm | Kind::Wapc | Kind::HttpWasm
                 if has(&[b"config", b"allowed_hosts", b"vars", b"http_headers"]) =>
             {
                 Err("config=, allowed_hosts=, vars= and http_headers= are for Extism plugins alone")

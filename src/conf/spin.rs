@@ -55,7 +55,13 @@ pub fn load(cf: Cf<'_>, main: &mut MainConf, given: &SpinDirective) -> Result<Sp
     let names = given.variables.keys().map(String::as_str);
     spin_app::check_given(&app.variables, names).map_err(|error| at(&error))?;
     let environment = |name: &str| std::env::var(spin_app::environment_name(name)).ok();
-    let value = |name: &str| given.variables.get(name).cloned().or_else(|| environment(name));
+    let value = |name: &str| {
+        given
+            .variables
+            .get(name)
+            .cloned()
+            .or_else(|| environment(name))
+    };
     let values = app.values(value).map_err(|error| at(&error))?;
     let (router, warnings) = app.router(&given.base).map_err(|error| at(&error))?;
     for warning in app.warnings.iter().chain(&warnings) {
@@ -80,16 +86,19 @@ pub fn load(cf: Cf<'_>, main: &mut MainConf, given: &SpinDirective) -> Result<Sp
                 body: body.clone(),
             },
             Answer::Component(id) => {
-                let component = app.components.get(id).ok_or_else(|| at(&"no such component"))?;
+                let component = app
+                    .components
+                    .get(id)
+                    .ok_or_else(|| at(&"no such component"))?;
                 let reader = Reader {
                     app: &app,
                     values: &values,
                     directory: given.path.parent().unwrap_or(Path::new("/")),
                 };
                 let module = reader.module(cf, main, id, component);
-                SpinAnswer::Module(module.map_err(|error| {
-                    at(&format_args!("component {id}: {error}"))
-                })?)
+                SpinAnswer::Module(
+                    module.map_err(|error| at(&format_args!("component {id}: {error}")))?,
+                )
             }
         });
     }
@@ -167,7 +176,9 @@ impl Reader<'_> {
     /// The directories that `files` names. A component sees a directory whole, or not at all.
     fn directories(&self, component: &Component) -> Result<Vec<Dir>, String> {
         if !component.exclude_files.is_empty() {
-            return Err("exclude_files is not offered: name the directories that it may see".into());
+            return Err(
+                "exclude_files is not offered: name the directories that it may see".into(),
+            );
         }
         let files = component.files.iter().map(|files| {
             let (source, name) = match files {

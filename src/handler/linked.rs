@@ -62,7 +62,7 @@ impl Linked {
                 program: program.clone(),
                 config: Rc::new(module.wapc_config()),
             }),
-            Guest::ProxyWasm(_) | Guest::Component(..) => {
+            Guest::ProxyWasm(_) | Guest::HttpWasm(_) | Guest::Component(..) => {
                 Err(format!("is {}", module.guest.kind()))
             }
         }

@@ -72,6 +72,11 @@ impl Body {
         Body::owned(Vec::new())
     }
 
+    /// One in the place of another.
+    pub fn made_of(bytes: Vec<u8>) -> Body {
+        Body::owned(bytes)
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }

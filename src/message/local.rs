@@ -20,6 +20,8 @@ pub struct LocalReply {
     headers: Vec<(Vec<u8>, Vec<u8>)>,
     body: Vec<u8>,
     grpc_status: Option<u32>,
+    /// A client of gRPC gets it as it is.
+    plain: bool,
 }
 
 /// The statuses that end a request. nginx makes those below itself, and HTTP has none above.
@@ -40,6 +42,18 @@ impl LocalReply {
                 .collect(),
             body: response.body.to_vec(),
             grpc_status: response.grpc_status,
+            plain: false,
+        }
+    }
+
+    /// One that every client gets as it is; `status` can be sent.
+    pub fn plain(status: u32, headers: Vec<(Vec<u8>, Vec<u8>)>, body: Vec<u8>) -> LocalReply {
+        LocalReply {
+            status,
+            headers,
+            body,
+            grpc_status: None,
+            plain: true,
         }
     }
 
@@ -50,6 +64,7 @@ impl LocalReply {
             headers: Vec::new(),
             body: Vec::new(),
             grpc_status: None,
+            plain: false,
         }
     }
 
@@ -104,6 +119,9 @@ impl LocalReply {
 
     /// A gRPC client reads its status from the headers of a response without a body.
     fn speak_grpc(&mut self, request: Request) {
+        if self.plain {
+            return;
+        }
         let mut grpc = false;
         request::get(request, b"content-type", &mut |value| {
             grpc = value.starts_with(b"application/grpc");

@@ -135,7 +135,7 @@ pub(crate) fn is_offered(name: &Name<'_>) -> bool {
 pub(crate) fn is_denied(name: &Name<'_>) -> bool {
     let denied = |package: &&str| name.interface.starts_with(*package);
     // Of wasi:http, release candidates of 0.3 that Python's SDK imports beside 0.3 itself.
-    DENIED.iter().any(|package| denied(&package)) || is_candidate(name)
+    DENIED.iter().any(|package| denied(package)) || is_candidate(name)
 }
 
 /// A release candidate of an interface that is offered in a released version.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use component_host::Failure;
 
-use crate::common::{Executor, Host, LABS, empty, request, threads};
+use crate::common::{Executor, Host, LABS, empty, request};
 
 fn short(lab: &str) -> Host {
     Host::with_lab(lab, |settings| {
@@ -120,43 +120,4 @@ fn there_are_as_many_instances_as_the_pool_has() {
     }
     drop((all, executor));
     assert_eq!(host.get("/count").whole(), "1");
-}
-
-#[test]
-fn no_thread_is_started() {
-    for lab in LABS {
-        let host = Host::with_lab(lab, |settings| {
-            settings.directories.push(component_host::Directory {
-                path: std::env::temp_dir(),
-                name: "/tmp".into(),
-                writable: true,
-            });
-        });
-        host.mock
-            .answer(|_, _| async { Ok(http::Response::new(empty())) });
-        let before = threads();
-        for path in [
-            "/count",
-            "/env",
-            "/print",
-            "/stdin",
-            "/random",
-            "/clock",
-            "/sleep?1",
-            "/list?/tmp",
-            "/read?/tmp/none",
-            "/write?/tmp/component-lab-threads",
-            "/read?/tmp/component-lab-threads",
-            "/connect?127.0.0.1:1",
-            "/lookup?example.com",
-            "/proxy?http://backend/",
-            "/fan?5",
-            "/trap-late",
-            "/trailers",
-        ] {
-            host.get(path);
-            assert_eq!(threads(), before, "{lab}{path}");
-        }
-        let _ = std::fs::remove_file(std::env::temp_dir().join("component-lab-threads"));
-    }
 }

@@ -1,4 +1,4 @@
-//! All tests in one program: linking Wasmtime takes longer than they do.
+//! All tests in one program: linking Wasmtime takes longer than they do. The one that counts threads is another.
 
 mod common;
 

@@ -12,6 +12,22 @@ use crate::functions::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Callbacks(u32);
 
+impl Callbacks {
+    /// Those of a stream, of a guest that is no module of this ABI's: the headers of request and response, and bodies and
+    /// the response's trailers as far as the guest sees them.
+    pub fn of_stream(request_body: bool, response_body: bool) -> Callbacks {
+        let mut places = vec![Place::request_headers, Place::response_headers];
+        if request_body {
+            places.push(Place::request_body);
+        }
+        if response_body {
+            places.extend([Place::response_body, Place::response_trailers]);
+        }
+        let bits = places.into_iter().map(|place| 1 << place as u32);
+        Callbacks(bits.fold(0, |all, bit| all | bit))
+    }
+}
+
 /// A callback of the table.
 #[derive(Clone, Copy)]
 pub(crate) struct Callback<F: 'static> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::ManifestError;
+use crate::error::{ManifestError, one_line};
 use crate::hosts::AllowedHosts;
 use crate::routes::{Route, Router};
 use crate::template::Template;
@@ -135,7 +135,8 @@ impl App {
                 answer(duplicate.replaced),
             ));
         }
-        Ok((router, warnings))
+        let warnings = warnings.iter().map(|warning| one_line(warning));
+        Ok((router, warnings.collect()))
     }
 }
 

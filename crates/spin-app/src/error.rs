@@ -23,8 +23,8 @@ impl ManifestError {
 
     pub(crate) fn told(place: impl Into<String>, problem: impl Into<String>) -> ManifestError {
         ManifestError::At {
-            place: place.into(),
-            problem: problem.into(),
+            place: one_line(&place.into()),
+            problem: one_line(&problem.into()),
         }
     }
 }

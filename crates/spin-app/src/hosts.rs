@@ -22,7 +22,7 @@ pub struct AllowedHosts(Vec<AllowedHost>);
 
 /// An entry that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{entry}\" {reason}")]
+#[error("\"{}\" {reason}", .entry.escape_debug())]
 pub struct HostError {
     /// As it was written.
     pub entry: String,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::app::{Answer, App, Component, Endpoint, Files, HttpTrigger, RedisTrigger};
-use crate::error::{ManifestError, Mistake};
+use crate::error::{ManifestError, Mistake, one_line};
 use crate::hosts::AllowedHosts;
 use crate::names::{check_kebab, check_label, check_variable};
 use crate::routes::Route;
@@ -54,7 +54,8 @@ impl Reader {
         }
         let triggers = manifest.triggers;
         for kind in triggers.others.keys() {
-            self.warnings.push(format!("trigger.{kind} is not served"));
+            let line = format!("trigger.{kind} is not served");
+            self.warnings.push(one_line(&line));
         }
         let own = triggers.http.iter().map(|t| &t.id);
         let own = own.chain(triggers.redis.iter().map(|t| &t.id));

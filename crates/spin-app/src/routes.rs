@@ -32,10 +32,10 @@ enum Segment {
 pub enum RouteError {
     #[error("a parameter needs a name behind its colon")]
     NoName,
-    #[error("the parameter \":{0}\" has a name that cannot be part of a header's")]
+    #[error("the parameter \":{}\" has a name that cannot be part of a header's", .0.escape_debug())]
     Name(String),
-    #[error("\"{0}\" is not the end: \"/...\" takes the rest of the path")]
-    RestInside(String),
+    #[error("a * is not at the end: \"/...\" takes the rest of the path")]
+    RestInside,
     #[error("the * takes the rest of the path, and has no name")]
     NamedRest,
 }
@@ -196,7 +196,7 @@ fn push_dot(segments: &mut Vec<Segment>) {
 fn parse_section(text: &str) -> Result<Option<Segment>, RouteError> {
     match text.split_at_checked(1) {
         None if text.is_empty() => Ok(None),
-        Some(("*", "")) => Err(RouteError::RestInside(text.to_owned())),
+        Some(("*", "")) => Err(RouteError::RestInside),
         Some(("*", _)) => Err(RouteError::NamedRest),
         Some((":", "")) => Err(RouteError::NoName),
         Some((":", name)) if !is_header_name(name) => Err(RouteError::Name(name.to_owned())),

@@ -13,9 +13,9 @@ enum Part {
 /// What is wrong with a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    #[error("\"{0}\" has a {{{{ without its }}}}")]
+    #[error("\"{}\" has a {{{{ without its }}}}", .0.escape_debug())]
     Open(String),
-    #[error("there is no variable \"{0}\"")]
+    #[error("there is no variable \"{}\"", .0.escape_debug())]
     Unknown(String),
 }
 

@@ -38,14 +38,14 @@ pub struct Values(BTreeMap<String, String>);
 pub enum VariableError {
     #[error("the variable \"{0}\" is required, and has no value: give it one, or set {env} in the environment", env = environment_name(.0))]
     Required(String),
-    #[error("the application has no variable \"{0}\"")]
+    #[error("the application has no variable \"{}\"", .0.escape_debug())]
     Unknown(String),
-    #[error("the name of the variable \"{0}\" {1}")]
+    #[error("the name of the variable \"{name}\" {1}", name = .0.escape_debug())]
     Name(String, &'static str),
     /// In a file of values.
     #[error("{0}")]
     Toml(Mistake),
-    #[error("the value of \"{0}\" is no string")]
+    #[error("the value of \"{}\" is no string", .0.escape_debug())]
     NoString(String),
     #[error(".env: {0}")]
     Dotenv(String),

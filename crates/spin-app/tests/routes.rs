@@ -256,7 +256,7 @@ fn what_is_no_route() {
     for (route, error) in [
         (
             "/a/*/b",
-            "\"*\" is not the end: \"/...\" takes the rest of the path",
+            "a * is not at the end: \"/...\" takes the rest of the path",
         ),
         (
             "/*rest",

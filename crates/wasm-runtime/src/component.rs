@@ -224,7 +224,7 @@ fn pooling(pool: &Pool) -> PoolingAllocationConfig {
 #[allow(unsafe_code)]
 fn load(engine: &wasmtime::Engine, artifact: &Artifact) -> Result<Component, Error> {
     let path = format!("/proc/self/fd/{}", artifact.file().as_raw_fd());
-    // SAFETY: the file holds what this program's own `precompile_component` returned, and is sealed, so nothing has changed it
+    // SAFETY: the file holds what this program's own `Engine::precompile` made of a component, and is sealed, so nothing has changed it
     // since, nor can. Wasmtime checks that the settings are the same.
     unsafe { Component::deserialize_file(engine, path) }.map_err(|e| Error::Artifact(one_line(&e)))
 }

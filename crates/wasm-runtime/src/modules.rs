@@ -82,7 +82,7 @@ fn map(engine: &Engine, artifact: &Artifact) -> Result<Module, Error> {
         .file()
         .try_clone()
         .map_err(|e| Error::Artifact(e.to_string()))?;
-    // SAFETY: the file holds what this program's own `precompile_module` returned, and is sealed,
+    // SAFETY: the file holds what this program's own `Engine::precompile` made of a module, and is sealed,
     // so nothing has changed it since, nor can. Wasmtime checks that the settings are the same.
     unsafe { Module::deserialize_open_file(engine, file) }
         .map_err(|e| Error::Artifact(one_line(&e)))

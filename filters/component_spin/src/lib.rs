@@ -7,7 +7,10 @@ use spin_sdk::{http_service, key_value, redis, variables};
 #[http_service]
 async fn handle(request: Request) -> impl IntoResponse {
     let arguments: Vec<&str> = request.uri().query().unwrap_or("").split(',').collect();
-    let path = request.uri().path();
+    // What is behind the application's place and the route, where Spin says it.
+    let info = request.headers().get("spin-path-info");
+    let info = info.and_then(|info| info.to_str().ok()).map(str::to_owned);
+    let path = info.as_deref().unwrap_or_else(|| request.uri().path());
     match path.trim_start_matches('/').split_once('/') {
         Some(("key-value", what)) => told(key_value(what, &arguments).await),
         Some(("redis", what)) => told(redis(what, &arguments).await),

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod bounds;
+pub mod change;
 pub mod create;
 pub mod failure;
 pub mod framing;
@@ -83,6 +84,8 @@ pub struct Incoming {
     pub body_read: Cell<Option<bool>>,
     /// The body that had been read, as filters make it.
     pub rewritten: RefCell<Option<Rewriter>>,
+    /// The filter that has made one for a request that has none.
+    pub body_made_by: Cell<Option<usize>>,
     /// Of a body that is passed on while it comes; made when nginx begins to read it.
     pub upload: OnceCell<Box<Upload>>,
 }
@@ -129,6 +132,7 @@ impl Context {
                 lines: OwnLines::default(),
                 body_read: Cell::new(None),
                 rewritten: RefCell::new(None),
+                body_made_by: Cell::new(None),
                 upload: OnceCell::new(),
             },
             response: Response::default(),

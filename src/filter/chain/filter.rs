@@ -3,9 +3,9 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use proxy_wasm_host::{CallError, ContextId, Status};
+use proxy_wasm_host::{ContextId, Status};
 
-use crate::filter::chain::guest::Guest;
+use crate::filter::chain::guest::{Failure, Guest};
 use crate::filter::chain::stage::Direction;
 use crate::message::body::Body;
 use crate::message::spool::Spool;
@@ -160,7 +160,7 @@ impl Filter {
     }
 
     /// Makes the last callbacks: done, log, delete.
-    pub fn finish(&self, failed: impl FnOnce(&dyn Guest, &CallError)) {
+    pub fn finish(&self, failed: impl FnOnce(&dyn Guest, &Failure)) {
         if let Some((guest, id)) = &self.instance
             && let Err(error) = guest.finish(*id, true)
         {

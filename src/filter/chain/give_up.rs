@@ -58,7 +58,8 @@ pub fn stopped(context: &Context, request: Request, stop: Stop) -> ngx_int_t {
         Stop::TimedOut => NGX_HTTP_GATEWAY_TIME_OUT as ngx_int_t,
         Stop::OverLimit(direction) => direction.over_limit() as ngx_int_t,
         Stop::Unsendable(direction) => direction.unsendable() as ngx_int_t,
-        Stop::Failed | Stop::CutOff => NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
+        Stop::Failed => context.stops.failure() as ngx_int_t,
+        Stop::CutOff => NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t,
     };
     // The access phase would take some of these results for a verdict.
     // SAFETY: the request is live until it is finalized, and not used after.

@@ -3,7 +3,9 @@
 use std::rc::{Rc, Weak};
 
 use proxy_wasm_host::{Action, CallError, ContextId};
+use thiserror::Error;
 
+use crate::filter::chain::context::stops::Stops;
 use crate::filter::chain::stage::Direction;
 use crate::net::turn::Turn;
 use crate::worker::modules::Waiter;
@@ -17,6 +19,19 @@ pub enum Callback {
     Body(Direction, usize, bool),
     /// Pairs in the map; of responses alone, since nginx has none of requests.
     ResponseTrailers(usize),
+}
+
+/// Why a callback has not been made, or did not return.
+#[derive(Debug, Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// There is no instance for the request.
+    #[error("all of instances= are in use, and queue= is full")]
+    NoInstance,
+    /// The module is left alone for a while.
+    #[error("did not start a moment ago")]
+    NotStarted,
 }
 
 /// A running instance; streams have contexts in it, by their numbers.
@@ -34,10 +49,15 @@ pub trait Guest {
     fn watch(&self, waiter: Weak<dyn Waiter>);
 
     /// Makes a callback in a stream's context. A call from within one of its own host calls is refused.
-    fn call(&self, stream: ContextId, callback: Callback) -> Result<Action, CallError>;
+    fn call(&self, stream: ContextId, callback: Callback) -> Result<Action, Failure>;
 
     /// Makes the last callbacks in a stream's context: done, log if the request can still be read, delete.
-    fn finish(&self, stream: ContextId, log: bool) -> Result<(), CallError>;
+    fn finish(&self, stream: ContextId, log: bool) -> Result<(), Failure>;
+
+    /// A callback has failed, and the request must not go on without it: notes how it ends.
+    fn end_request(&self, stops: &Stops) {
+        stops.fail();
+    }
 
     /// The request that the instance may belong to has ended: it stays as long as it has calls going.
     fn request_ended(&self);

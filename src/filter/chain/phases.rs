@@ -180,30 +180,37 @@ fn advance(context: &Rc<Context>, request: Request) -> Result<ngx_int_t, Stop> {
 
 /// The header callbacks from a filter on.
 pub fn run_headers(context: &Context, request: Request, from: usize) -> Result<RequestStage, Stop> {
-    let has_body = request.is_main() && request.has_body();
+    let has_body = || has_body(context, request);
     for index in from..context.filters().len() {
         context.incoming.reached.set(index + 1);
         if !context.chain.callbacks[index].request_headers() {
             continue;
         }
         let count = headers::count(request);
-        let callback = Callback::Headers(Direction::Request, count, !has_body);
+        let end = !has_body();
+        let callback = Callback::Headers(Direction::Request, count, end);
         let action = context.callback(Direction::Request, index, callback)?;
-        if context.header_waits(Direction::Request, index, action, !has_body) {
+        if context.header_waits(Direction::Request, index, action, end) {
             return Ok(RequestStage::HeadersPaused(index));
         }
     }
-    Ok(match has_body && context.chain.request_body {
+    Ok(match has_body() && context.chain.request_body {
+        // Which it does not, where a filter has made it.
         true if upload::streams(request) => RequestStage::Streaming,
         true => RequestStage::ReadingBody,
         false => RequestStage::Done,
     })
 }
 
+/// Has the client sent a body, or a filter made one?
+fn has_body(context: &Context, request: Request) -> bool {
+    request.is_main() && (request.has_body() || context.incoming.body_made_by.get().is_some())
+}
+
 /// Is there a body, and a filter that is to see it while the header waits: the one that it waits for,
 /// or one before that?
 fn wants_body_early(context: &Context, request: Request, index: usize) -> bool {
-    if context.incoming.body_read.get().is_some() || !request.is_main() || !request.has_body() {
+    if context.incoming.body_read.get().is_some() || !has_body(context, request) {
         return false;
     }
     if context.header_iterates(Direction::Request) {
@@ -274,7 +281,11 @@ fn run_body(context: &Rc<Context>, request: Request) -> Result<bool, Stop> {
         let full = || context.limit_is_full(Direction::Request);
         let next = match context.due(Direction::Request) {
             None if full() => None,
-            None => body.next().map(|(piece, end)| (0, piece, end)),
+            // Filters before the one that has made the body have been told that there is none.
+            None => {
+                let first = context.incoming.body_made_by.get().unwrap_or(0);
+                body.next().map(|(piece, end)| (first, piece, end))
+            }
             due => due,
         };
         let Some((place, piece, end)) = next else {

@@ -271,6 +271,15 @@ fn local_address(request: Request) -> Option<*mut sockaddr> {
     }
 }
 
+/// Passes the client's address on, with its port.
+pub fn source_address(request: Request, found: &mut dyn FnMut(&[u8])) {
+    // SAFETY: the request's connection is live.
+    let address = unsafe { (*request.connection()).sockaddr };
+    if let Some(Value::Bytes(address)) = of_address(request, b"address", address) {
+        found(&address);
+    }
+}
+
 fn of_address(request: Request, name: &[u8], address: *mut sockaddr) -> Option<Value> {
     if address.is_null() {
         return None;

@@ -5,11 +5,8 @@ use std::rc::{Rc, Weak};
 use proxy_wasm_host::ContextId;
 
 use crate::conf::chain::FilterId;
-use crate::conf::policy::OnFailure;
-use crate::filter::chain::chains::Guests;
 use crate::filter::chain::context::Context;
 use crate::filter::chain::context::failure::report;
-use crate::filter::chain::filter::Filter;
 use crate::filter::chain::guest::Guest;
 use crate::filter::proxy_wasm::instance::{Instance, start};
 use crate::filter::proxy_wasm::per_request::RequestInstances;
@@ -37,7 +34,9 @@ impl Filters {
             modules: unsafe { Modules::new(main, log) },
         };
         for filter in &main.conf.filters {
-            filters.modules.instance(filter.module, log);
+            if main.conf.modules[filter.module].guest.filter().is_some() {
+                filters.modules.instance(filter.module, log);
+            }
         }
         filters
     }
@@ -64,32 +63,32 @@ impl Filters {
     }
 }
 
-impl Guests for Filters {
-    fn contexts(&self, context: &Rc<Context>, request: Request) -> Vec<Filter> {
-        let chain = &context.chain;
-        let mut own = RequestInstances::default();
-        let mut filters = Vec::with_capacity(chain.filters.len());
-        for (index, &id) in chain.filters.iter().enumerate() {
-            let found = self.filter(id, &mut own, request.log());
-            let guest = found.and_then(|(instance, root)| {
-                let stream = Stream::new(context.clone(), index);
-                match instance.call(|vm| vm.create_stream(root, stream)) {
-                    Ok(id) => Some((instance as Rc<dyn Guest>, id)),
-                    Err(error) => {
-                        report(request, &*instance, &error, chain.on_failure[index]);
-                        None
-                    }
-                }
-            });
-            if guest.is_none() && chain.on_failure[index] == OnFailure::Closed {
-                break;
+impl Filters {
+    /// A context for a request in the instance of one of its filters. `None`: there is none to be had; the log has said why.
+    ///
+    /// `own`: the instances that the request has to itself.
+    pub fn context(
+        &self,
+        context: &Rc<Context>,
+        index: usize,
+        own: &mut RequestInstances,
+        request: Request,
+    ) -> Option<(Rc<dyn Guest>, ContextId)> {
+        let id = *context.chain.filters.get(index)?;
+        let (instance, root) = self.filter(id, own, request.log())?;
+        let stream = Stream::new(context.clone(), index);
+        match instance.call(|vm| vm.create_stream(root, stream)) {
+            Ok(id) => Some((instance as Rc<dyn Guest>, id)),
+            Err(error) => {
+                let policy = context.chain.on_failure[index];
+                report(request, &*instance, &error.into(), policy);
+                None
             }
-            filters.push(Filter::new(guest));
         }
-        filters
     }
 
-    fn shutdown(&self) {
+    /// The worker exits.
+    pub fn shutdown(&self) {
         self.modules.shutdown();
     }
 }

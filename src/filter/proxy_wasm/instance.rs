@@ -7,7 +7,7 @@ use proxy_wasm_host::{Action, CallError, ContextId, PluginConfig, StartError, Vm
 
 use crate::conf::chain::FilterId;
 use crate::conf::policy::Isolation;
-use crate::filter::chain::guest::{Callback, Guest};
+use crate::filter::chain::guest::{Callback, Failure, Guest};
 use crate::filter::chain::stage::Direction;
 use crate::filter::proxy_wasm::per_request::{PerRequest, Template};
 use crate::filter::proxy_wasm::proxy::{Link, NginxProxy};
@@ -235,8 +235,8 @@ impl Guest for Instance {
         Instance::watch(self, waiter);
     }
 
-    fn call(&self, stream: ContextId, callback: Callback) -> Result<Action, CallError> {
-        self.call(|vm| match callback {
+    fn call(&self, stream: ContextId, callback: Callback) -> Result<Action, Failure> {
+        let action = self.call(|vm| match callback {
             Callback::Headers(Direction::Request, count, end) => {
                 vm.on_request_headers(stream, count, end)
             }
@@ -248,11 +248,12 @@ impl Guest for Instance {
                 vm.on_response_body(stream, size, end)
             }
             Callback::ResponseTrailers(count) => vm.on_response_trailers(stream, count),
-        })
+        });
+        Ok(action?)
     }
 
-    fn finish(&self, stream: ContextId, log: bool) -> Result<(), CallError> {
-        self.call(|vm| vm.finish(stream, log))
+    fn finish(&self, stream: ContextId, log: bool) -> Result<(), Failure> {
+        Ok(self.call(|vm| vm.finish(stream, log))?)
     }
 
     fn request_ended(&self) {

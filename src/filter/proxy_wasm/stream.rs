@@ -7,7 +7,7 @@ use proxy_wasm_host::{
 };
 
 use crate::filter::chain::context::Context;
-use crate::filter::chain::context::unsendable::Unsendable;
+use crate::filter::chain::context::change::Lines;
 use crate::filter::chain::filter::DirectionState;
 use crate::filter::chain::stage::{Direction, RequestStage, ResponseStage};
 use crate::filter::chain::{filter_state, properties, upstream};
@@ -76,30 +76,7 @@ impl Stream {
         self.half(direction).map_err(|_| Status::NotFound)
     }
 
-    /// Can a change of this map still have an effect? One of the request's headers until the filters
-    /// have passed the request on, one of the response's until its header has been, and one of its
-    /// trailers until the end of its body has.
-    fn takes_change(&self, map: MapType) -> bool {
-        let context = &self.context;
-        if context.life.ending.get() {
-            return false;
-        }
-        match map {
-            MapType::RequestHeaders => {
-                context.incoming.stage.get() != RequestStage::Done
-                    && context.response.takes_request()
-            }
-            MapType::ResponseHeaders => context.response.takes_headers(),
-            MapType::ResponseTrailers => context.response.takes_trailers(),
-            _ => false,
-        }
-    }
-
-    /// Applies a change of a map, of so many bytes, if it can still have an effect; header lines of
-    /// the request are derived values elsewhere.
-    ///
-    /// As in Envoy, a line that cannot be sent is no matter of the guest's status, which most would pass over or
-    /// trap at: the message does not go on without it. A trailer comes too late for that.
+    /// Applies a change of a map, of so many bytes, if it can still have an effect.
     fn change(
         &self,
         map: MapType,
@@ -109,53 +86,19 @@ impl Stream {
         on_response: impl FnOnce(Request) -> Result<(), Status>,
         on_trailers: impl FnOnce(Request) -> Result<(), Status>,
     ) -> Result<(), Status> {
-        if !self.takes_change(map) {
-            return Err(Status::BadArgument);
-        }
+        let (context, index) = (&self.context, self.index);
         match map {
             MapType::RequestHeaders => {
-                self.context.incoming.changed.set(true);
-                self.write(Direction::Request, bytes, |request| {
-                    let result = on_request(request);
-                    self.context.request_was_changed(request);
-                    self.refuse(result, Unsendable::Header(Direction::Request), name)
-                })
+                context.change_or_refuse(index, Lines::Request, name, bytes, on_request)
             }
-            MapType::ResponseTrailers => self.write(Direction::Response, bytes, |request| {
-                self.refuse(on_trailers(request), Unsendable::Trailer, name)
-            }),
-            _ => self.write(Direction::Response, bytes, |request| {
-                let header = Unsendable::Header(Direction::Response);
-                self.refuse(on_response(request), header, name)
-            }),
-        }
-    }
-
-    /// Sees to what cannot be sent.
-    #[inline]
-    fn refuse(
-        &self,
-        result: Result<(), Status>,
-        what: Unsendable,
-        name: &[u8],
-    ) -> Result<(), Status> {
-        match result {
-            Ok(()) => Ok(()),
-            Err(Status::BadArgument) => {
-                self.context.refuse(self.index, what, name);
-                Ok(())
+            MapType::ResponseHeaders => {
+                context.change_or_refuse(index, Lines::Response, name, bytes, on_response)
             }
-            result => result,
+            MapType::ResponseTrailers => {
+                context.change_or_refuse(index, Lines::ResponseTrailers, name, bytes, on_trailers)
+            }
+            _ => Err(Status::BadArgument),
         }
-    }
-
-    fn write(
-        &self,
-        direction: Direction,
-        bytes: usize,
-        write: impl FnOnce(Request) -> Result<(), Status>,
-    ) -> Result<(), Status> {
-        self.context.write(self.index, direction, bytes, write)
     }
 }
 
@@ -321,7 +264,7 @@ impl HttpStream for Stream {
     fn set_upstream_override_host(&self, host: &[u8]) -> Result<(), Status> {
         let request = self.active()?;
         let streams = self.context.incoming.stage.get() == RequestStage::Streaming;
-        if !self.takes_change(MapType::RequestHeaders) || streams && request.has_balancer() {
+        if !self.context.takes_change(Lines::Request) || streams && request.has_balancer() {
             return Err(Status::BadArgument);
         }
         self.context.route.chosen.set(host)

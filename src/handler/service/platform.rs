@@ -105,7 +105,8 @@ impl Platform for NginxPlatform {
 
     fn variables(&self) -> Vec<(String, String)> {
         let all = self.service.variables.iter();
-        all.map(|(name, value)| (name.clone(), value.clone())).collect()
+        all.map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     fn open_redis(&self, address: &str) -> Result<Rc<dyn Redis>, RedisError> {

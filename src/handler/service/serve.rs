@@ -80,11 +80,7 @@ async fn answer(service: Rc<Service>, exchange: Exchange, lines: Lines) -> ngx_i
     }
 }
 
-async fn run(
-    service: &Rc<Service>,
-    exchange: Exchange,
-    lines: Lines,
-) -> Result<ngx_int_t, Failed> {
+async fn run(service: &Rc<Service>, exchange: Exchange, lines: Lines) -> Result<ngx_int_t, Failed> {
     service.turn.wait().await;
     let place = service.places.take().await.map_err(|_| {
         let why = "all of instances= are in use, and queue= is full";

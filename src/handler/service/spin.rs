@@ -137,7 +137,9 @@ pub fn answer(request: Request, spin: &SpinConf) -> ngx_int_t {
 fn client(request: Request) -> String {
     let part = |name: &str| {
         let mut value = Vec::new();
-        variable::get(request, name.as_bytes(), &mut |part| value.extend_from_slice(part));
+        variable::get(request, name.as_bytes(), &mut |part| {
+            value.extend_from_slice(part)
+        });
         String::from_utf8_lossy(&value).into_owned()
     };
     let (address, port) = (part("remote_addr"), part("remote_port"));

@@ -70,6 +70,17 @@ pub fn get(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool 
     }
 }
 
+/// Passes all values of `name` on, which is no pseudo-header.
+pub fn values(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) {
+    // SAFETY: as in `visit`.
+    unsafe {
+        let lines = table::iter(list(request));
+        for line in lines.filter(|line| table::key(*line).eq_ignore_ascii_case(name)) {
+            found(table::value(line));
+        }
+    }
+}
+
 fn pseudo(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool {
     // SAFETY: the request and its strings are live.
     unsafe {

@@ -14,7 +14,7 @@ use proxy_wasm_host::Status;
 use crate::message::headers::response::connection::is_of_connection;
 use crate::message::headers::response::fields::{field, offset, point, point_all};
 use crate::message::headers::response::lines::{
-    get_in_list, push, remove_in_list, replace_in_list, visit_list,
+    get_in_list, push, remove_in_list, replace_in_list, values_in_list, visit_list,
 };
 use crate::message::headers::response::outside_list::{
     OUTSIDE_LIST, OutsideList, is_outside_list, named, set_content_type, visit_outside_list,
@@ -50,6 +50,19 @@ pub fn get(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool 
     }
     let apart = named(name).is_some_and(|line| visit_outside_list(request, line, found));
     apart || get_in_list(list(request), name, found)
+}
+
+/// Passes all values of `name` on.
+pub fn values(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) {
+    if let Some(line) = named(name) {
+        visit_outside_list(request, line, found);
+    }
+    values_in_list(list(request), name, found);
+}
+
+/// Is there a line of this name, of which there can be one alone?
+pub fn has_single(request: Request, name: &[u8]) -> bool {
+    is_single(name) && get(request, name, &mut |_| {})
 }
 
 /// Appends a line. A line that can be there only once is set. `length` is the body's, in bytes, as far as it is

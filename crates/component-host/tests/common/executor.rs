@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use component_host::LocalFuture;
 
 #[derive(Clone, Default)]
-pub struct Executor(Rc<RefCell<Vec<(LocalFuture<()>, Arc<Woken>)>>>);
+pub struct Executor(Rc<RefCell<Vec<Spawned>>>);
+
+type Spawned = (LocalFuture<()>, Arc<Woken>);
 
 /// What a task has come to.
 pub struct Task<T>(Rc<RefCell<Option<T>>>);

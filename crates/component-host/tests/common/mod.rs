@@ -7,6 +7,7 @@ mod mock;
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -72,6 +73,16 @@ pub fn handler(imports: &str, body: &str) -> String {
     )
 }
 
+/// Compiles bytes once for all tests.
+fn compiled(engine: &Engine, bytes: &[u8]) -> Program {
+    static ALL: Mutex<Vec<Program>> = Mutex::new(Vec::new());
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    // Those that live are found.
+    let program = Program::compile(engine, bytes).unwrap_or_else(|error| panic!("{error}"));
+    all.push(program.clone());
+    program
+}
+
 /// What a request came to.
 #[derive(Debug)]
 pub struct Came {
@@ -114,7 +125,7 @@ impl Host {
 
     pub fn with(bytes: &[u8], settings: Settings) -> Host {
         let engine = Engine::new().unwrap();
-        let program = Program::compile(&engine, bytes).unwrap_or_else(|error| panic!("{error}"));
+        let program = compiled(&engine, bytes);
         let ticker = engine.start_ticker(settings.limits.cpu_time).unwrap();
         let runtime = Runtime::new(&engine, &pool()).unwrap();
         let handler = runtime.handler(&program, settings).unwrap();

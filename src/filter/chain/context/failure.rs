@@ -5,7 +5,7 @@ use proxy_wasm_host::CallError;
 use crate::conf::main::MainConf;
 use crate::conf::policy::OnFailure;
 use crate::filter::chain::context::Context;
-use crate::filter::chain::guest::Guest;
+use crate::filter::chain::guest::{Failure, Guest};
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
 
@@ -21,7 +21,7 @@ impl Context {
     }
 
     /// A callback of this filter has failed.
-    pub fn filter_failed(&self, index: usize, error: &CallError) {
+    pub fn filter_failed(&self, index: usize, error: &Failure) {
         let Some(filter) = self.filters().get(index) else {
             return;
         };
@@ -38,7 +38,10 @@ impl Context {
     fn give_up(&self, index: usize) {
         match self.chain.on_failure[index] {
             OnFailure::Open => self.filters()[index].skipped.set(true),
-            OnFailure::Closed => self.stops.fail(),
+            OnFailure::Closed => match self.filters()[index].guest() {
+                Some(guest) => guest.end_request(&self.stops),
+                None => self.stops.fail(),
+            },
         }
     }
 
@@ -52,7 +55,7 @@ impl Context {
                 report(
                     request,
                     &**guest,
-                    &CallError::Poisoned,
+                    &CallError::Poisoned.into(),
                     self.chain.on_failure[index],
                 );
                 self.give_up(index);
@@ -65,9 +68,9 @@ impl Context {
 
 /// One line about a failed callback: an error for each trap. That the instance had failed before, for
 /// which there is a line already, is worth a warning where it costs the request.
-pub fn report(request: Request, guest: &dyn Guest, error: &CallError, policy: OnFailure) {
+pub fn report(request: Request, guest: &dyn Guest, error: &Failure, policy: OnFailure) {
     let level = match (error, policy) {
-        (CallError::Trap { .. }, _) => Level::Error,
+        (Failure::Call(CallError::Trap { .. }) | Failure::NoInstance, _) => Level::Error,
         (_, OnFailure::Closed) => Level::Warn,
         (_, OnFailure::Open) => Level::Info,
     };

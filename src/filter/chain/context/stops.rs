@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
+use ngx::ffi::NGX_HTTP_SERVICE_UNAVAILABLE;
+
 use crate::filter::chain::stage::{Direction, Stop};
 use crate::message::local::LocalReply;
 
@@ -18,6 +20,8 @@ const UNSENDABLE: u8 = 1 << 5;
 pub struct Stops {
     /// Those that are there.
     set: Cell<u8>,
+    /// What the client gets for a filter that has failed; 0: 503.
+    failure: Cell<u16>,
     over: Cell<Option<Direction>>,
     reply: RefCell<Option<LocalReply>>,
     unsendable: Cell<Option<Direction>>,
@@ -64,6 +68,20 @@ impl Stops {
     /// A filter without which the request must not go on has failed: for good.
     pub fn fail(&self) {
         self.add(FAILED);
+    }
+
+    /// The same, with a status for the client.
+    pub fn fail_with(&self, status: u16) {
+        self.failure.set(status);
+        self.fail();
+    }
+
+    /// The status for a filter that has failed.
+    pub fn failure(&self) -> u32 {
+        match self.failure.get() {
+            0 => NGX_HTTP_SERVICE_UNAVAILABLE,
+            status => status.into(),
+        }
     }
 
     pub fn has_failed(&self) -> bool {

@@ -21,7 +21,7 @@ pub fn stopped(context: &Rc<Context>, request: Request, stop: Stop) -> ngx_int_t
     context.stops.seen_to();
     let reply = match stop {
         Stop::LocalReply => context.stops.take_reply(),
-        Stop::Failed => Some(LocalReply::failure(503)),
+        Stop::Failed => Some(LocalReply::failure(context.stops.failure())),
         Stop::CutOff => Some(LocalReply::failure(502)),
         Stop::TimedOut => Some(LocalReply::failure(504)),
         Stop::OverLimit(direction) => Some(LocalReply::failure(direction.over_limit())),

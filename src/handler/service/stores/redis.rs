@@ -85,7 +85,9 @@ fn reply(bytes: &[u8]) -> Result<Reply, RedisError> {
 
 fn value(frame: OwnedFrame) -> Reply {
     match frame {
-        OwnedFrame::SimpleString(text) => Reply::Status(String::from_utf8_lossy(&text).into_owned()),
+        OwnedFrame::SimpleString(text) => {
+            Reply::Status(String::from_utf8_lossy(&text).into_owned())
+        }
         // Within an array; a client has no other way to be told.
         OwnedFrame::Error(text) => Reply::Status(text),
         OwnedFrame::Integer(number) => Reply::Integer(number),
@@ -171,11 +173,14 @@ async fn scan(server: &Server) -> Result<Vec<String>, RedisError> {
     let mut keys = std::collections::BTreeSet::new();
     let mut cursor = b"0".to_vec();
     loop {
-        let reply = server.send(&[b"SCAN", &cursor, b"COUNT", SCAN_COUNT]).await?;
+        let reply = server
+            .send(&[b"SCAN", &cursor, b"COUNT", SCAN_COUNT])
+            .await?;
         let Reply::Array(mut parts) = reply else {
             return Err(RedisError::Type);
         };
-        let (Some(Reply::Array(found)), Some(Reply::Bulk(next))) = (parts.pop(), parts.pop()) else {
+        let (Some(Reply::Array(found)), Some(Reply::Bulk(next))) = (parts.pop(), parts.pop())
+        else {
             return Err(RedisError::Type);
         };
         // A key that is no text is none that a component can ask for.

@@ -65,7 +65,9 @@ impl SharedStore {
                 return Ok(sum);
             }
         }
-        Err(KeyValueError::Other("too many others change this value".into()))
+        Err(KeyValueError::Other(
+            "too many others change this value".into(),
+        ))
     }
 
     fn replace(&self, key: &str, old: Option<&[u8]>, new: &[u8]) -> Outcome<bool> {

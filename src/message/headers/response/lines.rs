@@ -28,6 +28,13 @@ pub fn get_in_list(list: *mut ngx_list_t, name: &[u8], found: &mut dyn FnMut(&[u
     }
 }
 
+pub fn values_in_list(list: *mut ngx_list_t, name: &[u8], found: &mut dyn FnMut(&[u8])) {
+    for line in live_lines(list, name) {
+        // SAFETY: found in the list just now.
+        found(unsafe { table::value(line) });
+    }
+}
+
 /// Lines of this name that are not switched off.
 pub fn live_lines(
     list: *mut ngx_list_t,

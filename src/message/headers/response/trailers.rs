@@ -7,7 +7,7 @@ use proxy_wasm_host::Status;
 
 use crate::message::headers::response::connection::is_no_trailer;
 use crate::message::headers::response::lines::{
-    get_in_list, push, remove_in_list, replace_in_list, visit_list,
+    get_in_list, push, remove_in_list, replace_in_list, values_in_list, visit_list,
 };
 use crate::message::headers::{Visit, check_line};
 use crate::nginx::request::Request;
@@ -19,6 +19,10 @@ pub fn visit(request: Request, visit: Visit<'_>) {
 
 pub fn get(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) -> bool {
     get_in_list(list(request), name, found)
+}
+
+pub fn values(request: Request, name: &[u8], found: &mut dyn FnMut(&[u8])) {
+    values_in_list(list(request), name, found);
 }
 
 /// `BadArgument`: it cannot be sent.

@@ -1,0 +1,3 @@
+module httpwasm
+
+go 1.24
