@@ -93,7 +93,7 @@ sub {
     rows(map {
         my $lengths = $_;
         map { "/$_ $lengths: " . join ', ', main::told("/$_/length?$lengths"), main::told_h2("/$_/length?$lengths") } 2, 3;
-    } qw(5,5 5,3 3,5));
+    } '5,5', '5,3', '3,5');
 }
 --- client_out eval
 Service::matching(<<'_')

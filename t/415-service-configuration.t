@@ -35,7 +35,7 @@ our %parameters = (
     'reuse=0 isolation=worker' => 'wasm module "m": invalid value "0" of reuse=, it must be a number from 1 to 4294967295',
     'dir=data' => 'wasm module "m": dir= needs an absolute path: dir=/path, dir=/path::/name, dir=/path:rw',
     'allowed_outbound_hosts=a.example' => 'wasm module "m" (FILE): allowed_outbound_hosts=: "a.example" has no scheme: write http://…, https://… or *://…',
-    'type=wasm' => 'wasm module "m": invalid value "wasm" of type=, it must be "proxy-wasm", "extism", "wapc" or "component"',
+    'type=wasm' => 'wasm module "m": invalid value "wasm" of type=, it must be "proxy-wasm", "http-wasm", "extism", "wapc" or "component"',
     map({ $_ => 'wasm module "m" (FILE): vm_id=, vm_config=, on_failure=, header_stop=, start_time=, allow=, deny=, config=, allowed_hosts=, vars= and http_headers= are not for components' }
         qw(vm_id=a vm_config=a on_failure=open header_stop=all start_time=1s allow=env deny=env config=a:b allowed_hosts=a vars=shared http_headers=on)),
 );
