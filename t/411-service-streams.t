@@ -1,7 +1,6 @@
 # Components: request and response as streams, both at once, no faster than the other side goes.
 
 use Test::Nginx::Socket 'no_plan';
-use Handler ();
 use Service;
 use Wire;
 use Wire::H2;
@@ -12,8 +11,8 @@ timeout(300);
 worker_connections(1024);
 
 our $labs = Service::service_modules('cpu_time=60s');
-our $clean = $Handler::clean;
-our $alive = qr/\[alert\]|\[emerg\]|\[crit\]|panicked at (?!component_)/;
+our $clean = $Service::clean;
+our $alive = $Service::alive;
 # AddressSanitizer's own memory comes on top, and grows.
 our $more = $ENV{ASAN_OPTIONS} ? 400_000 : 0;
 

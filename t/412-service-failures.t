@@ -1,7 +1,6 @@
 # Components that fail: what the client gets, before and behind the head, and what others get.
 
 use Test::Nginx::Socket 'no_plan';
-use Handler ();
 use Service;
 use Wire;
 use Wire::H2;
@@ -11,8 +10,7 @@ no_long_string();
 
 our $labs = Service::service_modules('cpu_time=200ms');
 our $h2 = 'server { listen 127.0.0.1:$TEST_NGINX_PORT_2; http2 on; ' . Service::service_locations() . '}';
-# Guests that panic say so, too.
-our $alive = qr/\[alert\]|\[emerg\]|\[crit\]|panicked at (?!component_)/;
+our $alive = $Service::alive;
 worker_connections(1024);
 
 # Status, and how the body ends, of an answer to GET.
@@ -95,7 +93,7 @@ sub {
     rows(map {
         my $lengths = $_;
         map { "/$_ $lengths: " . join ', ', main::told("/$_/length?$lengths"), main::told_h2("/$_/length?$lengths") } 2, 3;
-    } qw(5,5 5,3 3,5));
+    } '5,5', '5,3', '3,5');
 }
 --- client_out eval
 Service::matching(<<'_')

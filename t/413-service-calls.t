@@ -1,7 +1,6 @@
 # Requests that components make: where they may go, how they fail, and bodies both ways.
 
 use Test::Nginx::Socket 'no_plan';
-use Handler ();
 use Service;
 use Wire;
 
@@ -25,11 +24,11 @@ server {
 _EOC_
 $backend =~ s/ +location \/body .*\n//;
 our $labs = Service::service_modules() . $backend;
-our $clean = $Handler::clean;
-our $alive = qr/\[alert\]|\[emerg\]|\[crit\]|panicked at (?!component_)/;
+our $clean = $Service::clean;
+our $alive = $Service::alive;
 
 # What a component tells of a request to this URL.
-sub told { my ($version, $url, $how) = @_; return (Handler::short("/$version/" . ($how // 'proxy') . "?$url", ''))[0] }
+sub told { my ($version, $url, $how) = @_; return (Service::short("/$version/" . ($how // 'proxy') . "?$url", ''))[0] }
 
 run_tests();
 
@@ -137,7 +136,7 @@ sub {
     for my $piece (qw(one two three)) {
         $connection->write(sprintf "%x\r\n%s\r\n", length $piece, $piece);
         # The client tells that it has it.
-        wait_for(sub { -e "$ENV{TEST_NGINX_SERVROOT}/$piece" });
+        wait_for(sub { -e "$ENV{TEST_NGINX_SERVROOT}/html/$piece" });
     }
     $connection->write("0\r\n\r\n");
 }
@@ -145,12 +144,12 @@ sub {
 sub {
     rows(map {
         my $version = $_;
-        unlink map { "$ENV{TEST_NGINX_SERVROOT}/$_" } qw(one two three);
+        unlink map { "$ENV{TEST_NGINX_SERVROOT}/html/$_" } qw(one two three);
         my $connection = asked("/$version/proxy?http://own/", 'Connection: close');
         my @seen = map {
             my $piece = $_;
             my $got = $connection->until(qr/$piece/) =~ /$piece/;
-            open my $file, '>', "$ENV{TEST_NGINX_SERVROOT}/$piece" or die "$piece: $!";
+            open my $file, '>', "$ENV{TEST_NGINX_SERVROOT}/html/$piece" or die "$piece: $!";
             $got ? $piece : 'nothing';
         } qw(one two three);
         push @seen, $connection->rest =~ /0\r\n\r\n\z/ ? 'end' : 'no end';

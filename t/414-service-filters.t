@@ -1,21 +1,20 @@
 # Components among Proxy-Wasm filters: these see and change what goes in and what comes out, in pieces and as a whole.
 
 use Test::Nginx::Socket 'no_plan';
-use Handler ();
 use Service;
 use Wire;
 
 log_level('info');
 no_long_string();
 
-our $modules = 'wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm;' . Service::service_modules();
+our $modules = Service::service_modules() . 'wasm_module a $TEST_NGINX_FILTERS/hostcalls.wasm;';
 # A location of each lab with a filter of this configuration.
 sub filtered {
     my ($configuration, $directives) = @_;
     return Service::service_locations("wasm_filter a '$configuration'; " . ($directives // ''));
 }
-our $clean = $Handler::clean;
-our $alive = qr/\[alert\]|\[emerg\]|\[crit\]|panicked at (?!component_)/;
+our $clean = $Service::clean;
+our $alive = $Service::alive;
 
 run_tests();
 
@@ -79,7 +78,7 @@ same
 
 === TEST 5: a filter that answers itself: the component is not asked
 --- http_config eval: $::modules
---- config eval: main::filtered('{"request_headers":[["send_local_response",403,"no"],["action","pause"]]}')
+--- config eval: main::filtered('{"request_headers":[["local_response",403,[],"no"],["action","pause"]]}')
 --- client eval
 sub { rows(map { short("/$_/print", '') =~ /^(\d+)/ } 2, 3) }
 --- client_out

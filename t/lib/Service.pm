@@ -17,6 +17,11 @@ our @EXPORT = qw(service_modules service_locations asked resident chunk settled 
     *{"Test::Base::Filter::$_"} = \&$_ for @EXPORT;
 }
 
+# Where nothing fails.
+our $clean = qr/\[alert\]|\[emerg\]|\[crit\]|\[error\]|panicked/;
+# Where guests fail, which say so if they panic, and the worker goes on.
+our $alive = qr/\[alert\]|\[emerg\]|\[crit\]|panicked at (?!component_)/;
+
 # The labs of both versions, with more parameters.
 sub service_modules {
     my $parameters = join ' ', @_;
