@@ -163,7 +163,11 @@ fn exchange(vm: &mut Vm<Mock>, mock: &Mock, request: &[u8], response: &[u8]) {
         Ok(next) => {
             assert!(vm.eaten() <= request.len());
             let answer = vm.take_answer();
-            assert!(answer.status.is_none_or(|status| (200..=999).contains(&status)));
+            assert!(
+                answer
+                    .status
+                    .is_none_or(|status| (200..=999).contains(&status))
+            );
             assert!(answer.body.len() <= mock.0.most.get());
             if let Some(body) = vm.take_body(BodyKind::Request) {
                 assert!(body.len() <= mock.0.most.get());
@@ -171,7 +175,11 @@ fn exchange(vm: &mut Vm<Mock>, mock: &Mock, request: &[u8], response: &[u8]) {
             if next == Next::Handler {
                 let before = mock.headers(HeaderKind::Request);
                 let seen = vm.handle_response(false);
-                assert_eq!(before, mock.headers(HeaderKind::Request), "changed too late");
+                assert_eq!(
+                    before,
+                    mock.headers(HeaderKind::Request),
+                    "changed too late"
+                );
                 match seen {
                     Ok(()) => drop(vm.take_body(BodyKind::Response)),
                     Err(error) => failed(vm, &error),

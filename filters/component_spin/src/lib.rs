@@ -26,7 +26,10 @@ fn told<E: std::fmt::Debug>(result: Result<String, E>) -> String {
 
 /// What Spin adds to a request.
 fn headers(request: &Request) -> String {
-    let added = request.headers().iter().filter(|(name, _)| name.as_str().starts_with("spin-"));
+    let added = request
+        .headers()
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with("spin-"));
     let mut lines: Vec<_> = added
         .map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())))
         .collect();
@@ -36,7 +39,10 @@ fn headers(request: &Request) -> String {
 
 async fn key_value(what: &str, arguments: &[&str]) -> Result<String, key_value::Error> {
     let store = key_value::Store::open(arguments[0]).await?;
-    let (key, value) = (arguments.get(1).unwrap_or(&""), arguments.get(2).unwrap_or(&""));
+    let (key, value) = (
+        arguments.get(1).unwrap_or(&""),
+        arguments.get(2).unwrap_or(&""),
+    );
     Ok(match what {
         "get" => match store.get(key).await? {
             Some(value) => String::from_utf8_lossy(&value).into_owned(),
@@ -62,10 +68,19 @@ async fn key_value(what: &str, arguments: &[&str]) -> Result<String, key_value::
 
 async fn redis(what: &str, arguments: &[&str]) -> Result<String, redis::Error> {
     let server = redis::Connection::open(arguments[0]).await?;
-    let (key, rest) = (arguments.get(1).unwrap_or(&""), arguments.get(2..).unwrap_or(&[]));
+    let (key, rest) = (
+        arguments.get(1).unwrap_or(&""),
+        arguments.get(2..).unwrap_or(&[]),
+    );
     let words = || rest.iter().map(|word| word.to_string()).collect::<Vec<_>>();
     Ok(match what {
-        "get" => format!("{:?}", server.get(key).await?.map(|value| String::from_utf8_lossy(&value).into_owned())),
+        "get" => format!(
+            "{:?}",
+            server
+                .get(key)
+                .await?
+                .map(|value| String::from_utf8_lossy(&value).into_owned())
+        ),
         "set" => format!("{:?}", server.set(key, rest.concat()).await?),
         "incr" => server.incr(key).await?.to_string(),
         "del" => server.del([*key]).await?.to_string(),
@@ -78,8 +93,13 @@ async fn redis(what: &str, arguments: &[&str]) -> Result<String, redis::Error> {
         "srem" => server.srem(key, words()).await?.to_string(),
         "publish" => format!("{:?}", server.publish(key, rest.concat()).await?),
         "execute" => {
-            let words = rest.iter().map(|word| redis::RedisParameter::Binary(word.as_bytes().to_vec()));
-            format!("{:?}", server.execute(key, words.collect::<Vec<_>>()).await?)
+            let words = rest
+                .iter()
+                .map(|word| redis::RedisParameter::Binary(word.as_bytes().to_vec()));
+            format!(
+                "{:?}",
+                server.execute(key, words.collect::<Vec<_>>()).await?
+            )
         }
         _ => "no such path".to_owned(),
     })

@@ -22,7 +22,10 @@ fn told<E: std::fmt::Debug>(result: Result<String, E>) -> String {
 
 fn key_value(what: &str, arguments: &[&str]) -> Result<String, key_value::Error> {
     let store = key_value::Store::open(arguments[0])?;
-    let (key, value) = (arguments.get(1).unwrap_or(&""), arguments.get(2).unwrap_or(&""));
+    let (key, value) = (
+        arguments.get(1).unwrap_or(&""),
+        arguments.get(2).unwrap_or(&""),
+    );
     Ok(match what {
         "get" => match store.get(key)? {
             Some(value) => String::from_utf8_lossy(&value).into_owned(),

@@ -125,7 +125,9 @@ impl Guest for Cases {
         response.header.set(b"x-httpwasm-tck-handled", b"1");
         let next = outcome.unwrap_or_else(|error| {
             response.set_status(500);
-            response.header.set(b"x-httpwasm-tck-failed", error.as_bytes());
+            response
+                .header
+                .set(b"x-httpwasm-tck-failed", error.as_bytes());
             false
         });
         (next, 0)
