@@ -225,12 +225,12 @@ wasm_module m ../html/m.wat;
 wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): invalid WebAssembly text: unknown operator or unexpected token at 2:10 in http.conf:1
 
 
-=== TEST 23: a component
+=== TEST 23: a component is no filter
 --- user_files
 >>> m.wat
 (component)
 --- http_conf
-wasm_module m ../html/m.wat;
+wasm_module m ../html/m.wat type=proxy-wasm;
 --- mistake
 wasm module "m" ("$TEST_NGINX_SERVER_ROOT/conf/../html/m.wat"): a WebAssembly component, not a module in http.conf:1
 
