@@ -54,6 +54,19 @@ our $stored = <<'_EOC_';
 200 b
 _EOC_
 
+# What `nginx -t` says of this in the http block: the mistake, or "ok".
+sub nginx_t {
+    my $directive = shift;
+    my $html = html_dir();
+    open my $out, '>', "$html/t.conf" or die $!;
+    print $out "load_module $ENV{TEST_NGINX_WASM_MODULE};\nerror_log stderr notice;\npid $html/t.pid;\nevents {}\nhttp { $directive }\n";
+    close $out;
+    my $said = `$ENV{TEST_NGINX_BINARY} -t -p $ENV{TEST_NGINX_SERVER_ROOT}/ -e stderr -c $html/t.conf 2>&1`;
+    return 'ok' if $? == 0;
+    my ($mistake) = $said =~ /\[emerg\] (?:\d+#\d+: )?(.*?)(?: in \S+:\d+)?$/m or return $said;
+    return $mistake;
+}
+
 run_tests();
 
 __DATA__
@@ -149,3 +162,25 @@ sub { main::said(map { "/7/redis/get?$_,k" } 'redis://127.0.0.1:1', 'redis://oth
 
 
 
+=== TEST 7: mistakes in wasm_key_value
+--- config
+location /t { return 204; }
+--- init
+my %mistakes = (
+    'a redis=h:1' => qr/^ok$/,
+    'a redis=h:1 user=u password=p database=2' => qr/^ok$/,
+    'a x=1' => qr/^invalid parameter "x=1"$/,
+    'a redis=' => qr/^invalid parameter "redis="$/,
+    'a word' => qr/^invalid parameter "word"$/,
+    'a user=x' => qr/^"wasm_key_value" must have "redis" parameter$/,
+    'a redis=h:1 redis=h:2' => qr/^duplicate parameter "redis"$/,
+    'a redis=h:1 user=x' => qr/^user= needs password=$/,
+    'a redis=h:1 database=x' => qr/^invalid database "x"$/,
+    'a redis=h:1?db=1' => qr/^invalid redis=: the database is for database=$/,
+    '"" redis=h:1' => qr/^the name of a store must not be empty$/,
+    'a redis=h:1; wasm_key_value a redis=h:1' => qr/^duplicate store "a"$/,
+);
+Test::More::like(main::nginx_t("wasm_key_value $_;"), $mistakes{$_}, $_) for sort keys %mistakes;
+--- request
+GET /t
+--- error_code: 204
