@@ -7,6 +7,7 @@ right. Guests are hostcalls (filters/hostcalls/README.md) where nothing else is 
 import json
 import sys
 
+import components
 import plugins
 from kind import Environment, Kind, either, expect, get, leaving, pattern
 from message import Request
@@ -143,6 +144,7 @@ def kinds(env):
         *trapping(up),
         *isolated(up),
         *plugins.kinds(env),
+        *components.kinds(env),
     ]
 
 
@@ -241,11 +243,12 @@ COUNT = {
 
 # Of `wasm_module`.
 PARAMETERS = {"loop": "cpu_time=50ms", "small": "memory=4m", "open": "on_failure=open cpu_time=50ms",
-              "own": "isolation=request cpu_time=50ms", "own_stream": "isolation=request", "own_count": "isolation=request", **plugins.PARAMETERS}
+              "own": "isolation=request cpu_time=50ms", "own_stream": "isolation=request", "own_count": "isolation=request", **plugins.PARAMETERS, **components.PARAMETERS}
 MODULES = {"count": "hostcalls", "h": "hostcalls", "other": "hostcalls", "trap": "hostcalls", "headers": "headers",
            "body_stream": "body_stream", "body_rewrite": "body_rewrite", "counter": "shared_counter",
            "queue": "queue_log", "tick": "hostcalls", "act": "hostcalls", "loop": "hostcalls", "small": "hostcalls", "open": "hostcalls",
-           "own": "hostcalls", "own_stream": "body_stream", "own_count": "hostcalls", **plugins.MODULES}
+           "own": "hostcalls", "own_stream": "body_stream", "own_count": "hostcalls", **plugins.MODULES,
+           **components.MODULES}
 COUNTING = ("count", "own_count")
 
 

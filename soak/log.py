@@ -7,6 +7,8 @@ ENDED = re.compile(r"worker process (\d+) exited on signal 9$")
 # What the next process says about one that was killed in the midst of a change.
 DIED = "[wasm] a process died while it changed the shared memory zone"
 ENDS = re.compile(r"\[wasm\] count: lifetime ends: created=(\d+) done=(\d+) logged=(\d+) deleted=(\d+)")
+# A guest that panics says so by itself.
+GUEST = re.compile(r"^\[wasm\] \w+: thread ")
 BEGINS = "[wasm] count: lifetime begins"
 # At the most so many lines are shown.
 SHOWN = 10
@@ -27,7 +29,7 @@ class Log:
                     self.lives.add(pid)
                 elif ended := ENDS.match(text):
                     ends[pid] = [int(count) for count in ended.groups()]
-                elif level in ("alert", "emerg", "crit") or "panicked" in text:
+                elif level in ("alert", "emerg", "crit") or "panicked" in text and not GUEST.search(text):
                     gone = ENDED.match(text)
                     self.torn += text.startswith(DIED)
                     if not (killed and text.startswith(DIED) or gone and int(gone[1]) in killed):

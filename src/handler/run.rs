@@ -20,6 +20,7 @@ use crate::handler::send::Reply;
 use crate::handler::services::Exchange;
 use crate::handler::{input, json};
 use crate::net::executor::{Task, spawn};
+use crate::net::timer::keeping_worker;
 use crate::nginx::log::{Level, printable};
 use crate::nginx::request::Request;
 use crate::nginx::{pool, watch};
@@ -168,8 +169,11 @@ impl Call {
         }
         let turn = self.handler.turn.clone();
         let task = spawn(async move {
-            turn.wait().await;
-            let rc = turn.meter(self.make(exchange)).await;
+            let rc = keeping_worker(async {
+                turn.wait().await;
+                turn.meter(self.make(exchange)).await
+            });
+            let rc = rc.await;
             // SAFETY: the request is live until it is finalized. As in nginx's own event handlers, subrequests that
             // were posted run behind it; the connection is there for that, or closed with its flag.
             unsafe {

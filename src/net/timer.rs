@@ -69,6 +69,27 @@ pub async fn timeout<F: Future>(duration: Duration, future: F) -> Option<F::Outp
     .await
 }
 
+/// How long a timer that has no other use is set for.
+const KEPT: Duration = Duration::from_secs(3600);
+
+/// The future's result. A worker that is to exit waits for it, even while it waits for nothing that nginx knows of: nginx ends a
+/// worker whose timers are all gone (`ngx_worker_process_cycle`), and a guest that computes from one turn of the loop to the next
+/// has none.
+pub async fn keeping_worker<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut timer = sleep(KEPT);
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(result) = future.as_mut().poll(context) {
+            return Poll::Ready(result);
+        }
+        while Pin::new(&mut timer).poll(context).is_ready() {
+            timer = sleep(KEPT);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
 /// See [`sleep`].
 pub struct Sleep {
     duration: Duration,

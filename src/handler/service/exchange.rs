@@ -14,6 +14,7 @@ use crate::message::stream::download::Download;
 use crate::message::stream::events::{Events, Listening};
 use crate::message::stream::upload;
 use crate::net::executor::{Task, spawn};
+use crate::net::timer::keeping_worker;
 use crate::nginx::request::Request;
 use crate::nginx::{AGAIN, DONE, OK, pool, watch};
 
@@ -84,7 +85,7 @@ where
     }
     let answer = answer(exchange);
     let task = spawn(async move {
-        let rc = answer.await;
+        let rc = keeping_worker(answer).await;
         finish(request, kept, rc);
     });
     kept.task.replace(Some(task));
