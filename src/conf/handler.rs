@@ -61,7 +61,15 @@ impl HandlerConf {
     /// That of `wasm_spin`.
     pub fn spin(place: Place, spin: Rc<SpinConf>) -> HandlerConf {
         HandlerConf {
-            name: String::new(),
+            spin: Some(spin),
+            ..HandlerConf::new(String::new(), place)
+        }
+    }
+
+    /// One without parameters, of a module of this name.
+    pub fn new(name: String, place: Place) -> HandlerConf {
+        HandlerConf {
+            name,
             place,
             function: None,
             function_text: Vec::new(),
@@ -72,7 +80,7 @@ impl HandlerConf {
             variables: Vec::new(),
             for_plugins: Vec::new(),
             resolved: None,
-            spin: Some(spin),
+            spin: None,
         }
     }
 

@@ -28,20 +28,7 @@ fn read(cf: Cf<'_>, conf: &mut LocConf) -> Result<(), Mistake> {
     let [name, parameters @ ..] = cf.arguments() else {
         return Err("wasm_handler needs the name of a module".into());
     };
-    let mut handler = HandlerConf {
-        name: name.to_string(),
-        place: cf.place(),
-        function: None,
-        function_text: Vec::new(),
-        form: Form::default(),
-        content_type: None,
-        error_status: 500,
-        shows_errors: false,
-        variables: Vec::new(),
-        for_plugins: Vec::new(),
-        resolved: None,
-        spin: None,
-    };
+    let mut handler = HandlerConf::new(name.to_string(), cf.place());
     let mut seen: Vec<&[u8]> = Vec::new();
     for parameter in parameters {
         let bytes = parameter.as_bytes();
