@@ -45,8 +45,16 @@ pub struct MainConf {
     proxies: Vec<Proxy>,
 }
 
-/// The interfaces by which components make requests.
-const OUTGOING: [&str; 2] = ["wasi:http/outgoing-handler@", "wasi:http/client@"];
+/// The interfaces by which components make requests, or may reach a Redis server.
+const OUTGOING: [&str; 7] = [
+    "wasi:http/outgoing-handler@",
+    "wasi:http/client@",
+    "spin:redis/",
+    "fermyon:spin/redis@",
+    "spin:key-value/",
+    "fermyon:spin/key-value@",
+    "wasi:keyvalue/",
+];
 
 /// A `wasm_module` directive.
 pub struct ModuleConf {

@@ -1,8 +1,7 @@
 //! The instances of a plugin in a worker: one runs one call at a time, so there are as many as there are calls at once, up to
 //! `instances=`. Requests for which there is none wait in line.
 
-use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::VecDeque;
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::handler::instance::Instance;
@@ -11,10 +10,7 @@ use crate::handler::services::{Calling, PluginServices};
 use crate::metrics::module::ModuleMetrics;
 use crate::net::line::Line;
 use crate::worker::attempts::Attempts;
-
-/// So many instances that nobody uses are kept in any case, and as many as are in use: what comes at once may come at once
-/// again.
-const IDLE: usize = 64;
+use crate::worker::stock::Stock;
 
 /// Makes instances.
 pub struct Maker {
@@ -50,12 +46,8 @@ pub enum NoInstance {
 
 pub struct Instances {
     maker: Maker,
-    most: usize,
     queue: usize,
-    /// Those that nobody uses, the last used last.
-    idle: RefCell<VecDeque<Instance>>,
-    /// Those that there are, idle or not.
-    live: Cell<usize>,
+    stock: Stock<Instance>,
     line: Line,
     /// The state after the start, with `isolation=request`.
     state: OnceCell<Snapshot>,
@@ -65,10 +57,8 @@ impl Instances {
     pub fn new(maker: Maker, most: u32, queue: u32) -> Instances {
         Instances {
             maker,
-            most: most as usize,
             queue: queue as usize,
-            idle: RefCell::default(),
-            live: Cell::new(0),
+            stock: Stock::new(most),
             line: Line::default(),
             state: OnceCell::new(),
         }
@@ -87,17 +77,17 @@ impl Instances {
     }
 
     fn take_or_make(&self) -> Option<Result<Instance, NoInstance>> {
-        let idle = self.idle.borrow_mut().pop_back();
-        if let Some(instance) = idle {
+        if let Some(instance) = self.stock.take() {
             return Some(Ok(instance));
         }
-        match self.live.get() {
-            live if live >= self.most => None,
-            0 if self.maker.attempts.waits() => Some(Err(NoInstance::Later)),
-            // Those that there are serve one after the other.
-            _ if self.maker.attempts.waits() => None,
-            _ => Some(self.make().map_err(NoInstance::Start)),
+        if !self.stock.has_room() {
+            return None;
         }
+        if self.maker.attempts.waits() {
+            // Those that there are serve one after the other.
+            return self.stock.is_empty().then_some(Err(NoInstance::Later));
+        }
+        Some(self.make().map_err(NoInstance::Start))
     }
 
     /// One more.
@@ -107,7 +97,7 @@ impl Instances {
             false => Instance::new(maker.linked.plugin(maker.services())?, maker.metrics()),
             true => Instance::of_state(self.state()?.plugin(maker.services())?, maker.metrics()),
         };
-        self.live.set(self.live.get() + 1);
+        self.stock.made();
         Ok(instance)
     }
 
@@ -148,30 +138,13 @@ impl Instances {
             drop(instance);
             return self.lost();
         }
-        self.idle.borrow_mut().push_back(instance);
-        self.drop_idle();
+        self.stock.put_back(instance);
         self.line.wake();
     }
 
     /// An instance has gone, with the call that it was in perhaps.
     pub fn lost(&self) {
-        self.live.set(self.live.get().saturating_sub(1));
-        self.drop_idle();
+        self.stock.lost();
         self.line.wake();
-    }
-
-    /// Drops those that nobody uses and that are too many, the one first that was used longest ago.
-    fn drop_idle(&self) {
-        loop {
-            let mut idle = self.idle.borrow_mut();
-            let (all, count) = (self.live.get(), idle.len());
-            if count <= IDLE.max(all.saturating_sub(count)) {
-                return;
-            }
-            self.live.set(all.saturating_sub(1));
-            let oldest = idle.pop_front();
-            drop(idle);
-            drop(oldest);
-        }
     }
 }

@@ -7,4 +7,5 @@ pub mod guest_log;
 pub mod metrics_page;
 pub mod modules;
 pub mod process;
+pub mod stock;
 pub mod upstreams;
