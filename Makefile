@@ -66,13 +66,16 @@ endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
 .PHONY: all run test conformance plugins components wild soak bench bench-instructions audit fuzz install lint filters nginx module smoke-debian configure-test clean
-.PHONY: setup-build setup-test setup-conformance setup-plugins setup-components setup-wild setup-bench setup-bench-plugins setup-instructions samples
+.PHONY: setup-build setup-lint setup-test setup-conformance setup-plugins setup-components setup-wild setup-bench setup-bench-plugins setup-instructions samples
 .DEFAULT_GOAL := all
 
 all: module
 
 setup-build:
 	@scripts/setup build
+
+setup-lint:
+	@scripts/setup lint
 
 setup-test:
 	@scripts/setup test
@@ -193,7 +196,7 @@ else
 		$(MAKE) --no-print-directory install BUILD=release PREFIX="$(PREFIX)"
 endif
 
-lint: nginx
+lint: nginx setup-lint
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	@ls "$$(rustc --print target-libdir --target wasm32-wasip1)"/libstd-* >/dev/null 2>&1 || \
@@ -202,6 +205,7 @@ lint: nginx
 	scripts/check-functions
 	scripts/check-docs
 	scripts/check-rooms
+	git ls-files -z "*.py" $$(grep -ls "^#!.*python" scripts/*) | xargs -0 "$(TARGET)/lint-python/bin/python" -m pyflakes
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo fmt --manifest-path filters/Cargo.toml --all --check

@@ -27,7 +27,7 @@ def extra(workload, other="nginx/hello", contender="module"):
     return value
 
 
-def share(workload, other):
+def share_of_extra(workload, other):
     """What a workload takes more than no filter does, of what another one takes more, in percent."""
     one, two = extra(workload), extra(other)
     return lambda result: None if one(result) is None or not two(result) else 100 * one(result) / two(result)
@@ -58,7 +58,7 @@ def compiled(result):
     return max(result["reload"].values()) if "reload" in result else None
 
 
-def share(one, other, work):
+def share_of_way(one, other, work):
     """CPU per request of a way, in hundredths of another's."""
     def value(result):
         found = [plugin.median(result.get("plugins", {}), f"{name}/{work}") for name in (one, other)]
@@ -84,13 +84,13 @@ def growth(result):
 
 
 PLUGIN_TARGETS = (
-    Target("H1: CPU per request, of Fiber's with a mutex", 20, "%", share("plugin", "mutex", "H1")),
-    Target("H1: of Fiber's with a plugin for each processor", 33.3, "%", share("plugin", "channel", "H1")),
-    Target("H1: of Fiber's with a `sync.Pool`", 33.3, "%", share("plugin", "pool", "H1")),
-    Target("H1, `isolation=request`: of Fiber's with a mutex", 50, "%", share("plugin-request", "mutex", "H1")),
+    Target("H1: CPU per request, of Fiber's with a mutex", 20, "%", share_of_way("plugin", "mutex", "H1")),
+    Target("H1: of Fiber's with a plugin for each processor", 33.3, "%", share_of_way("plugin", "channel", "H1")),
+    Target("H1: of Fiber's with a `sync.Pool`", 33.3, "%", share_of_way("plugin", "pool", "H1")),
+    Target("H1, `isolation=request`: of Fiber's with a mutex", 50, "%", share_of_way("plugin-request", "mutex", "H1")),
     Target("H1: CPU per request more than `return 200`", 3, "µs", above_return),
     Target("H1: throughput of two workers, of one's", 1.8, "", growth, True),
-    Target("H2: CPU per request, of Fiber's with a mutex", 100, "%", share("plugin", "mutex", "H2")),
+    Target("H2: CPU per request, of Fiber's with a mutex", 100, "%", share_of_way("plugin", "mutex", "H2")),
     Target("H3: private memory of a call that waits, without the guest's own", 128, "KiB", per_call),
 )
 
@@ -107,7 +107,7 @@ TARGETS = (
     Target("W8: the same by CPU per upload", 95, "%", ratio("W8", "nginx/upload", "cpu_us", True), True),
     Target("W8: CPU per upload, of Envoy's with the filter", 50, "%", ratio("W8", "envoy-wasm/W8", "cpu_us")),
     Target("X1: CPU per request more than W0", 0, "µs", extra("X1", "module/W0")),
-    Target("X1: extra CPU per request, of W2's", 50, "%", share("X1", "W2")),
+    Target("X1: extra CPU per request, of W2's", 50, "%", share_of_extra("X1", "W2")),
     Target("private memory of a worker more than bare nginx's, one small Rust filter", 3, "MiB", private(1)),
     Target("the same, 100 configurations", 10, "MiB", private(100)),
     Target("`nginx -t` of a Go guest of 5 MiB, warm cache", 100, "ms", warm_test),

@@ -1,6 +1,5 @@
 """Envoy under test: its configuration, its process, what its guests log."""
 
-import json
 import re
 
 PREFIX = "type.googleapis.com/envoy.extensions."

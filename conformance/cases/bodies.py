@@ -1,7 +1,7 @@
 """Bodies: seen as they pass, held and changed."""
 
 from case import Case
-from ops import PAUSE, hostcalls
+from ops import hostcalls
 from upstream import chunked
 
 POST = {"method": "POST", "path": "/p", "body": b"hello world"}

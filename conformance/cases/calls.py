@@ -1,7 +1,7 @@
 """HTTP calls: answers and failures, and from where they can be made."""
 
 from case import Case
-from ops import PAUSE, hostcalls, http_call, show
+from ops import PAUSE, hostcalls, http_call
 from upstream import answer, chunked
 
 SIDE = [("send", answer(b"side", headers=[("x-side", "1"), ("x-side", "2")]))]

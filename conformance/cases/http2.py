@@ -1,7 +1,7 @@
 """Clients of HTTP/2."""
 
 from case import Case
-from ops import LOCAL, PAUSE, hostcalls, pause_for_call
+from ops import LOCAL, hostcalls, pause_for_call
 from upstream import answer, chunked
 
 SIDE = [("wait", 0.2), ("send", answer(b"side"))]

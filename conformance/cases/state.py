@@ -1,6 +1,6 @@
 """Shared data, queues, metrics, foreign functions, properties between filters, ticks, the ends of contexts."""
 
-from case import Case, Filter
+from case import Case
 from ops import PAUSE, get, hostcalls, show
 
 
