@@ -174,10 +174,11 @@ impl MainConf {
         self.proxies.iter().find(|proxy| proxy.handles(request))
     }
 
-    /// Can any guest make outbound calls?
+    /// Can any guest make outbound calls, or does nginx make a connection for one?
     pub fn calls_out(&self) -> bool {
         let mut modules = self.modules.iter();
-        modules.any(ModuleConf::calls_out)
+        let mut subscriptions = self.subscriptions.iter();
+        modules.any(ModuleConf::calls_out) || subscriptions.any(SubscriptionConf::may_be_tls)
     }
 
     /// What the instances of a worker may take to start, one after the other.
