@@ -19,7 +19,7 @@
 #                            and of everything bench/results/ and docs/performance.md; TIME is of one case in one round
 #   make bench BASE=rev      this module beside that of another revision
 #   make bench-instructions [RECORD=yes]
-#                            instructions of a filter per request, which must not grow by more than 5 %; or records them
+#                            instructions of a filter per request, which must not grow by more than 3 %; or records them
 #   make install PREFIX=dir  a tree that runs on its own
 #   make lint                formatting, clippy, and what docs/ says against the source
 #   make audit [ADVISORIES=dir]
@@ -177,7 +177,7 @@ bench: module filters $(if $(plugins_only),setup-bench-plugins,setup-bench)
 		$(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(filter file,$(origin TIME)),,--time "$(TIME)")
 
 bench-instructions: module setup-instructions
-	@scripts/filters bench_headers bench_noop fault_injection
+	@scripts/filters bench_bare bench_call bench_headers bench_http_wasm bench_noop fault_injection
 	@python3 -B bench/instructions.py --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
 		--filters "$(FILTERS)" --work "$(TARGET)/bench-instructions" $(if $(RECORD),--record)
 else
