@@ -66,7 +66,7 @@ endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
 .PHONY: all run test conformance plugins components wild soak bench bench-instructions audit fuzz install lint filters nginx module smoke-debian configure-test clean
-.PHONY: setup-build setup-lint setup-test setup-conformance setup-plugins setup-components setup-wild setup-bench setup-bench-plugins setup-instructions samples
+.PHONY: setup-build setup-lint setup-test setup-conformance setup-plugins setup-components setup-wild setup-bench setup-bench-plugins setup-bench-components setup-instructions samples
 .DEFAULT_GOAL := all
 
 all: module
@@ -97,6 +97,9 @@ setup-bench:
 
 setup-bench-plugins:
 	@scripts/setup bench_plugins
+
+setup-bench-components:
+	@scripts/setup bench_components
 
 setup-instructions:
 	@scripts/setup instructions
@@ -161,17 +164,21 @@ soak: module filters setup-test
 
 # As is what is measured.
 ifeq ($(BUILD),release)
-# With ONLY=H…, servers around plugins: neither Lua nor Envoy is needed.
+# With ONLY=H… and C…, servers around plugins and components: neither Lua nor Envoy is needed.
 comma := ,
-plugins_only := $(if $(ONLY),$(if $(filter-out H%,$(subst $(comma), ,$(ONLY))),,yes))
+guests_only := $(if $(ONLY),$(if $(filter-out C% H%,$(subst $(comma), ,$(ONLY))),,yes))
+# Whether some are servers around plugins, and some components.
+plugins := $(if $(ONLY),$(filter H%,$(subst $(comma), ,$(ONLY))),yes)
+served := $(if $(ONLY),$(filter C%,$(subst $(comma), ,$(ONLY))),yes)
 
-bench: module filters $(if $(plugins_only),setup-bench-plugins,setup-bench)
-	@$(if $(BASE),scripts/bench-base "$(BASE)",$(if $(plugins_only),,scripts/bench-debian))
-	@$(if $(BASE),,scripts/bench-peer)
-	@$(if $(plugins_only),python3,"$(TARGET)/bench-python/bin/python") -B bench --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
+bench: module filters $(if $(guests_only),,setup-bench) $(if $(plugins),setup-bench-plugins) $(if $(served),setup-bench-components)
+	@$(if $(BASE),scripts/bench-base "$(BASE)",$(if $(guests_only),,scripts/bench-debian))
+	@$(if $(BASE),,$(if $(plugins),scripts/bench-peer))
+	@$(if $(guests_only),python3,"$(TARGET)/bench-python/bin/python") -B bench --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
 		--filters "$(FILTERS)" --work "$(TARGET)/bench" \
 		$(if $(BASE),--base "$(TARGET)/bench-base/ngx_http_wasm_module.so",--peer "$(TARGET)/bench-peer/peer" \
-			$(if $(plugins_only),,--envoy "$(TARGET)/envoy/bin/envoy" \
+			--wasmtime "$(TARGET)/wasmtime/serve" --javascript "$(TARGET)/bench-js/hello.wasm" \
+			$(if $(guests_only),,--envoy "$(TARGET)/envoy/bin/envoy" \
 			--debian "$(TARGET)/debian-bench/root" --debian-module "$(TARGET)/debian-bench/objs/ngx_http_wasm_module.so")) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(CONTENDERS),--contenders "$(CONTENDERS)") \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(filter file,$(origin TIME)),,--time "$(TIME)")

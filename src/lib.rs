@@ -25,6 +25,8 @@ use filter::guests::WorkerGuests;
 use filter::{chain, http_wasm, proxy_wasm};
 use handler::handlers::{self, Handlers};
 use handler::service::services::Services;
+use handler::subscribe;
+use handler::subscribe::subscribers::Subscribers;
 use nginx::conf::{Cf, step};
 use nginx::guard::{guard, module};
 use nginx::log::Log;
@@ -83,10 +85,11 @@ fn configured(cf: Cf<'_>) -> Option<()> {
     let main = unsafe { cf.main::<Main>()? };
     main.conf.add_default_zones(cf)?;
     if let Err(error) = main.process.prepare(&main.conf) {
-        cf.error(format_args!("eventfd() failed: {error}"));
+        cf.error(format_args!("eventfd() or memfd_create() failed: {error}"));
         return None;
     }
     check::check(cf, main, try_module)?;
+    subscribe::resolve::resolve(cf, main)?;
     main.conf.find_proxies(cf);
     chain::entry::install(cf, main)
 }
@@ -166,6 +169,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
                 chains.set_guests(WorkerGuests::start(main, log));
                 main.process.keep(Handlers::new(main, log));
                 main.process.keep(Services::new(main, log));
+                main.process.keep(Subscribers::start(main, log));
             }
             handover::process_starts(Log::new((*cycle).log));
         }

@@ -21,6 +21,7 @@ use crate::nginx::log::{Level, Log};
 use crate::nginx::log_rate::LogRate;
 use crate::nginx::request::Request;
 use crate::nginx::variable;
+use crate::shm::lease::Leases;
 use crate::shm::wakers::Wakers;
 use crate::shm::{Shared, notify};
 
@@ -115,6 +116,8 @@ pub struct Process {
     metrics: OnceCell<Option<Rc<Host>>>,
     /// Wakes workers of other processes; made before nginx forks them.
     wakers: OnceCell<Rc<Wakers>>,
+    /// What one worker of all does; there where something is done so.
+    leases: OnceCell<Rc<Leases>>,
     /// What instances share: with nobody in the dry run, with other processes in a worker.
     shared: RefCell<Option<Rc<Shared>>>,
     /// By the modules' numbers.
@@ -166,10 +169,14 @@ impl Process {
         })
     }
 
-    /// Makes what has to be there before nginx forks workers. An error is that of the system's `eventfd()`.
+    /// Makes what has to be there before nginx forks workers. An error is that of the system's `eventfd()` or
+    /// `memfd_create()`.
     pub fn prepare(&self, conf: &MainConf) -> std::io::Result<()> {
         if conf.modules.is_empty() {
             return Ok(());
+        }
+        if conf.subscriptions.iter().any(|one| one.once) {
+            let _ = self.leases.set(Leases::get()?);
         }
         // Once for each configuration.
         let _ = self.wakers.set(Wakers::get()?);
@@ -184,6 +191,15 @@ impl Process {
     /// Keeps what instances started from now on share.
     pub fn set_shared(&self, shared: Option<Rc<Shared>>) {
         self.shared.replace(shared);
+    }
+
+    /// What one worker of all does, and how others are woken for it.
+    pub fn leases(&self) -> Option<Rc<Leases>> {
+        self.leases.get().cloned()
+    }
+
+    pub fn wakers(&self) -> Option<Rc<Wakers>> {
+        self.wakers.get().cloned()
     }
 
     /// Does this process serve requests under this configuration?
