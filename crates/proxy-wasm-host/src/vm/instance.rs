@@ -11,6 +11,7 @@ use crate::callbacks::{Callbacks, Exports};
 use crate::config::VmConfig;
 use crate::error::StartError;
 use crate::exports::exports;
+use crate::ids::ContextId;
 use crate::program::Program;
 use crate::state::State;
 use crate::traits::Proxy;
@@ -104,6 +105,12 @@ impl<P: Proxy> Vm<P> {
     /// Is it to be told of any calls?
     pub fn has_calls(&self) -> bool {
         self.guest.store.data().calls.len() > 0
+    }
+
+    /// Is a context to be told of any calls?
+    pub fn has_calls_of(&self, context: ContextId) -> bool {
+        let calls = &self.guest.store.data().calls;
+        calls.len() > 0 && !calls.of_context(context).is_empty()
     }
 
     /// Number of stream contexts, including those that wait for `proxy_done`.

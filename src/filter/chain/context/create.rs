@@ -16,7 +16,7 @@ use crate::nginx::request::Request;
 /// not go on cannot be had or fails; the log says why.
 pub fn create(request: Request, chain: &Rc<Chain>) -> Option<Rc<Context>> {
     let chains = Chains::of(request)?;
-    let context = Context::new(request, chain, chains.handlers);
+    let context = Context::new(request, chain, chains.handlers, None);
     attach(request, &context)?;
     if !request.is_main() {
         ended::watch(request)?;
