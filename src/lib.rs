@@ -29,7 +29,7 @@ use handler::service::services::Services;
 use handler::subscribe;
 use handler::subscribe::subscribers::Subscribers;
 use nginx::conf::{Answer, Cf, Mistake, read_directive, step};
-use nginx::guard::{guard, module};
+use nginx::guard::guard;
 use nginx::log::Log;
 use nginx::{ERROR, OK, pool};
 use ngx::ffi::{
