@@ -68,7 +68,7 @@ impl<P: Proxy> Vm<P> {
         }))
     }
 
-    /// `count`: number of headers.
+    /// `count`: number of headers. [`CallError::EndedAtCreation`], which is no failure: see [`Vm::announce_stream`].
     pub fn on_request_headers(
         &mut self,
         id: ContextId,
@@ -105,7 +105,7 @@ impl<P: Proxy> Vm<P> {
         };
         match told {
             Some(action) => Ok(Action::from_headers(action)),
-            None if self.state().ends_stream == Some(id) => Ok(Action::Continue),
+            None if self.state().ends_stream == Some(id) => Err(CallError::EndedAtCreation),
             None => self.headers(id, REQUEST_HEADERS, number, end_of_stream),
         }
     }
