@@ -118,7 +118,16 @@ impl<P: Proxy> Vm<P> {
     }
 
     /// Tells the guest of a context before another callback of it.
+    #[inline]
     pub(super) fn create_announced(&mut self, id: ContextId) -> Result<(), CallError> {
+        match self.uncreated.is_empty() {
+            true => Ok(()),
+            false => self.create_late(id),
+        }
+    }
+
+    #[cold]
+    fn create_late(&mut self, id: ContextId) -> Result<(), CallError> {
         match self.take_uncreated(id) {
             Some(root) => self.call_create(id, root.get()),
             None => Ok(()),
@@ -222,6 +231,7 @@ impl<P: Proxy> Vm<P> {
     }
 
     /// Is this a stream that has not begun to end? The guest knows of it then.
+    #[inline]
     fn callable(&mut self, id: ContextId) -> Result<(), CallError> {
         self.guest.check()?;
         match self.guest.store.data().is_live(id, ContextKind::Stream) {
