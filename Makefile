@@ -30,6 +30,7 @@
 #   make asan [FILES=t/…]    t/ with nginx and the module under AddressSanitizer
 #   make filters             the sample guests, target/filters/*.wasm
 #   make nginx, make module  the nginx to run in, and the module alone
+#   make lua-module          Lua's module for that nginx, which tests need
 #   make smoke-debian        the module in Debian's own nginx, built by nginx's ./configure
 #   make configure-test      the module in the pinned nginx, built by nginx's ./configure
 #   make clean
@@ -65,8 +66,8 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test conformance plugins components wild soak bench bench-instructions audit fuzz install lint filters nginx module smoke-debian configure-test clean
-.PHONY: setup-build setup-lint setup-test setup-conformance setup-plugins setup-components setup-wild setup-bench setup-bench-plugins setup-instructions samples
+.PHONY: all run test conformance plugins components wild soak bench bench-instructions audit fuzz install lint filters lua-module nginx module smoke-debian configure-test clean
+.PHONY: setup-build setup-lint setup-test setup-conformance setup-plugins setup-components setup-wild setup-bench setup-bench-plugins setup-bench-components setup-instructions samples
 .DEFAULT_GOAL := all
 
 all: module
@@ -98,6 +99,9 @@ setup-bench:
 setup-bench-plugins:
 	@scripts/setup bench_plugins
 
+setup-bench-components:
+	@scripts/setup bench_components
+
 setup-instructions:
 	@scripts/setup instructions
 
@@ -114,6 +118,10 @@ module: nginx
 filters: setup-build
 	@scripts/filters
 
+# Lua's module, for the tests of its interface.
+lua-module: nginx
+	@scripts/lua-module
+
 # The guests of one configuration alone, with the toolchains that they need.
 samples: setup-build
 	@[ -f "nginx-conf/$(CONF).conf" ] || { echo "error: no nginx-conf/$(CONF).conf" >&2; exit 1; }
@@ -124,7 +132,7 @@ run: module samples
 	@scripts/run "$(NGINX_BUILD_DIR)/nginx" "$(MODULE)" "$(FILTERS)" \
 		"$(NGINX_SOURCE_DIR)/conf/mime.types" "$(CONF)"
 
-test: module filters setup-test
+test: module filters lua-module setup-test
 	cargo test --workspace --locked --no-fail-fast --profile $(PROFILE)
 	"$(TARGET)/python/bin/python" -B -m unittest discover -q -s bench
 	WASM_MODULE="$(MODULE)" WASM_FILTERS="$(FILTERS)" scripts/prove
@@ -161,17 +169,21 @@ soak: module filters setup-test
 
 # As is what is measured.
 ifeq ($(BUILD),release)
-# With ONLY=H…, servers around plugins: neither Lua nor Envoy is needed.
+# With ONLY=H… and C…, servers around plugins and components: neither Lua nor Envoy is needed.
 comma := ,
-plugins_only := $(if $(ONLY),$(if $(filter-out H%,$(subst $(comma), ,$(ONLY))),,yes))
+guests_only := $(if $(ONLY),$(if $(filter-out C% H%,$(subst $(comma), ,$(ONLY))),,yes))
+# Whether some are servers around plugins, and some components.
+plugins := $(if $(ONLY),$(filter H%,$(subst $(comma), ,$(ONLY))),yes)
+served := $(if $(ONLY),$(filter C%,$(subst $(comma), ,$(ONLY))),yes)
 
-bench: module filters $(if $(plugins_only),setup-bench-plugins,setup-bench)
-	@$(if $(BASE),scripts/bench-base "$(BASE)",$(if $(plugins_only),,scripts/bench-debian))
-	@$(if $(BASE),,scripts/bench-peer)
-	@$(if $(plugins_only),python3,"$(TARGET)/bench-python/bin/python") -B bench --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
+bench: module filters $(if $(guests_only),,setup-bench) $(if $(plugins),setup-bench-plugins) $(if $(served),setup-bench-components)
+	@$(if $(BASE),scripts/bench-base "$(BASE)",$(if $(guests_only),,scripts/bench-debian))
+	@$(if $(BASE),,$(if $(plugins),scripts/bench-peer))
+	@$(if $(guests_only),python3,"$(TARGET)/bench-python/bin/python") -B bench --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
 		--filters "$(FILTERS)" --work "$(TARGET)/bench" \
 		$(if $(BASE),--base "$(TARGET)/bench-base/ngx_http_wasm_module.so",--peer "$(TARGET)/bench-peer/peer" \
-			$(if $(plugins_only),,--envoy "$(TARGET)/envoy/bin/envoy" \
+			--wasmtime "$(TARGET)/wasmtime/serve" --javascript "$(TARGET)/bench-js/hello.wasm" \
+			$(if $(guests_only),,--envoy "$(TARGET)/envoy/bin/envoy" \
 			--debian "$(TARGET)/debian-bench/root" --debian-module "$(TARGET)/debian-bench/objs/ngx_http_wasm_module.so")) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(CONTENDERS),--contenders "$(CONTENDERS)") \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(filter file,$(origin TIME)),,--time "$(TIME)")
@@ -217,7 +229,7 @@ audit:
 	@ADVISORIES="$(ADVISORIES)" scripts/audit Cargo.toml fuzz/Cargo.toml filters/Cargo.toml scripts/nginx-src/Cargo.toml
 
 # Its own nginx and its own build of the module, from the dependencies of the other one.
-asan: module filters setup-test
+asan: module filters lua-module setup-test
 	@env -u NGINX_SOURCE_DIR -u NGINX_BUILD_DIR WASM_FILTERS="$(FILTERS)" scripts/asan $(FILES)
 
 # TIME has another default above.

@@ -42,6 +42,15 @@ def ratio(workload, other, measure, inverse=False):
     return value
 
 
+def share_of(case, other, measure):
+    """Of what another case has, in percent."""
+    def value(result):
+        if not all(name in result["cases"] for name in (case, other)):
+            return None
+        return 100 * results.ratio(result, case, other, measure)["median"]
+    return value
+
+
 def private(configurations):
     """More private memory of the worker than a bare nginx's, in MiB."""
     def value(result):
@@ -58,12 +67,21 @@ def compiled(result):
     return max(result["reload"].values()) if "reload" in result else None
 
 
-def share_of_way(one, other, work):
-    """CPU per request of a way, in hundredths of another's."""
+def share_of_way(one, other, work, measure="cpu_us", of="plugins"):
+    """CPU per request of a way, or another measure, in hundredths of another's."""
     def value(result):
-        found = [plugin.median(result.get("plugins", {}), f"{name}/{work}") for name in (one, other)]
+        found = [plugin.median(result.get(of, {}), f"{name}/{work}", measure) for name in (one, other)]
         return 100 * found[0] / found[1] if all(found) else None
     return value
+
+
+def of_serve(one, work, measure="cpu_us", other="serve"):
+    return share_of_way(one, other, work, measure, "components")
+
+
+def times_of_serve(work):
+    share = of_serve("component", work, "rps")
+    return lambda result: share(result) and share(result) / 100
 
 
 def above_return(result):
@@ -94,6 +112,14 @@ PLUGIN_TARGETS = (
     Target("H3: private memory of a call that waits, without the guest's own", 128, "KiB", per_call),
 )
 
+COMPONENT_TARGETS = (
+    Target("C1, an instance for each request: CPU per request, of `wasmtime serve`'s", 20, "%", of_serve("component", "C1")),
+    Target("C2: the same", 25, "%", of_serve("component", "C2")),
+    Target("C3: the same", 100, "%", of_serve("component", "C3")),
+    Target("C4: throughput, times that of `wasmtime serve`", 2, "", times_of_serve("C4"), True),
+    Target("C5: memory of 1,000 connections that wait for a request of their own, of `wasmtime serve`'s", 50, "%", of_serve("component", "C5", "more_kib")),
+)
+
 TARGETS = (
     Target("W0: extra CPU per request", 0.3, "µs", extra("W0")),
     Target("W1: CPU per request more than Lua's, in the same nginx", 0, "µs",
@@ -106,6 +132,10 @@ TARGETS = (
     Target("W8: throughput of nginx's without a filter", 95, "%", ratio("W8", "nginx/upload", "rps"), True),
     Target("W8: the same by CPU per upload", 95, "%", ratio("W8", "nginx/upload", "cpu_us", True), True),
     Target("W8: CPU per upload, of Envoy's with the filter", 50, "%", ratio("W8", "envoy-wasm/W8", "cpu_us")),
+    Target("A1, by `resty.proxy-wasm`: CPU per request more than by `wasm_filter`", 1.5, "µs",
+           extra("A1", "debian-module/A1", "debian-proxy-wasm")),
+    Target("A1, by `resty.proxy-wasm`: throughput of pure Lua's", 75, "%",
+           share_of("debian-proxy-wasm/A1", "debian-lua/A1", "rps"), True),
     Target("X1: CPU per request more than W0", 0, "µs", extra("X1", "module/W0")),
     Target("X1: extra CPU per request, of W2's", 50, "%", share_of_extra("X1", "W2")),
     Target("private memory of a worker more than bare nginx's, one small Rust filter", 3, "MiB", private(1)),

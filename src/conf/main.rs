@@ -9,9 +9,11 @@ use proxy_wasm_host::{CapabilityRules, Engine, Limits, VmConfig};
 
 use crate::conf::guest::{Guest, PluginOptions};
 use crate::conf::limits::InstanceLimits;
+use crate::conf::lua::LuaConf;
 use crate::conf::policy::{CacheChoice, HeaderStop, Isolation, OnFailure};
 use crate::conf::request_buffering::Proxy;
 use crate::conf::stores::KeyValueStore;
+use crate::conf::subscription::SubscriptionConf;
 use crate::conf::zones::Zones;
 use crate::net::origin::Top;
 use crate::net::tls;
@@ -27,6 +29,8 @@ pub struct MainConf {
     pub zones: Zones,
     /// Key-value stores of components that are kept outside of nginx.
     pub key_values: Vec<KeyValueStore>,
+    /// Whose messages guests get.
+    pub subscriptions: Vec<SubscriptionConf>,
     /// Some location shows metrics.
     pub shows_metrics: bool,
     pub cache: CacheChoice,
@@ -43,6 +47,7 @@ pub struct MainConf {
     pub tls: tls::SslContexts,
     /// nginx's modules that proxy.
     proxies: Vec<Proxy>,
+    pub lua: LuaConf,
 }
 
 /// The interfaces by which components make requests, or may reach a Redis server.
@@ -56,7 +61,8 @@ const OUTGOING: [&str; 7] = [
     "wasi:keyvalue/",
 ];
 
-/// A `wasm_module` directive.
+/// A `wasm_module` directive, or a plugin that Lua's code has loaded.
+#[derive(Clone)]
 pub struct ModuleConf {
     pub name: String,
     pub guest: Guest,
@@ -147,6 +153,25 @@ impl MainConf {
         self.top.as_ref()
     }
 
+    /// Can there be guests: of directives, or that Lua loads?
+    pub fn may_have_guests(&self) -> bool {
+        !self.modules.is_empty() || self.lua.present
+    }
+
+    /// One for a module alone that no directive names.
+    pub fn beside(&self, module: ModuleConf) -> MainConf {
+        MainConf {
+            modules: vec![module],
+            zones: Zones {
+                metrics: self.zones.metrics.clone(),
+                ..Zones::default()
+            },
+            engine: self.engine.clone(),
+            top: self.top.clone(),
+            ..MainConf::default()
+        }
+    }
+
     /// The engine; it is the workers' as well.
     pub fn engine(&self) -> Result<&Engine, String> {
         if let Some(engine) = self.engine.get() {
@@ -171,10 +196,10 @@ impl MainConf {
         self.proxies.iter().find(|proxy| proxy.handles(request))
     }
 
-    /// Can any guest make outbound calls?
+    /// Can any guest make outbound calls? Those that Lua loads are not known yet.
     pub fn calls_out(&self) -> bool {
         let mut modules = self.modules.iter();
-        modules.any(ModuleConf::calls_out)
+        self.lua.present || modules.any(ModuleConf::calls_out)
     }
 
     /// What the instances of a worker may take to start, one after the other.
@@ -188,6 +213,7 @@ impl MainConf {
     pub fn shortest_time(&self) -> Duration {
         let limits = self.modules.iter().map(|module| &module.vm.limits);
         let times = limits.map(|limits| limits.cpu_time.min(limits.start_time));
+        let times = times.chain(self.lua.shortest);
         times.min().unwrap_or(Limits::default().cpu_time)
     }
 }

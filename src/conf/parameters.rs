@@ -2,16 +2,16 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ngx::ffi::ngx_str_t;
 use proxy_wasm_host::{Capability, CapabilityRules, VmConfig};
 
 use crate::conf::guest::{Kind, PluginOptions};
 use crate::conf::limits::{InstanceLimits, largest_stack, number, size, time};
 use crate::conf::policy::{HeaderStop, Isolation, OnFailure};
 use crate::conf::service::ServiceParameters;
-use crate::nginx::conf::Cf;
+use crate::nginx::conf::Mistake;
 
 /// The parameters of a `wasm_module` directive.
 #[derive(Default)]
@@ -34,9 +34,12 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Takes one, `name=value`.
-    pub fn take(&mut self, cf: Cf<'_>, parameter: &ngx_str_t) -> Result<(), String> {
-        let bytes = parameter.as_bytes();
+    /// Takes one, `name=value`. `text` gives a text, or the bytes of a file as `@path`.
+    pub fn take(
+        &mut self,
+        bytes: &[u8],
+        text: impl Fn(&[u8]) -> Result<Arc<[u8]>, Mistake>,
+    ) -> Result<(), String> {
         let (name, value) = match bytes.iter().position(|&b| b == b'=') {
             Some(at) => (&bytes[..at], &bytes[at + 1..]),
             None => (bytes, &b""[..]),
@@ -65,7 +68,7 @@ impl Parameters {
         match name {
             b"sha256" => self.sha256 = Some(value.to_vec()),
             b"vm_config" => {
-                let configuration = cf.text_or_file(value);
+                let configuration = text(value);
                 self.vm.configuration =
                     configuration.map_err(|error| format!("vm_config=: {error}"))?;
             }
@@ -134,42 +137,10 @@ impl Parameters {
         Ok(())
     }
 
-    /// Is there a parameter that guests of this kind have not? An error says which.
-    pub fn check(&self, kind: Kind) -> Result<(), &'static str> {
-        let has = |names: &[&[u8]]| {
-            let mut seen = self.seen.iter();
-            seen.any(|seen| names.contains(&seen.as_slice()))
-        };
-        match kind {
-            Kind::Component if has(NOT_OF_COMPONENTS) => Err(
-                "vm_id=, vm_config=, on_failure=, header_stop=, start_time=, allow=, deny=, config=, \
-                 allowed_hosts=, vars= and http_headers= are not for components",
-            ),
-            Kind::Component => Ok(()),
-            _ if has(&[b"dir", b"allowed_outbound_hosts", b"reuse"]) => {
-                Err("dir=, allowed_outbound_hosts= and reuse= are for components alone")
-            }
-            Kind::Extism | Kind::Wapc | Kind::HttpWasm if has(&[b"header_stop"]) => {
-                Err("header_stop= is for Proxy-Wasm filters alone")
-            }
-            Kind::Extism | Kind::Wapc if has(&[b"on_failure"]) => {
-                Err("on_failure= is for filters alone: use error_status= of wasm_handler")
-            }
-            Kind::ProxyWasm if has(&[b"queue"]) => Err("queue= is for plugins alone"),
-            Kind::Extism if has(&[b"vm_config"]) => {
-                Err("vm_config= is for Proxy-Wasm filters alone: use config=")
-            }
-            Kind::Wapc if has(&[b"vm_config"]) => Err("vm_config= is for Proxy-Wasm filters alone"),
-            Kind::HttpWasm if has(&[b"vm_config"]) => Err(
-                "vm_config= is for Proxy-Wasm filters alone: use the configuration of wasm_filter",
-            ),
-            Kind::ProxyWasm | Kind::Wapc | Kind::HttpWasm
-                if has(&[b"config", b"allowed_hosts", b"vars", b"http_headers"]) =>
-            {
-                Err("config=, allowed_hosts=, vars= and http_headers= are for Extism plugins alone")
-            }
-            _ => Ok(()),
-        }
+    /// Is there a parameter that guests of this kind have not? An error says which, the first one.
+    pub fn check(&self, kind: Kind) -> Result<(), String> {
+        let mut seen = self.seen.iter();
+        seen.try_for_each(|name| check_kind(kind, name))
     }
 
     /// Who shares an instance of such a guest.
@@ -189,6 +160,40 @@ impl Parameters {
     }
 }
 
+/// Have guests of this kind this parameter?
+fn check_kind(kind: Kind, name: &[u8]) -> Result<(), String> {
+    let shown = String::from_utf8_lossy(name);
+    let is_one = |names: &[&[u8]]| names.contains(&name);
+    match kind {
+        Kind::Component if is_one(NOT_OF_COMPONENTS) || is_one(OF_EXTISM) => {
+            Err(format!("{shown}= is not for components"))
+        }
+        Kind::Component => Ok(()),
+        _ if is_one(OF_COMPONENTS) => Err(format!("{shown}= is for components alone")),
+        Kind::Extism | Kind::Wapc | Kind::HttpWasm if name == b"header_stop" => {
+            Err("header_stop= is for Proxy-Wasm filters alone".into())
+        }
+        Kind::Extism | Kind::Wapc if name == b"on_failure" => {
+            Err("on_failure= is not for plugins: use error_status= of wasm_handler".into())
+        }
+        Kind::ProxyWasm if name == b"queue" => Err("queue= is not for Proxy-Wasm filters".into()),
+        Kind::Extism if name == b"vm_config" => {
+            Err("vm_config= is for Proxy-Wasm filters alone: use config=".into())
+        }
+        Kind::Wapc if name == b"vm_config" => {
+            Err("vm_config= is for Proxy-Wasm filters alone".into())
+        }
+        Kind::HttpWasm if name == b"vm_config" => Err(
+            "vm_config= is for Proxy-Wasm filters alone: use the configuration of wasm_filter"
+                .into(),
+        ),
+        Kind::ProxyWasm | Kind::Wapc | Kind::HttpWasm if is_one(OF_EXTISM) => {
+            Err(format!("{shown}= is for Extism plugins alone"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What says nothing to a component.
 const NOT_OF_COMPONENTS: &[&[u8]] = &[
     b"vm_id",
@@ -198,11 +203,11 @@ const NOT_OF_COMPONENTS: &[&[u8]] = &[
     b"start_time",
     b"allow",
     b"deny",
-    b"config",
-    b"allowed_hosts",
-    b"vars",
-    b"http_headers",
 ];
+
+/// What only components have, and only Extism plugins.
+const OF_COMPONENTS: &[&[u8]] = &[b"dir", b"allowed_outbound_hosts", b"reuse"];
+const OF_EXTISM: &[&[u8]] = &[b"config", b"allowed_hosts", b"vars", b"http_headers"];
 
 /// Which of two words it is: the first one?
 fn on_off(value: &[u8], first: &[u8], second: &[u8]) -> Result<bool, String> {

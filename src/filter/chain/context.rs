@@ -14,6 +14,7 @@ pub mod store;
 pub mod turn;
 pub mod unsendable;
 
+use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
@@ -55,6 +56,8 @@ pub struct Context {
     pub wake: Wake,
     /// A body that waits for a later turn of the event loop.
     pub later: turn::Later,
+    /// What makes its callbacks, where that is not nginx's phases and filters. It goes behind the filters.
+    pub driver: Option<Rc<dyn Any>>,
 }
 
 /// How long the contexts live, and what they are at.
@@ -112,8 +115,14 @@ pub struct Buffers {
 }
 
 impl Context {
-    /// One without filters; it is at the beginning of the request.
-    pub fn new(request: Request, chain: &Rc<Chain>, handlers: &'static Handlers) -> Rc<Context> {
+    /// One without filters; it is at the beginning of the request. `driver`: what makes its callbacks in place of nginx's
+    /// phases and filters.
+    pub fn new(
+        request: Request,
+        chain: &Rc<Chain>,
+        handlers: &'static Handlers,
+        driver: Option<Rc<dyn Any>>,
+    ) -> Rc<Context> {
         Rc::new_cyclic(|this| Context {
             this: this.clone(),
             chain: chain.clone(),
@@ -147,6 +156,7 @@ impl Context {
             state: OnceCell::new(),
             wake: Wake::new(handlers),
             later: turn::Later::default(),
+            driver,
         })
     }
 

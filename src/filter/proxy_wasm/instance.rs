@@ -102,6 +102,34 @@ impl Instance {
         roots.find(|(id, _)| *id == filter).map(|(_, root)| *root)
     }
 
+    /// Makes a root context that no directive names.
+    pub fn create_root(&self, config: PluginConfig) -> Result<ContextId, StartError> {
+        let mut refused = None;
+        let created = self.call(|vm| match vm.create_root(config) {
+            Ok(root) => Ok(Some(root)),
+            Err(StartError::Call(error)) => Err(error),
+            Err(error) => {
+                refused = Some(error);
+                Ok(None)
+            }
+        })?;
+        created.ok_or_else(|| refused.unwrap_or(StartError::Call(CallError::UnknownContext)))
+    }
+
+    /// Ends a root context that was made so.
+    pub fn end_root(&self, root: ContextId) {
+        self.timers.borrow_mut().retain(|timer| timer.root != root);
+        if self.is_alive() {
+            self.call_logged(|vm| vm.finish(root, false));
+        }
+    }
+
+    /// Is a context to be told of any calls?
+    pub fn has_calls_of(&self, context: ContextId) -> bool {
+        let vm = self.vm.try_borrow();
+        vm.is_ok_and(|vm| !vm.poisoned() && vm.has_calls_of(context))
+    }
+
     /// Calls into the instance from nginx's event loop, for what is no request's; an error goes
     /// to the instance's log.
     pub fn call_logged(&self, call: impl FnOnce(&mut WorkerVm) -> Result<(), CallError>) {
@@ -120,6 +148,7 @@ impl Instance {
         self.timers.borrow_mut().clear();
         if let Ok(mut vm) = self.vm.try_borrow_mut() {
             vm.shutdown();
+            vm.proxy().leave_queues();
         }
     }
 

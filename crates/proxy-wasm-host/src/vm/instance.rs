@@ -115,6 +115,12 @@ impl<P: Proxy> Vm<P> {
         self.guest.store.data().calls.len() > 0
     }
 
+    /// Is a context to be told of any calls?
+    pub fn has_calls_of(&self, context: ContextId) -> bool {
+        let calls = &self.guest.store.data().calls;
+        calls.len() > 0 && !calls.of_context(context).is_empty()
+    }
+
     /// Number of stream contexts, including those that wait for `proxy_done`.
     pub fn context_count(&self) -> usize {
         self.guest.store.data().contexts.streams()

@@ -19,7 +19,7 @@ use crate::nginx::request::Request;
 /// `headers_follow`: the request's header callbacks are made next, and a guest can be told of its context together with them.
 pub fn create(request: Request, chain: &Rc<Chain>, headers_follow: bool) -> Option<Rc<Context>> {
     let chains = Chains::of(request)?;
-    let context = Context::new(request, chain, chains.handlers);
+    let context = Context::new(request, chain, chains.handlers, None);
     attach(request, &context)?;
     if !request.is_main() {
         ended::watch(request)?;
