@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::conf::policy::OnFailure;
 use crate::filter::chain::context::{Context, store};
 use crate::filter::chain::ended;
-use crate::filter::chain::filter::Filter;
+use crate::filter::chain::filter::{Filter, FilterList};
 use crate::filter::chain::guest::Guest;
 use crate::filter::proxy_wasm::stream::Stream;
 use crate::lua::output::Output;
@@ -75,7 +75,7 @@ pub fn find_or_create(request: Request, plugin: &Rc<PluginContext>) -> Option<Rc
             None
         }
     };
-    context.set_filters(vec![Filter::new(guest)]);
+    context.set_filters(FilterList::from_buf([Filter::new(guest)]));
     store::keep(request, &context)?;
     if !request.is_main() {
         ended::watch(request)?;

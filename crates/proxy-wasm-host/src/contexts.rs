@@ -22,6 +22,8 @@ pub(crate) struct Contexts<S> {
     /// Those that had to make room there.
     table: HashMap<ContextId, Context<S>, BuildHasherDefault<IdHasher>>,
     last: ContextId,
+    /// The ids have begun anew, and the next one may be taken.
+    wrapped: bool,
     streams: usize,
     /// Contexts that wait for `proxy_done`.
     awaiting: usize,
@@ -45,6 +47,7 @@ impl<S> Contexts<S> {
             recent: Vec::new(),
             table: HashMap::default(),
             last: ContextId::new(0),
+            wrapped: false,
             streams: 0,
             awaiting: 0,
         }
@@ -81,33 +84,42 @@ impl<S> Contexts<S> {
         self.recent.iter_mut().for_each(|context| *context = None);
         self.table.clear();
         (self.streams, self.awaiting, self.last) = (0, 0, roots.last);
+        self.wrapped = roots.contexts.iter().any(|(id, _)| *id > roots.last);
         for (id, plugin) in &roots.contexts {
             self.put(*id, Context::root(plugin.clone()));
         }
     }
 
+    #[inline]
     pub fn insert(&mut self, context: Context<S>) -> ContextId {
-        if context.kind == ContextKind::Stream {
-            self.streams += 1;
-        }
-        loop {
-            self.last = ContextId::new(self.last.get().wrapping_add(1).max(1));
-            if self.get(self.last).is_none() {
-                break;
-            }
-        }
-        self.put(self.last, context);
-        self.last
+        self.streams += usize::from(context.kind == ContextKind::Stream);
+        let id = self.next_id();
+        self.put(id, context);
+        id
     }
 
+    #[inline]
+    fn next_id(&mut self) -> ContextId {
+        loop {
+            let id = self.last.get().wrapping_add(1).max(1);
+            self.wrapped |= id < self.last.get();
+            self.last = ContextId::new(id);
+            if !self.wrapped || self.get(self.last).is_none() {
+                return self.last;
+            }
+        }
+    }
+
+    #[inline]
     fn put(&mut self, id: ContextId, context: Context<S>) {
         if self.recent.is_empty() {
             self.recent.resize_with(RECENT, || None);
         }
-        let before = self.recent[place(id)].replace((id, context));
-        if let Some((id, context)) = before {
-            self.table.insert(id, context);
+        let recent = &mut self.recent[place(id)];
+        if let Some((id, old)) = recent.take() {
+            self.table.insert(id, old);
         }
+        *recent = Some((id, context));
     }
 
     #[inline]

@@ -16,41 +16,12 @@ use crate::error::{LoadError, StartError};
 use crate::functions::HeadersFn;
 
 /// `proxy_on_context_create` and `proxy_on_request_headers`. The first result: have the headers been told?
-const BEGIN: &str = r#"(module $host
-    (import "guest" "create" (func $create (param i32 i32)))
-    (import "guest" "headers" (func $headers (param i32 i32 i32) (result i32)))
-    (global $at (export "at") (mut i32) (i32.const 0))
-    (global $stop (export "stop") (mut i32) (i32.const 0))
-    (func (export "run") (param $id i32) (param $parent i32) (param $count i32) (param $end i32) (result i32 i32)
-        (global.set $at (i32.const 0))
-        (global.set $stop (i32.const 0))
-        (call $create (local.get $id) (local.get $parent))
-        (if (global.get $stop) (then (return (i32.const 0) (i32.const 0))))
-        (global.set $at (i32.const 1))
-        (i32.const 1)
-        (call $headers (local.get $id) (local.get $count) (local.get $end))))"#;
+const BEGIN: &str = include_str!("joined/begin.wat");
 /// The callbacks of `BEGIN`, by `at`.
 const BEGIN_NAMES: &[&str] = &[CONTEXT_CREATE.name, REQUEST_HEADERS.name];
 
 /// `proxy_on_done`, `proxy_on_log` if wanted, and `proxy_on_delete`. The result is a [`Ended`].
-const END: &str = r#"(module $host
-    (import "guest" "done" (func $done (param i32) (result i32)))
-    (import "guest" "log" (func $log (param i32)))
-    (import "guest" "delete" (func $delete (param i32)))
-    (global $at (export "at") (mut i32) (i32.const 0))
-    (global $stop (export "stop") (mut i32) (i32.const 0))
-    (func (export "run") (param $id i32) (param $logs i32) (result i32)
-        (global.set $at (i32.const 0))
-        (global.set $stop (i32.const 0))
-        (if (i32.eqz (call $done (local.get $id))) (then (return (i32.const 0))))
-        (if (global.get $stop) (then (return (i32.const 1))))
-        (if (local.get $logs) (then
-            (global.set $at (i32.const 1))
-            (call $log (local.get $id))
-            (if (global.get $stop) (then (return (i32.const 2))))))
-        (global.set $at (i32.const 2))
-        (call $delete (local.get $id))
-        (i32.const 3)))"#;
+const END: &str = include_str!("joined/end.wat");
 /// The callbacks of `END`, by `at`.
 const END_NAMES: &[&str] = &[DONE.name, LOG.name, DELETE.name];
 
@@ -151,7 +122,7 @@ impl Joined {
         };
         let begin = match (load(&modules.begin)?, functions) {
             (Some(module), Some(functions)) => {
-                Some(Joint::start(&module, store, &functions, BEGIN_NAMES)?)
+                Joint::start(&module, store, &functions, BEGIN_NAMES)?
             }
             _ => None,
         };
@@ -164,9 +135,7 @@ impl Joined {
             _ => None,
         };
         let end = match (load(&modules.end)?, functions) {
-            (Some(module), Some(functions)) => {
-                Some(Joint::start(&module, store, &functions, END_NAMES)?)
-            }
+            (Some(module), Some(functions)) => Joint::start(&module, store, &functions, END_NAMES)?,
             _ => None,
         };
         Ok(Joined { begin, end })
@@ -179,21 +148,23 @@ impl<A: WasmParams, R: WasmResults> Joint<A, R> {
         store: &mut Store<T>,
         functions: &[&Func],
         names: &'static [&'static str],
-    ) -> Result<Joint<A, R>, StartError> {
+    ) -> Result<Option<Joint<A, R>>, StartError> {
         let functions: Vec<Extern> = functions.iter().map(|f| Extern::Func(**f)).collect();
         let instance = Instance::new(&mut *store, module, &functions)
             .map_err(|error| StartError::Instantiate(one_line(&error)))?;
-        let function = instance.get_typed_func(&mut *store, "run");
+        let function = instance
+            .get_typed_func(&mut *store, "run")
+            .map_err(|error| StartError::Instantiate(one_line(&error)))?;
         let globals = ["at", "stop"].map(|name| instance.get_global(&mut *store, name));
-        match (function, globals) {
-            (Ok(function), [Some(at), Some(stop)]) => Ok(Joint {
+        Ok(match globals {
+            [Some(at), Some(stop)] => Some(Joint {
                 function,
                 at,
                 stop: Stop(stop),
                 names,
             }),
-            _ => Err(StartError::Instantiate("an export is missing".into())),
-        }
+            _ => None,
+        })
     }
 
     pub fn stop(&self) -> Stop {

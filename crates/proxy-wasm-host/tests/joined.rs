@@ -180,7 +180,7 @@ fn whichever_callback_comes_first_the_context_is_created_before_it() {
 fn of_a_stream_that_ends_when_it_is_created_the_headers_are_not_told() {
     let respond = "(drop (call $proxy_send_local_response #200 #0 #0 #0 #0 #0 #0 #-1))";
     let (log, events) = request(&guest(OTHER, &[("on_context_create", respond)]), false);
-    assert_eq!(log[..2], ["on_context_create", "Ok(Continue)"]);
+    assert_eq!(log[..2], ["on_context_create", "Err(EndedAtCreation)"]);
     assert_eq!(events.len(), 1);
     // Another one's end is not this one's.
     let other = format!("(drop (call $proxy_set_effective_context #2)) {respond}");

@@ -25,7 +25,7 @@ use crate::conf::chain::Chain;
 use crate::conf::policy::OnFailure;
 use crate::filter::chain::context::failure::report;
 use crate::filter::chain::context::stops::Stops;
-use crate::filter::chain::filter::Filter;
+use crate::filter::chain::filter::{Filter, FilterList};
 use crate::filter::chain::filter_state::values::FilterState;
 use crate::filter::chain::guest::Callback;
 use crate::filter::chain::request_body::Rewriter;
@@ -43,7 +43,7 @@ pub struct Context {
     /// This context.
     pub this: Weak<Context>,
     pub chain: Rc<Chain>,
-    filters: OnceCell<Vec<Filter>>,
+    filters: OnceCell<FilterList>,
     pub life: Life,
     pub incoming: Incoming,
     pub response: Response,
@@ -161,7 +161,7 @@ impl Context {
     }
 
     /// Sets its filters, once.
-    pub fn set_filters(&self, filters: Vec<Filter>) {
+    pub fn set_filters(&self, filters: FilterList) {
         let _ = self.filters.set(filters);
     }
 
@@ -213,7 +213,11 @@ impl Context {
         let action = match result {
             Ok(action) => action,
             Err(error) => {
-                self.filter_failed(index, &error);
+                match error.is_end() {
+                    // The filter has not seen the request.
+                    true => self.incoming.reached.set(index),
+                    false => self.filter_failed(index, &error),
+                }
                 Action::Continue
             }
         };

@@ -68,7 +68,7 @@ impl<P: Proxy> Vm<P> {
         }))
     }
 
-    /// `count`: number of headers.
+    /// `count`: number of headers. [`CallError::EndedAtCreation`], which is no failure: see [`Vm::announce_stream`].
     pub fn on_request_headers(
         &mut self,
         id: ContextId,
@@ -105,7 +105,7 @@ impl<P: Proxy> Vm<P> {
         };
         match told {
             Some(action) => Ok(Action::from_headers(action)),
-            None if self.state().ends_stream == Some(id) => Ok(Action::Continue),
+            None if self.state().ends_stream == Some(id) => Err(CallError::EndedAtCreation),
             None => self.headers(id, REQUEST_HEADERS, number, end_of_stream),
         }
     }
@@ -118,7 +118,16 @@ impl<P: Proxy> Vm<P> {
     }
 
     /// Tells the guest of a context before another callback of it.
+    #[inline]
     pub(super) fn create_announced(&mut self, id: ContextId) -> Result<(), CallError> {
+        match self.uncreated.is_empty() {
+            true => Ok(()),
+            false => self.create_late(id),
+        }
+    }
+
+    #[cold]
+    fn create_late(&mut self, id: ContextId) -> Result<(), CallError> {
         match self.take_uncreated(id) {
             Some(root) => self.call_create(id, root.get()),
             None => Ok(()),
@@ -222,6 +231,7 @@ impl<P: Proxy> Vm<P> {
     }
 
     /// Is this a stream that has not begun to end? The guest knows of it then.
+    #[inline]
     fn callable(&mut self, id: ContextId) -> Result<(), CallError> {
         self.guest.check()?;
         match self.guest.store.data().is_live(id, ContextKind::Stream) {

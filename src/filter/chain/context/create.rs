@@ -8,6 +8,7 @@ use crate::filter::chain::chains::Chains;
 use crate::filter::chain::context::Context;
 use crate::filter::chain::context::store::{attach, find};
 use crate::filter::chain::ended;
+use crate::filter::chain::filter::FilterList;
 use crate::filter::chain::stage::{RequestStage, ResponseStage};
 use crate::nginx::guard::module;
 use crate::nginx::request::Request;
@@ -25,7 +26,7 @@ pub fn create(request: Request, chain: &Rc<Chain>, headers_follow: bool) -> Opti
     }
     let filters = match chains.guests() {
         Some(guests) => guests.contexts(&context, request, headers_follow),
-        None => Vec::new(),
+        None => FilterList::new(),
     };
     let complete = filters.len() == chain.filters.len();
     context.set_filters(filters);
