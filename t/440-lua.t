@@ -53,9 +53,7 @@ sub { CORE::join '', map { answer("GET $_") } @main::paths }
 === TEST 3: with a master process, whose workers go on with what it has loaded
 --- load eval: $::sdks
 --- config eval: $::locations
---- init
-Test::Nginx::Util::master_on();
-Test::Nginx::Util::workers(2);
+--- workers: 2
 --- client eval
 sub { CORE::join '', map { answer("GET $_") } @main::paths }
 --- client_out eval: $::faults
