@@ -186,13 +186,13 @@ local function answer(plugin_ctx, r)
     local body = ffi_string(bytes.data, bytes.len)
     local header = ngx.header
     -- Lua's module drops a length that it has not been told of, and adds a type where there is none.
-    header["Content-Type"] = header["Content-Type"]
     if not BODILESS[status] then
         header["Content-Length"] = #body
     end
     if #body > 0 then
         ngx.print(body)
     else
+        header["Content-Type"] = header["Content-Type"]
         ngx.send_headers()
     end
     return ngx.exit(status)

@@ -72,7 +72,9 @@ pub fn body(request: Request, mut chain: *mut ngx_chain_t) -> ngx_int_t {
     if let Some(mut link) = replacement(request) {
         // SAFETY: nobody reads these buffers any more.
         unsafe { buf::iter(chain).for_each(|b| buf::consume(b)) };
-        chain = link.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut);
+        chain = link
+            .as_mut()
+            .map_or(std::ptr::null_mut(), std::ptr::from_mut);
         // SAFETY: a filter of nginx's, called with a live request; it copies the link.
         return unsafe { BODY.map_or(ERROR, |filter| filter(request.as_ptr(), chain)) };
     }
