@@ -19,7 +19,7 @@
 #                            and of everything bench/results/ and docs/performance.md; TIME is of one case in one round
 #   make bench BASE=rev      this module beside that of another revision
 #   make bench-instructions [RECORD=yes]
-#                            instructions of a filter per request, which must not grow by more than 5 %; or records them
+#                            instructions of a filter per request, which must not grow by more than 3 %; or records them
 #   make install PREFIX=dir  a tree that runs on its own
 #   make lint                formatting, clippy, and what docs/ says against the source
 #   make audit [ADVISORIES=dir]
@@ -67,7 +67,7 @@ endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
 .PHONY: all run test conformance plugins components wild soak bench bench-instructions audit fuzz install lint filters lua-module nginx module smoke-debian configure-test clean
-.PHONY: setup-build setup-lint setup-test setup-conformance setup-plugins setup-components setup-wild setup-bench setup-bench-plugins setup-instructions samples
+.PHONY: setup-build setup-lint setup-test setup-conformance setup-plugins setup-components setup-wild setup-bench setup-bench-plugins setup-bench-components setup-instructions samples
 .DEFAULT_GOAL := all
 
 all: module
@@ -98,6 +98,9 @@ setup-bench:
 
 setup-bench-plugins:
 	@scripts/setup bench_plugins
+
+setup-bench-components:
+	@scripts/setup bench_components
 
 setup-instructions:
 	@scripts/setup instructions
@@ -166,23 +169,27 @@ soak: module filters setup-test
 
 # As is what is measured.
 ifeq ($(BUILD),release)
-# With ONLY=H…, servers around plugins: neither Lua nor Envoy is needed.
+# With ONLY=H… and C…, servers around plugins and components: neither Lua nor Envoy is needed.
 comma := ,
-plugins_only := $(if $(ONLY),$(if $(filter-out H%,$(subst $(comma), ,$(ONLY))),,yes))
+guests_only := $(if $(ONLY),$(if $(filter-out C% H%,$(subst $(comma), ,$(ONLY))),,yes))
+# Whether some are servers around plugins, and some components.
+plugins := $(if $(ONLY),$(filter H%,$(subst $(comma), ,$(ONLY))),yes)
+served := $(if $(ONLY),$(filter C%,$(subst $(comma), ,$(ONLY))),yes)
 
-bench: module filters $(if $(plugins_only),setup-bench-plugins,setup-bench)
-	@$(if $(BASE),scripts/bench-base "$(BASE)",$(if $(plugins_only),,scripts/bench-debian))
-	@$(if $(BASE),,scripts/bench-peer)
-	@$(if $(plugins_only),python3,"$(TARGET)/bench-python/bin/python") -B bench --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
+bench: module filters $(if $(guests_only),,setup-bench) $(if $(plugins),setup-bench-plugins) $(if $(served),setup-bench-components)
+	@$(if $(BASE),scripts/bench-base "$(BASE)",$(if $(guests_only),,scripts/bench-debian))
+	@$(if $(BASE),,$(if $(plugins),scripts/bench-peer))
+	@$(if $(guests_only),python3,"$(TARGET)/bench-python/bin/python") -B bench --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
 		--filters "$(FILTERS)" --work "$(TARGET)/bench" \
 		$(if $(BASE),--base "$(TARGET)/bench-base/ngx_http_wasm_module.so",--peer "$(TARGET)/bench-peer/peer" \
-			$(if $(plugins_only),,--envoy "$(TARGET)/envoy/bin/envoy" \
+			--wasmtime "$(TARGET)/wasmtime/serve" --javascript "$(TARGET)/bench-js/hello.wasm" \
+			$(if $(guests_only),,--envoy "$(TARGET)/envoy/bin/envoy" \
 			--debian "$(TARGET)/debian-bench/root" --debian-module "$(TARGET)/debian-bench/objs/ngx_http_wasm_module.so")) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(CONTENDERS),--contenders "$(CONTENDERS)") \
 		$(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(filter file,$(origin TIME)),,--time "$(TIME)")
 
 bench-instructions: module setup-instructions
-	@scripts/filters bench_headers bench_noop fault_injection
+	@scripts/filters bench_bare bench_call bench_headers bench_http_wasm bench_noop fault_injection
 	@python3 -B bench/instructions.py --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
 		--filters "$(FILTERS)" --work "$(TARGET)/bench-instructions" $(if $(RECORD),--record)
 else

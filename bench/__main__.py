@@ -2,10 +2,11 @@
 
     python bench --nginx FILE --module FILE --filters DIRECTORY --work DIRECTORY
                  [--debian ROOT --debian-module FILE] [--envoy FILE] [--base FILE] [--contenders NAME,...]
-                 [--peer FILE] [--only W0,H1] [--time SECONDS] [--rounds NUMBER] [--restart ROUNDS] [--connections NUMBER]
+                 [--peer FILE] [--wasmtime FILE] [--javascript FILE] [--only W0,H1] [--time SECONDS] [--rounds NUMBER] [--restart ROUNDS] [--connections NUMBER]
     python bench --document RESULT
 
-Contenders and workloads are in case.py and workload.py, those of plugins (H1 …) in plugin.py. A run of everything writes bench/results/ and docs/performance.md; one of
+Contenders and workloads are in case.py and workload.py, those of plugins (H1 …) in plugin.py, of
+components (C1 …) in component.py. A run of everything writes bench/results/ and docs/performance.md; one of
 some contenders or workloads writes its result to the work directory. --base: another build of the module, to be compared with it. --document
 makes docs/performance.md again from a result. Exit status 2: a contender does not start, gives a wrong answer or logs errors.
 """
@@ -15,6 +16,7 @@ import os
 import sys
 
 import check
+import component
 import document
 import memory
 import plugin
@@ -37,7 +39,7 @@ def names(text):
 
 def arguments():
     parser = argparse.ArgumentParser(prog="bench")
-    for name in ("nginx", "module", "filters", "work", "debian", "debian-module", "envoy", "peer", "base", "document"):
+    for name in ("nginx", "module", "filters", "work", "debian", "debian-module", "envoy", "peer", "wasmtime", "javascript", "base", "document"):
         parser.add_argument(f"--{name}", type=os.path.abspath)
     parser.add_argument("--contenders", type=names, default=[])
     parser.add_argument("--only", type=names, default=[])
@@ -57,16 +59,15 @@ def main():
         print(f"bench: {document.write(results.load(options.document), DOCS)}")
         return
     debian = options.debian
-    binaries = {"nginx": options.nginx, "envoy": options.envoy, "peer": options.peer, "debian": debian and f"{debian}/usr/sbin/nginx"}
+    binaries = {"nginx": options.nginx, "envoy": options.envoy, "peer": options.peer, "wasmtime": options.wasmtime,
+                "javascript": options.javascript, "debian": debian and f"{debian}/usr/sbin/nginx"}
     modules = {"wasm": options.module, "debian": options.debian_module, "base": options.base}
     stage = Stage(options.work, options.filters, {name: file for name, file in binaries.items() if file}, modules, debian)
-    works = [] if options.base or options.contenders else plugin.chosen(options.only)
-    if works and not options.peer:
-        raise Failure("H1 to H3 need --peer")
-    if works and all(name.startswith("H") for name in options.only) and options.only:
-        result = results.head(options, stage, ROOT) | {"plugins": plugin.run(stage, options, works)}
+    guests = Guests(stage, options)
+    if options.only and all(name[0] in "CH" for name in options.only):
+        result = results.head(options, stage, ROOT) | guests.run()
         check.logs(stage)
-        print(f"{report.plugins(result)}\n{report.plugin_targets(result)}\nbench: {results.save(result, options.work)}")
+        print(f"{guests.report(result)}\nbench: {results.save(result, options.work)}")
         return
     every = COMPARED if options.base else CONTENDERS
     contenders = [one for one in every if not options.contenders or one.name in options.contenders]
@@ -78,8 +79,7 @@ def main():
     os.sched_setaffinity(0, {stage.load_cpu})
     result = results.whole(chosen, measure(contenders, chosen, stage, options), options, stage, ROOT)
     kept = results.save(result, options.work)
-    if works:
-        result |= {"plugins": plugin.run(stage, options, works)}
+    result |= guests.run()
     if not (options.base or options.only or options.contenders):
         result |= {"start": start.run(stage), "memory": memory.run(stage), "reload": memory.reload(stage)}
     check.logs(stage)
@@ -88,10 +88,38 @@ def main():
     if options.base:
         print(f"{report.comparison(result)}\nbench: {kept}")
     elif options.only or options.contenders:
-        print(f"{report.cases(result)}\n{report.plugins(result)}\nbench: {kept}")
+        print(f"{report.cases(result)}\n{guests.report(result)}\nbench: {kept}")
     else:
         path = results.save(result, RESULTS)
         print(f"{report.cases(result)}\n{report.targets(result)}\nbench: {path}, {document.write(result, DOCS)}")
+
+
+class Guests:
+    """Those that are the content of a location: works of plugins and of components that were asked for."""
+
+    def __init__(self, stage, options):
+        self.stage, self.options = stage, options
+        only = not (options.base or options.contenders)
+        self.plugins = plugin.chosen(options.only) if only else []
+        self.components = component.chosen(options.only) if only else []
+        if self.plugins and not options.peer:
+            raise Failure("H1 to H3 need --peer")
+        if self.components and not (options.wasmtime and options.javascript):
+            raise Failure("C1 to C5 need --wasmtime and --javascript")
+
+    def run(self):
+        """What comes to a result."""
+        found = {}
+        if self.plugins:
+            found["plugins"] = plugin.run(self.stage, self.options, self.plugins)
+        if self.components:
+            found["components"] = component.run(self.stage, self.options, self.components)
+        return found
+
+    def report(self, result):
+        tables = [report.plugins(result), report.plugin_targets(result)] if self.plugins else []
+        tables += [report.components(result), report.component_targets(result)] if self.components else []
+        return "\n".join(tables)
 
 
 def measure(contenders, every, stage, options):

@@ -7,16 +7,20 @@ import report
 from failure import Failure
 
 PARTS = {"machine": report.machine, "targets": report.targets, "cases": report.cases, "start": report.start, "memory": report.memory}
-PLUGINS = {"plugin targets": report.plugin_targets, "plugins": report.plugins}
+# By what of a result they are of.
+OTHERS = {"plugins": {"plugin targets": report.plugin_targets, "plugins": report.plugins},
+          "components": {"component targets": report.component_targets, "components": report.components}}
 
 
 def write(result, docs):
-    """Replaces what is between `<!-- bench NAME -->` and `<!-- end NAME -->`, for each name of PARTS and of PLUGINS that there are figures for, and
+    """Replaces what is between `<!-- bench NAME -->` and `<!-- end NAME -->`, for each name of PARTS and of OTHERS that there are figures for, and
     draws the plot."""
     path = os.path.join(docs, "performance.md")
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    parts = (PARTS if "cases" in result else {}) | (PLUGINS if "plugins" in result else {})
+    parts = PARTS if "cases" in result else {}
+    for name, others in OTHERS.items():
+        parts = parts | (others if name in result else {})
     for name, part in parts.items():
         text = replace(text, name, part(result))
     with open(path, "w", encoding="utf-8") as file:

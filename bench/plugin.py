@@ -1,29 +1,14 @@
 """Plugins that answer requests (H1 to H3): nginx with this module beside servers that are written around a plugin, with Fiber
 and Extism's Go SDK (peer/)."""
 
-import os
 import statistics
-import subprocess
-import sys
-import threading
-import time
 from dataclasses import dataclass
 
-import client
 import nginx
-import process
-import wrk
-from failure import Failure
-from proxy import PATIENCE, nginx_command
+import service
+from proxy import nginx_command
+from service import DELAY_MS, SLOW
 from workload import UPLOAD
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-# What the calls of H3 wait for.
-SLOW = "bench_slow"
-DELAY_MS = 100
-# Seconds of load before what is measured.
-WARM = 2
-PATH = "/bench"
 
 
 @dataclass(frozen=True)
@@ -40,6 +25,7 @@ class Work:
     calls: bool = False
     # Times as long as others.
     longer: int = 1
+    path: str = service.PATH
 
 
 @dataclass(frozen=True)
@@ -99,108 +85,21 @@ def configuration(stage, name, work, way, port, slow):
 """
 
 
-class Server:
-    """One way to do one work, in a process of its own."""
-
-    def __init__(self, stage, work, way, slow):
-        self.work, self.way, self.port = work, way, next(stage.ports)
-        self.name = f"{way.name}-{work.name}"
-        self.log = os.path.join(stage.work, f"{self.name}.log")
-        if way.how:
-            command = [stage.binaries["peer"], "-listen", f"127.0.0.1:{self.port}", "-how", way.how, "-function", work.function,
-                       "-wasm", f"{stage.filters}/{work.guest}.wasm"]
-            if work.calls:
-                command += ["-config", f"url=http://127.0.0.1:{slow}/", "-host", "127.0.0.1"]
-        else:
-            stage.write(f"{self.name}.conf", configuration(stage, self.name, work, way, self.port, slow))
-            command = nginx_command(stage, "nginx", self.name)
-        with open(self.log, "a") as log:
-            self.running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
-
-    def wait(self):
-        last = time.monotonic() + PATIENCE
-        while self.ask() is None:
-            if self.running.poll() is not None or time.monotonic() > last:
-                raise Failure(f"{self.name} does not answer; its log is {self.log}")
-            time.sleep(0.02)
-        self.pids = [self.running.pid] if self.way.how else process.children(self.running.pid)
-
-    def ask(self):
-        return client.ask(self.port, PATH, data=self.work.body, method="POST")
-
-    def check(self):
-        got = self.ask()
-        if got is None or got.status != 200 or got.body != self.work.answer:
-            raise Failure(f"{self.name}: {got and (got.status, got.body[:80])}, not {self.work.answer[:80]!r}")
-
-    def cpu(self):
-        return sum(map(process.cpu, self.pids))
-
-    def memory(self):
-        """Private memory, and what of it guests have, in KiB, of all its processes."""
-        private = sum(process.memory(pid)["private"] for pid in self.pids)
-        return private, 0 if self.way.how else sum(map(process.guests, self.pids))
-
-    def stop(self):
-        self.running.terminate()
-        self.running.wait()
-
-
-class Halfway(threading.Thread):
-    """Looks at a server's memory amid a load."""
-
-    def __init__(self, server, after):
-        super().__init__()
-        self.server, self.after, self.found = server, after, (0, 0)
-
-    def run(self):
-        time.sleep(self.after)
-        self.found = self.server.memory()
-
-
-def sample(server, stage, seconds, bare):
-    """`bare`: its private memory before any load, in KiB."""
-    before, begin = server.cpu(), time.monotonic()
-    look = Halfway(server, seconds / 2)
-    look.start()
-    load = wrk.run(f"http://127.0.0.1:{server.port}{PATH}", stage.load_cpu, seconds, server.work.connections, server.work.body, "POST", PATIENCE)
-    used, passed = server.cpu() - before, time.monotonic() - begin
-    look.join()
-    private, guests = look.found
-    return {"rps": round(load.requests / load.seconds, 1), "cpu_us": round(used / 1e3 / load.requests, 4), "p50_us": load.p50,
-            "p99_us": load.p99, "busy": round(used / 1e9 / passed, 3), "private_kib": private, "more_kib": private - bare, "guests_kib": guests}
+def command(stage, server, slow):
+    """What starts a server for one work in one way, and whether its processes are nginx's workers."""
+    work, way = server.work, server.way
+    if not way.how:
+        stage.write(f"{server.name}.conf", configuration(stage, server.name, work, way, server.port, slow))
+        return nginx_command(stage, "nginx", server.name), True
+    peer = [stage.binaries["peer"], "-listen", f"127.0.0.1:{server.port}", "-how", way.how, "-function", work.function,
+            "-wasm", f"{stage.filters}/{work.guest}.wasm"]
+    if work.calls:
+        peer += ["-config", f"url=http://127.0.0.1:{slow}/", "-host", "127.0.0.1"]
+    return peer, False
 
 
 def run(stage, options, works):
-    """Samples of each work in each way, by "way/work"; processes are started anew every `restart` rounds. All of them have all
-    processors; wrk has one thread."""
-    slow = next(stage.ports)
-    slow_server = subprocess.Popen([sys.executable, "-B", os.path.join(HERE, "slow.py"), str(slow), str(DELAY_MS)])
-    every = [(work, WAYS[name]) for work in works for name in work.ways]
-    samples = {f"{way.name}/{work.name}": [] for work, way in every}
-    processors = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, range(os.cpu_count()))
-    try:
-        for number in range(options.rounds):
-            for work, way in reversed(every) if number % 2 else every:
-                # One at a time: a Go server is not idle when it has nothing to do.
-                server = Server(stage, work, way, slow)
-                try:
-                    server.wait()
-                    server.check()
-                    bare, _ = server.memory()
-                    # Instances are there, and what Go compiles.
-                    wrk.run(f"http://127.0.0.1:{server.port}{PATH}", stage.load_cpu, WARM * work.longer, server.work.connections, server.work.body, "POST", PATIENCE)
-                    samples[f"{way.name}/{work.name}"].append(sample(server, stage, options.time * work.longer, bare))
-                    server.check()
-                finally:
-                    server.stop()
-            print(f"bench: plugins, round {number + 1} of {options.rounds}", flush=True)
-    finally:
-        os.sched_setaffinity(0, processors)
-        slow_server.terminate()
-        slow_server.wait()
-    return samples
+    return service.run(stage, options, [(work, WAYS[name]) for work in works for name in work.ways], command)
 
 
 def median(samples, name, measure="cpu_us"):

@@ -1,10 +1,11 @@
 """A result as tables in Markdown."""
 
+import component
 import plugin
 import result as results
 from case import CONTENDERS
 from statistic import spread
-from target import PLUGIN_TARGETS, TARGETS
+from target import COMPONENT_TARGETS, PLUGIN_TARGETS, TARGETS
 from workload import WORKLOADS
 
 
@@ -39,24 +40,35 @@ def cases(result):
 
 
 def plugins(result):
-    """Ways beside each other, work by work."""
-    found = result.get("plugins", {})
+    return beside(result.get("plugins", {}), plugin.WORKS, plugin.WAYS, [name for name, way in plugin.WAYS.items() if not way.how])
+
+
+def components(result):
+    return beside(result.get("components", {}), component.WORKS, component.WAYS, [name for name, way in component.WAYS.items() if way.serve is None])
+
+
+def beside(found, works, ways, nginx):
+    """Ways beside each other, work by work. `nginx`: the names of those whose guests' memories are told apart."""
     head = ["case", "requests/s", "CPU µs per request", "p50 µs", "p99 µs", "processors", "private MiB under load", "of it guests' memories"]
     rows = []
-    for work in plugin.WORKS:
+    for work in works:
         names = [name for name in work.ways if f"{name}/{work.name}" in found]
         rows += [[f"**{work.name}** {work.title}, {work.connections} connections", *[""] * 7]] if names else []
         for name in names:
             samples = found[f"{name}/{work.name}"]
             of = lambda measure: spread(sample[measure] for sample in samples)
             mib = [number(of(measure)["median"] / 1024) if measure in samples[0] else "" for measure in ("private_kib", "guests_kib")]
-            rows.append([plugin.WAYS[name].title, with_spread(of("rps")), with_spread(of("cpu_us")), number(of("p50_us")["median"]),
-                         number(of("p99_us")["median"]), f"{of('busy')['median']:.2f}", mib[0], "" if plugin.WAYS[name].how else mib[1]])
+            rows.append([ways[name].title, with_spread(of("rps")), with_spread(of("cpu_us")), number(of("p50_us")["median"]),
+                         number(of("p99_us")["median"]), f"{of('busy')['median']:.2f}", mib[0], mib[1] if name in nginx else ""])
     return table(head, rows) if rows else ""
 
 
 def plugin_targets(result):
     return table(["target", "", "measured", "reached"], reached(result, PLUGIN_TARGETS))
+
+
+def component_targets(result):
+    return table(["target", "", "measured", "reached"], reached(result, COMPONENT_TARGETS))
 
 
 # Of its processor; bare nginx with small answers keeps it busy where nothing else runs.

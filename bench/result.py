@@ -11,7 +11,7 @@ MEASURES = ("rps", "cpu_us", "p50_us", "p99_us", "busy")
 
 
 def whole(every, samples, options, stage, root):
-    """`cases`: each with its samples of all rounds. `plugins`, `start`, `memory` and `reload` come to it later."""
+    """`cases`: each with its samples of all rounds. `plugins`, `components`, `start`, `memory` and `reload` come to it later."""
     return head(options, stage, root) | {
         "cases": {case.name: {"contender": case.contender.name, "workload": case.workload.name, "base": case.base,
                               "samples": samples[case.name]} for case in every},

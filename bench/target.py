@@ -67,12 +67,21 @@ def compiled(result):
     return max(result["reload"].values()) if "reload" in result else None
 
 
-def share_of_way(one, other, work):
-    """CPU per request of a way, in hundredths of another's."""
+def share_of_way(one, other, work, measure="cpu_us", of="plugins"):
+    """CPU per request of a way, or another measure, in hundredths of another's."""
     def value(result):
-        found = [plugin.median(result.get("plugins", {}), f"{name}/{work}") for name in (one, other)]
+        found = [plugin.median(result.get(of, {}), f"{name}/{work}", measure) for name in (one, other)]
         return 100 * found[0] / found[1] if all(found) else None
     return value
+
+
+def of_serve(one, work, measure="cpu_us", other="serve"):
+    return share_of_way(one, other, work, measure, "components")
+
+
+def times_of_serve(work):
+    share = of_serve("component", work, "rps")
+    return lambda result: share(result) and share(result) / 100
 
 
 def above_return(result):
@@ -101,6 +110,14 @@ PLUGIN_TARGETS = (
     Target("H1: throughput of two workers, of one's", 1.8, "", growth, True),
     Target("H2: CPU per request, of Fiber's with a mutex", 100, "%", share_of_way("plugin", "mutex", "H2")),
     Target("H3: private memory of a call that waits, without the guest's own", 128, "KiB", per_call),
+)
+
+COMPONENT_TARGETS = (
+    Target("C1, an instance for each request: CPU per request, of `wasmtime serve`'s", 20, "%", of_serve("component", "C1")),
+    Target("C2: the same", 25, "%", of_serve("component", "C2")),
+    Target("C3: the same", 100, "%", of_serve("component", "C3")),
+    Target("C4: throughput, times that of `wasmtime serve`", 2, "", times_of_serve("C4"), True),
+    Target("C5: memory of 1,000 connections that wait for a request of their own, of `wasmtime serve`'s", 50, "%", of_serve("component", "C5", "more_kib")),
 )
 
 TARGETS = (

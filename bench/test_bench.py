@@ -8,6 +8,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import component
 import document
 import plugin
 import process
@@ -18,7 +19,7 @@ from case import COMPARED, CONTENDERS, cases
 from failure import Failure
 from report import number
 from statistic import spread
-from target import PLUGIN_TARGETS, TARGETS
+from target import COMPONENT_TARGETS, PLUGIN_TARGETS, TARGETS
 from workload import UPLOAD
 
 SAID = """Running 1s test @ http://127.0.0.1:1/
@@ -56,6 +57,20 @@ class Plugins(unittest.TestCase):
         values = [target.value(result) for target in PLUGIN_TARGETS]
         self.assertEqual(values, [100, 100, 100, 100, 0, 1, 100, 40])
         self.assertTrue(all(target.value({}) is None for target in PLUGIN_TARGETS))
+
+
+class Components(unittest.TestCase):
+    def test_names_and_ways(self):
+        self.assertEqual([work.name for work in component.chosen(["C3", "H"])], ["C3"])
+        for work in component.WORKS:
+            self.assertLessEqual(set(work.ways), set(component.WAYS))
+
+    def test_targets_of_a_result(self):
+        sample = {"rps": 10.0, "cpu_us": 5.0, "more_kib": 1000}
+        result = {"components": {f"{way}/{work.name}": [sample] for work in component.WORKS for way in work.ways}}
+        values = [target.value(result) for target in COMPONENT_TARGETS]
+        self.assertEqual(values, [100, 100, 100, 1, 100])
+        self.assertTrue(all(target.value({}) is None for target in COMPONENT_TARGETS))
 
 
 class Wrk(unittest.TestCase):

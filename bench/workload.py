@@ -90,6 +90,7 @@ FILTERED = (
     Workload("W7-go", "W1 in Go", (("fault_injection_go", FAULT),), **LOCAL),
     Workload("W7-as", "W1 in AssemblyScript", (("fault_injection_as", FAULT),), **LOCAL),
     Workload("W8", "an upload of 1 MiB, unbuffered, unchanged", (NOOP,), "sink", upload=UPLOAD, phases=BOTH),
+    Workload("N0", "two callbacks that do nothing, without an SDK", (("bench_bare", ""),), envoy=False),
     Workload("A1", "W1 in the access phase", (("fault_injection", FAULT),), "missing", LUA_FAULT_ACCESS,
              phases=("request_headers",), envoy=False, by_lua=True),
     Workload("X1", "one header set, by an http-wasm guest", (("bench_http_wasm", ""),), phases=("handle_request", "handle_response"), seen=True,

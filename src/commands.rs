@@ -14,8 +14,8 @@ use ngx::ffi::{
 use crate::conf::call::CallDirectives;
 use crate::conf::location::LocConf;
 use crate::conf::{
-    buffers, cache, call, filter, key_value, lua_plugins, module, properties, request_buffering,
-    zones,
+    buffers, cache, call, filter, key_value, lua_plugins, module, properties, redis_subscribe,
+    request_buffering, zones,
 };
 use crate::handler::directive::wasm_handler;
 use crate::handler::service::spin::directive::wasm_spin;
@@ -25,7 +25,7 @@ use crate::worker::metrics_page;
 const LEVELS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 26] = [
+pub static mut COMMANDS: [ngx_command_t; 27] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -132,6 +132,12 @@ pub static mut COMMANDS: [ngx_command_t; 26] = [
         c"wasm_key_value",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
         key_value::wasm_key_value,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_redis_subscribe",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
+        redis_subscribe::wasm_redis_subscribe,
         NGX_HTTP_MAIN_CONF_OFFSET,
     ),
     command(

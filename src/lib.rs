@@ -26,6 +26,8 @@ use filter::guests::WorkerGuests;
 use filter::{chain, http_wasm, proxy_wasm};
 use handler::handlers::{self, Handlers};
 use handler::service::services::Services;
+use handler::subscribe;
+use handler::subscribe::subscribers::Subscribers;
 use nginx::conf::{Answer, Cf, Mistake, read_directive, step};
 use nginx::guard::guard;
 use nginx::log::Log;
@@ -78,7 +80,9 @@ unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, conf: *mut c_void) -> A
     let ready = |cf: Cf<'_>, main: &mut Main| {
         main.conf.add_default_zones(cf).ok_or(Mistake::Said)?;
         let prepared = main.process.prepare(&main.conf);
-        prepared.map_err(|error| Mistake::from(format!("eventfd() failed: {error}")))?;
+        prepared.map_err(|error| {
+            Mistake::from(format!("eventfd() or memfd_create() failed: {error}"))
+        })?;
         if main.conf.lua.present {
             cache::open_default(cf, &mut main.conf);
         }
@@ -104,6 +108,7 @@ fn configured(cf: Cf<'_>) -> Option<()> {
     // SAFETY: it is what `create_main_conf` made, and nobody else uses it now.
     let main = unsafe { cf.main::<Main>()? };
     check::check(cf, main, try_module)?;
+    subscribe::resolve::resolve(cf, main)?;
     main.conf.find_proxies(cf);
     chain::entry::install(cf, main)
 }
@@ -168,6 +173,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
                 chains.set_guests(WorkerGuests::start(main, log));
                 main.process.keep(Handlers::new(main, log));
                 main.process.keep(Services::new(main, log));
+                main.process.keep(Subscribers::start(main, log));
             }
             handover::process_starts(Log::new((*cycle).log));
         }

@@ -330,4 +330,4 @@ wasm_module filter $TEST_NGINX_FILTERS/http_headers.wasm config=a:b;
 --- config
 --- must_die
 --- error_log
-config=, allowed_hosts=, vars= and http_headers= are for Extism plugins alone
+config= is for Extism plugins alone

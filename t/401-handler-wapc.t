@@ -391,7 +391,7 @@ wasm_module m $TEST_NGINX_FILTERS/wapc_test.wasm vars=instance;
 --- config
 --- must_die
 --- error_log
-config=, allowed_hosts=, vars= and http_headers= are for Extism plugins alone
+vars= is for Extism plugins alone
 
 
 

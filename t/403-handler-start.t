@@ -177,7 +177,7 @@ wasm_module m $TEST_NGINX_FILTERS/extism_hello.wasm on_failure=open;
 --- config
 --- must_die
 --- error_log
-on_failure= is for filters alone: use error_status= of wasm_handler
+on_failure= is not for plugins: use error_status= of wasm_handler
 
 
 
@@ -187,7 +187,7 @@ wasm_module m $TEST_NGINX_FILTERS/wapc_test.wasm on_failure=closed;
 --- config
 --- must_die
 --- error_log
-on_failure= is for filters alone: use error_status= of wasm_handler
+on_failure= is not for plugins: use error_status= of wasm_handler
 
 
 
@@ -197,4 +197,4 @@ wasm_module m $TEST_NGINX_FILTERS/http_headers.wasm queue=10;
 --- config
 --- must_die
 --- error_log
-queue= is for plugins alone
+queue= is not for Proxy-Wasm filters

@@ -36,7 +36,7 @@ our %parameters = (
     'dir=data' => 'wasm module "m": dir= needs an absolute path: dir=/path, dir=/path::/name, dir=/path:rw',
     'allowed_outbound_hosts=a.example' => 'wasm module "m" (FILE): allowed_outbound_hosts=: "a.example" has no scheme: write http://…, https://… or *://…',
     'type=wasm' => 'wasm module "m": invalid value "wasm" of type=, it must be "proxy-wasm", "http-wasm", "extism", "wapc" or "component"',
-    map({ $_ => 'wasm module "m" (FILE): vm_id=, vm_config=, on_failure=, header_stop=, start_time=, allow=, deny=, config=, allowed_hosts=, vars= and http_headers= are not for components' }
+    map({ my ($name) = /^(\w+)=/; $_ => qq(wasm module "m" (FILE): $name= is not for components) }
         qw(vm_id=a vm_config=a on_failure=open header_stop=all start_time=1s allow=env deny=env config=a:b allowed_hosts=a vars=shared http_headers=on)),
 );
 
@@ -56,8 +56,9 @@ for my $given (sort keys %handler) {
 }
 Test::More::is(nginx_t("wasm_module m $lab;", "location / { wasm_filter m; }"), 'wasm module "m" is a component: use wasm_handler', 'no filter');
 for my $given (qw(dir=/srv allowed_outbound_hosts=http://a reuse=2)) {
+    my ($name) = $given =~ /^(\w+)=/;
     Test::More::is(nginx_t("wasm_module m $ENV{TEST_NGINX_FILTERS}/extism_hello.wasm $given;"),
-        'wasm module "m" (FILE): dir=, allowed_outbound_hosts= and reuse= are for components alone', "not of plugins: $given");
+        qq(wasm module "m" (FILE): $name= is for components alone), "not of plugins: $given");
 }
 
 # A component as text, with these imports, and exports that are there or not.

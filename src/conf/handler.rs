@@ -94,11 +94,22 @@ impl HandlerConf {
         let module = modules.iter().position(|module| &module.name == name);
         let module = module.ok_or_else(|| format!("unknown wasm module \"{name}\""))?;
         let callee = match &modules[module].guest {
-            Guest::Extism(program, _) => self.export(program)?,
+            Guest::Extism(program, _) => match self.function {
+                Some(function) if !function.is_constant() => Callee::Named(function),
+                _ => {
+                    let text = self.function.is_some().then_some(&*self.function_text);
+                    Callee::Fixed(export(name, program, text)?)
+                }
+            },
             Guest::Wapc(_) => Callee::Named(self.function.ok_or_else(|| {
                 format!("wasm module \"{name}\" is a waPC guest: name its operation by function=")
             })?),
-            Guest::Component(..) => match self.for_plugins.first() {
+            Guest::Component(program, _) => match self.for_plugins.first() {
+                None if program.version().is_none() => {
+                    return Err(format!(
+                        "wasm module \"{name}\" is a component that handles no requests: use wasm_redis_subscribe"
+                    ));
+                }
                 None => Callee::Service,
                 Some(parameter) => {
                     return Err(format!(
@@ -116,26 +127,21 @@ impl HandlerConf {
         self.resolved = Some((module, callee));
         Ok(())
     }
+}
 
-    /// What is called in an Extism plugin.
-    fn export(&self, program: &extism_host::Program) -> Result<Callee, String> {
-        let name = &self.name;
-        let all = || program.functions().collect::<Vec<_>>().join(", ");
-        Ok(match self.function {
-            None => Callee::Fixed(program.only_function().ok_or_else(|| {
-                format!(
-                    "wasm module \"{name}\" has several functions: name one by function= ({})",
-                    all()
-                )
-            })?),
-            Some(function) if function.is_constant() => {
-                let text = String::from_utf8_lossy(&self.function_text);
-                let found = program.function(&text);
-                Callee::Fixed(found.map_err(|error| {
-                    format!("wasm module \"{name}\": {error}; it has: {}", all())
-                })?)
-            }
-            Some(function) => Callee::Named(function),
-        })
-    }
+/// What is called in an Extism plugin: the function of this name, or else the only one that there is.
+pub fn export(
+    name: &str,
+    program: &extism_host::Program,
+    function: Option<&[u8]>,
+) -> Result<extism_host::Function, String> {
+    let all = || program.functions().collect::<Vec<_>>().join(", ");
+    let Some(function) = function else {
+        return program.only_function().ok_or_else(|| {
+            let all = all();
+            format!("wasm module \"{name}\" has several functions: name one by function= ({all})")
+        });
+    };
+    let found = program.function(&String::from_utf8_lossy(function));
+    found.map_err(|error| format!("wasm module \"{name}\": {error}; it has: {}", all()))
 }

@@ -13,6 +13,7 @@ use crate::conf::lua::LuaConf;
 use crate::conf::policy::{CacheChoice, HeaderStop, Isolation, OnFailure};
 use crate::conf::request_buffering::Proxy;
 use crate::conf::stores::KeyValueStore;
+use crate::conf::subscription::SubscriptionConf;
 use crate::conf::zones::Zones;
 use crate::net::origin::Top;
 use crate::net::tls;
@@ -28,6 +29,8 @@ pub struct MainConf {
     pub zones: Zones,
     /// Key-value stores of components that are kept outside of nginx.
     pub key_values: Vec<KeyValueStore>,
+    /// Whose messages guests get.
+    pub subscriptions: Vec<SubscriptionConf>,
     /// Some location shows metrics.
     pub shows_metrics: bool,
     pub cache: CacheChoice,

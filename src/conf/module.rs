@@ -61,9 +61,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
         check_sum(expected, &bytes).map_err(at)?;
     }
     let kind = parameters.kind.unwrap_or_else(|| Kind::of(&bytes));
-    parameters
-        .check(kind)
-        .map_err(|error| at(error.to_owned()))?;
+    parameters.check(kind).map_err(at)?;
     cache::open_default(cf, conf);
     let guest = conf
         .engine()

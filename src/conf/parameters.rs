@@ -137,42 +137,10 @@ impl Parameters {
         Ok(())
     }
 
-    /// Is there a parameter that guests of this kind have not? An error says which.
-    pub fn check(&self, kind: Kind) -> Result<(), &'static str> {
-        let has = |names: &[&[u8]]| {
-            let mut seen = self.seen.iter();
-            seen.any(|seen| names.contains(&seen.as_slice()))
-        };
-        match kind {
-            Kind::Component if has(NOT_OF_COMPONENTS) => Err(
-                "vm_id=, vm_config=, on_failure=, header_stop=, start_time=, allow=, deny=, config=, \
-                 allowed_hosts=, vars= and http_headers= are not for components",
-            ),
-            Kind::Component => Ok(()),
-            _ if has(&[b"dir", b"allowed_outbound_hosts", b"reuse"]) => {
-                Err("dir=, allowed_outbound_hosts= and reuse= are for components alone")
-            }
-            Kind::Extism | Kind::Wapc | Kind::HttpWasm if has(&[b"header_stop"]) => {
-                Err("header_stop= is for Proxy-Wasm filters alone")
-            }
-            Kind::Extism | Kind::Wapc if has(&[b"on_failure"]) => {
-                Err("on_failure= is for filters alone: use error_status= of wasm_handler")
-            }
-            Kind::ProxyWasm if has(&[b"queue"]) => Err("queue= is for plugins alone"),
-            Kind::Extism if has(&[b"vm_config"]) => {
-                Err("vm_config= is for Proxy-Wasm filters alone: use config=")
-            }
-            Kind::Wapc if has(&[b"vm_config"]) => Err("vm_config= is for Proxy-Wasm filters alone"),
-            Kind::HttpWasm if has(&[b"vm_config"]) => Err(
-                "vm_config= is for Proxy-Wasm filters alone: use the configuration of wasm_filter",
-            ),
-            Kind::ProxyWasm | Kind::Wapc | Kind::HttpWasm
-                if has(&[b"config", b"allowed_hosts", b"vars", b"http_headers"]) =>
-            {
-                Err("config=, allowed_hosts=, vars= and http_headers= are for Extism plugins alone")
-            }
-            _ => Ok(()),
-        }
+    /// Is there a parameter that guests of this kind have not? An error says which, the first one.
+    pub fn check(&self, kind: Kind) -> Result<(), String> {
+        let mut seen = self.seen.iter();
+        seen.try_for_each(|name| check_kind(kind, name))
     }
 
     /// Who shares an instance of such a guest.
@@ -192,6 +160,40 @@ impl Parameters {
     }
 }
 
+/// Have guests of this kind this parameter?
+fn check_kind(kind: Kind, name: &[u8]) -> Result<(), String> {
+    let shown = String::from_utf8_lossy(name);
+    let is_one = |names: &[&[u8]]| names.contains(&name);
+    match kind {
+        Kind::Component if is_one(NOT_OF_COMPONENTS) || is_one(OF_EXTISM) => {
+            Err(format!("{shown}= is not for components"))
+        }
+        Kind::Component => Ok(()),
+        _ if is_one(OF_COMPONENTS) => Err(format!("{shown}= is for components alone")),
+        Kind::Extism | Kind::Wapc | Kind::HttpWasm if name == b"header_stop" => {
+            Err("header_stop= is for Proxy-Wasm filters alone".into())
+        }
+        Kind::Extism | Kind::Wapc if name == b"on_failure" => {
+            Err("on_failure= is not for plugins: use error_status= of wasm_handler".into())
+        }
+        Kind::ProxyWasm if name == b"queue" => Err("queue= is not for Proxy-Wasm filters".into()),
+        Kind::Extism if name == b"vm_config" => {
+            Err("vm_config= is for Proxy-Wasm filters alone: use config=".into())
+        }
+        Kind::Wapc if name == b"vm_config" => {
+            Err("vm_config= is for Proxy-Wasm filters alone".into())
+        }
+        Kind::HttpWasm if name == b"vm_config" => Err(
+            "vm_config= is for Proxy-Wasm filters alone: use the configuration of wasm_filter"
+                .into(),
+        ),
+        Kind::ProxyWasm | Kind::Wapc | Kind::HttpWasm if is_one(OF_EXTISM) => {
+            Err(format!("{shown}= is for Extism plugins alone"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What says nothing to a component.
 const NOT_OF_COMPONENTS: &[&[u8]] = &[
     b"vm_id",
@@ -201,11 +203,11 @@ const NOT_OF_COMPONENTS: &[&[u8]] = &[
     b"start_time",
     b"allow",
     b"deny",
-    b"config",
-    b"allowed_hosts",
-    b"vars",
-    b"http_headers",
 ];
+
+/// What only components have, and only Extism plugins.
+const OF_COMPONENTS: &[&[u8]] = &[b"dir", b"allowed_outbound_hosts", b"reuse"];
+const OF_EXTISM: &[&[u8]] = &[b"config", b"allowed_hosts", b"vars", b"http_headers"];
 
 /// Which of two words it is: the first one?
 fn on_off(value: &[u8], first: &[u8], second: &[u8]) -> Result<bool, String> {

@@ -37,6 +37,8 @@ pub struct ServiceOptions {
     pub stores: Option<Rc<[String]>>,
     /// The values of the variables that it may ask for.
     pub variables: Rc<BTreeMap<String, String>>,
+    /// The Spin application that it belongs to.
+    pub application: Option<Rc<str>>,
 }
 
 impl ServiceParameters {
@@ -49,6 +51,7 @@ impl ServiceParameters {
             reuse: self.reuse,
             stores: None,
             variables: Rc::default(),
+            application: None,
         })
     }
 

@@ -1,7 +1,7 @@
 //! Outbound requests of plugins (`http_request`), by the client that filters use.
 
 use std::future::Future;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
 use extism_host::{HttpRequest, HttpResult};
@@ -11,21 +11,18 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use proxy_wasm_host::{CallResponse, HttpCall as GuestCall, Status};
 
 use crate::client::http1::call::HttpCall;
-use crate::conf::location::LocConf;
 use crate::handler::services::Calling;
-use crate::net::origin::{Origin, Owner};
+use crate::net::origin::Origin;
 use crate::net::target::is_upstream_block;
-use crate::nginx::request::Request;
 
-/// Makes a request, under the settings of the location whose request it is for. The answer's body is bounded by
+/// Makes a request on behalf of this origin, or answers why there is none. The answer's body is bounded by
 /// `wasm_call_buffer_size`, too.
 pub fn call(
     calling: &Rc<Calling>,
-    for_request: Option<Request>,
-    owner: Option<Weak<dyn Owner>>,
+    origin: Result<Origin, &'static str>,
     wanted: HttpRequest,
 ) -> impl Future<Output = HttpResult> + 'static {
-    let begun = begin(calling, for_request, owner, &wanted);
+    let begun = begin(calling, origin, &wanted);
     let most = wanted.max_response;
     let metrics = calling.metrics.clone();
     async move {
@@ -44,16 +41,10 @@ pub fn call(
 /// Checks all that can be wrong with it.
 fn begin(
     calling: &Calling,
-    for_request: Option<Request>,
-    owner: Option<Weak<dyn Owner>>,
+    origin: Result<Origin, &'static str>,
     wanted: &HttpRequest,
 ) -> Result<HttpCall, String> {
-    let (Some(request), Some(owner)) = (for_request, owner) else {
-        return Err("there is no request that it could be made for".into());
-    };
-    let settings = LocConf::of(request).call();
-    let settings = settings.ok_or("the location has no settings for calls")?;
-    let origin = Origin::of_request(request, settings.clone(), owner, calling.caller.clone());
+    let origin = origin?;
     let uri = wanted.request.uri();
     let authority = uri.authority().ok_or("the URL has no host")?.as_str();
     let upstream = upstream(&origin, uri, authority);

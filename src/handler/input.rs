@@ -9,13 +9,15 @@ use crate::nginx::request::Request;
 pub enum Input {
     Body(Body),
     Json(Vec<u8>),
+    /// What was published to a channel.
+    Message(Vec<u8>),
 }
 
 impl Input {
     fn size(&self) -> usize {
         match self {
             Input::Body(body) => body.len(),
-            Input::Json(json) => json.len(),
+            Input::Json(bytes) | Input::Message(bytes) => bytes.len(),
         }
     }
 
@@ -23,8 +25,8 @@ impl Input {
     fn write(&self, memory: &mut [u8]) -> io::Result<()> {
         match self {
             Input::Body(body) => write(body, memory),
-            Input::Json(json) => {
-                memory.copy_from_slice(json);
+            Input::Json(bytes) | Input::Message(bytes) => {
+                memory.copy_from_slice(bytes);
                 Ok(())
             }
         }

@@ -123,6 +123,11 @@ impl Instances {
         }
     }
 
+    /// The same for one who waits however many others do.
+    pub async fn wait_for_one(&self) -> Result<Instance, NoInstance> {
+        self.line.wait(|| self.take_or_make()).await
+    }
+
     /// A call has ended: its instance serves others, unless it has trapped.
     pub fn give_back(&self, mut instance: Instance) {
         let keeps = !instance.poisoned()

@@ -12,16 +12,17 @@ use ngx::ffi::{
 use crate::conf::handler::{Callee, Form, HandlerConf};
 use crate::conf::location::LocConf;
 use crate::handler::handlers::{Handler, Handlers};
+use crate::handler::in_use::InUse;
 use crate::handler::input::Input;
-use crate::handler::instance::Instance;
 use crate::handler::instances::NoInstance;
+use crate::handler::linked::StartError;
 use crate::handler::plugin::{Failure, Function};
 use crate::handler::send::Reply;
 use crate::handler::services::Exchange;
 use crate::handler::{input, json};
 use crate::net::executor::{Task, spawn};
 use crate::net::timer::keeping_worker;
-use crate::nginx::log::{Level, printable};
+use crate::nginx::log::{Level, Log, printable};
 use crate::nginx::request::Request;
 use crate::nginx::{pool, watch};
 
@@ -33,21 +34,6 @@ struct Call {
     /// A name in it lives as long as the request.
     function: Function<'static>,
     input: Input,
-}
-
-/// An instance that a call has; it goes with the call, if that does not come to its end.
-struct InUse {
-    handler: Rc<Handler>,
-    instance: Option<Instance>,
-}
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        if let Some(instance) = self.instance.take() {
-            drop(instance);
-            self.handler.instances.lost();
-        }
-    }
 }
 
 /// What is left of a call that waits, in the request's pool: the end of the request ends it.
@@ -195,11 +181,8 @@ impl Call {
             Ok(instance) => instance,
             Err(reason) => return self.handler.refuses(self.request, reason),
         };
-        let mut used = InUse {
-            handler: self.handler.clone(),
-            instance: Some(instance),
-        };
-        let Some(instance) = used.instance.as_mut() else {
+        let mut used = InUse::new(self.handler.clone(), instance);
+        let Some(instance) = used.instance() else {
             return NGX_HTTP_INTERNAL_SERVER_ERROR as ngx_int_t;
         };
         instance.serve(Some(exchange));
@@ -217,9 +200,7 @@ impl Call {
         let reply = call.await;
         handler.ends(since);
         instance.serve(None);
-        if let Some(instance) = used.instance.take() {
-            handler.instances.give_back(instance);
-        }
+        used.give_back();
         handler.finish(request, conf, reply)
     }
 
@@ -293,14 +274,17 @@ impl Handler {
                 self.report(request, "all of instances= are in use, and queue= is full");
             }
             NoInstance::Later => self.attempts.tell(log),
-            NoInstance::Start(error) => {
-                if let Some(metrics) = &self.metrics {
-                    metrics.of_another().start_failed(error.trap());
-                }
-                self.attempts.failed(error, log);
-            }
+            NoInstance::Start(error) => self.start_failed(error, log),
         }
         NGX_HTTP_SERVICE_UNAVAILABLE as ngx_int_t
+    }
+
+    /// An instance did not start.
+    pub fn start_failed(&self, error: StartError, log: Log) {
+        if let Some(metrics) = &self.metrics {
+            metrics.of_another().start_failed(error.trap());
+        }
+        self.attempts.failed(error, log);
     }
 
     /// Writes a line about a call to the request's log, as far as there may be one.

@@ -8,9 +8,10 @@ use extism_host::{HttpRequest, HttpResult, LogLevel, ServiceError};
 use proxy_wasm_host::{MetricType, Status};
 
 use crate::client::budget::Budget;
+use crate::conf::location::LocConf;
 use crate::handler::http;
 use crate::metrics::module::ModuleMetrics;
-use crate::net::origin::{Caller, Owner};
+use crate::net::origin::{Caller, Origin, Owner};
 use crate::nginx::log::Log;
 use crate::nginx::log_rate::LogRate;
 use crate::nginx::request::Request;
@@ -36,15 +37,26 @@ pub struct Calling {
     pub shared: Option<Rc<Shared>>,
 }
 
-/// The request that a plugin answers.
+/// What a plugin is called for: a request that it answers, or a message.
 pub struct Exchange {
     request: Cell<Option<Request>>,
+    /// On whose behalf calls are made for a message.
+    origin: Option<Origin>,
 }
 
 impl Exchange {
     pub fn new(request: Request) -> Rc<Exchange> {
         Rc::new(Exchange {
             request: Cell::new(Some(request)),
+            origin: None,
+        })
+    }
+
+    /// For a message: `origin` says on whose behalf calls are made.
+    pub fn of_message(origin: Origin) -> Rc<Exchange> {
+        Rc::new(Exchange {
+            request: Cell::new(None),
+            origin: Some(origin),
         })
     }
 
@@ -83,6 +95,24 @@ impl PluginServices {
     fn request(&self) -> Option<Request> {
         let exchange = self.exchange.borrow();
         exchange.as_ref().and_then(|exchange| exchange.request())
+    }
+
+    /// On whose behalf the guest calls. The error says why it cannot.
+    fn origin(&self) -> Result<Origin, &'static str> {
+        let exchange = self.exchange.borrow();
+        let exchange = exchange
+            .as_ref()
+            .ok_or("there is no request that it could be made for")?;
+        let Some(request) = exchange.request() else {
+            let origin = exchange.origin.clone();
+            return origin.ok_or("there is no request that it could be made for");
+        };
+        let settings = LocConf::of(request).call();
+        let settings = settings.ok_or("the location has no settings for calls")?;
+        let owner: Rc<dyn Owner> = exchange.clone();
+        let owner: Weak<dyn Owner> = Rc::downgrade(&owner);
+        let caller = self.calling.caller.clone();
+        Ok(Origin::of_request(request, settings.clone(), owner, caller))
     }
 
     fn request_log(&self) -> Log {
@@ -163,13 +193,7 @@ impl guest_host::Services for PluginServices {
 
 impl extism_host::Services for PluginServices {
     fn http_request(&self, request: HttpRequest) -> impl Future<Output = HttpResult> + 'static {
-        let exchange = self.exchange.borrow();
-        let owner = exchange.as_ref().map(|exchange| {
-            let owner: Rc<Exchange> = exchange.clone();
-            Rc::downgrade(&(owner as Rc<dyn Owner>))
-        });
-        let owner: Option<Weak<dyn Owner>> = owner;
-        http::call(&self.calling, self.request(), owner, request)
+        http::call(&self.calling, self.origin(), request)
     }
 
     fn var(&self, key: &str, out: &mut Vec<u8>) -> Result<bool, ServiceError> {

@@ -34,6 +34,7 @@ pub const START_FAILURES: &str = "nginx_wasm_instance_start_failures_total";
 pub const TRAPS: &str = "nginx_wasm_traps_total";
 pub const CALLBACKS: &str = "nginx_wasm_callback_duration_seconds";
 pub const CALLS: &str = "nginx_wasm_calls_total";
+pub const MESSAGES: &str = "nginx_wasm_messages_total";
 pub const MEMORY: &str = "nginx_wasm_memory_bytes";
 pub const COMPILE_HITS: &str = "nginx_wasm_compile_cache_hits_total";
 pub const COMPILE_MISSES: &str = "nginx_wasm_compile_cache_misses_total";
@@ -45,7 +46,7 @@ pub const QUEUES: &str = "nginx_wasm_queues";
 pub const QUEUE_MESSAGES: &str = "nginx_wasm_queue_messages";
 
 /// The host's families, as they are shown.
-pub const HOST_FAMILIES: [HostFamily; 15] = [
+pub const HOST_FAMILIES: [HostFamily; 16] = [
     family(
         INSTANCES,
         Kind::Gauge,
@@ -84,6 +85,12 @@ pub const HOST_FAMILIES: [HostFamily; 15] = [
         Kind::Counter,
         None,
         "Outbound calls of a module that have ended, by type and outcome.",
+    ),
+    family(
+        MESSAGES,
+        Kind::Counter,
+        None,
+        "Messages of Redis channels that a module has handled, failed for or lost, by outcome.",
     ),
     family(
         MEMORY,

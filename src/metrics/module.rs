@@ -9,7 +9,7 @@ use proxy_wasm_host::{CallResponse, MetricType, Status};
 
 use crate::metrics::host::Host;
 use crate::metrics::host_families::{
-    CALLBACKS, CALLS, INSTANCES, MEMORY, START_FAILURES, STARTS, TRAPS,
+    CALLBACKS, CALLS, INSTANCES, MEMORY, MESSAGES, START_FAILURES, STARTS, TRAPS,
 };
 use crate::metrics::names::push_label;
 use crate::metrics::{causes, text};
@@ -168,6 +168,13 @@ impl ModuleMetrics {
     /// The guest has cancelled a gRPC call or stream.
     pub fn grpc_call_cancelled(&self) {
         self.call_ended("grpc", "cancelled");
+    }
+
+    /// A message that was published to a channel has been handled, has failed or was dropped.
+    pub fn message_ended(&self, outcome: &str) {
+        let mut labels = String::new();
+        push_label(&mut labels, "outcome", outcome);
+        self.count(MESSAGES, &labels);
     }
 
     fn call_ended(&self, kind: &str, outcome: &str) {

@@ -113,6 +113,14 @@ impl Origin {
         }
     }
 
+    /// The same for another module's guest, which this one's has asked for something.
+    pub fn on_behalf_of(&self, caller: Rc<Caller>) -> Origin {
+        Origin {
+            caller,
+            ..self.clone()
+        }
+    }
+
     /// Writes a line about a call, which its guest may cause as often as it likes: it counts as one of the guest's.
     pub fn write_line(&self, level: Level, line: Arguments<'_>) {
         let log = self.log();

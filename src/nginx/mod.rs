@@ -6,6 +6,7 @@ pub mod complex;
 pub mod conf;
 pub mod ending;
 pub mod event;
+pub mod exit;
 pub mod file;
 pub mod guard;
 pub mod log;

@@ -1,6 +1,7 @@
 //! What workers share, in nginx's shared memory: data, queues, metrics; one zone each.
 
 pub mod data;
+pub mod lease;
 pub mod metrics;
 pub mod notify;
 pub mod queue;

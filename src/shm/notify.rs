@@ -5,8 +5,9 @@ use ngx::ffi::{
     ngx_get_connection, ngx_handle_read_event,
 };
 
-use crate::nginx::OK;
 use crate::nginx::log::{Level, Log};
+use crate::nginx::{OK, exit};
+use crate::shm::lease;
 use crate::shm::queue::queues::SharedQueues;
 use crate::shm::wakers::Wakers;
 
@@ -63,8 +64,12 @@ unsafe extern "C" fn handle(event: *mut ngx_event_t) {
         if level_triggered {
             queues.clear();
         }
+        lease::look();
         match leaves {
-            true => queues.leave(),
+            true => {
+                exit::tell();
+                queues.leave();
+            }
             false => queues.deliver(),
         }
     });

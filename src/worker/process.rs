@@ -22,6 +22,7 @@ use crate::nginx::log::{Level, Log};
 use crate::nginx::log_rate::LogRate;
 use crate::nginx::request::Request;
 use crate::nginx::variable;
+use crate::shm::lease::Leases;
 use crate::shm::wakers::Wakers;
 use crate::shm::{Shared, notify};
 
@@ -156,6 +157,8 @@ pub struct Process {
     metrics: OnceCell<Option<Rc<Host>>>,
     /// Wakes workers of other processes; made before nginx forks them.
     wakers: OnceCell<Rc<Wakers>>,
+    /// What one worker of all does; there where something is done so.
+    leases: OnceCell<Rc<Leases>>,
     /// What instances share: with nobody in the dry run, with other processes in a worker.
     shared: RefCell<Option<Rc<Shared>>>,
     /// By the modules' numbers.
@@ -214,10 +217,14 @@ impl Process {
         self.slots.get_or_init(new)
     }
 
-    /// Makes what has to be there before nginx forks workers. An error is that of the system's `eventfd()`.
+    /// Makes what has to be there before nginx forks workers. An error is that of the system's `eventfd()` or
+    /// `memfd_create()`.
     pub fn prepare(&self, conf: &MainConf) -> std::io::Result<()> {
         if !conf.may_have_guests() {
             return Ok(());
+        }
+        if conf.subscriptions.iter().any(|one| one.once) {
+            let _ = self.leases.set(Leases::get()?);
         }
         // Once for each configuration.
         let _ = self.wakers.set(Wakers::get()?);
@@ -232,6 +239,15 @@ impl Process {
     /// Keeps what instances started from now on share.
     pub fn set_shared(&self, shared: Option<Rc<Shared>>) {
         self.shared.replace(shared);
+    }
+
+    /// What one worker of all does, and how others are woken for it.
+    pub fn leases(&self) -> Option<Rc<Leases>> {
+        self.leases.get().cloned()
+    }
+
+    pub fn wakers(&self) -> Option<Rc<Wakers>> {
+        self.wakers.get().cloned()
     }
 
     /// Does this process serve requests under this configuration?

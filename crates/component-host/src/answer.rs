@@ -48,8 +48,12 @@ impl Slot {
         }
     }
 
-    pub fn is_filled(&self) -> bool {
-        self.0.borrow().filled
+    /// What is to be said of a guest that has come to its end.
+    pub fn outcome(&self) -> Result<(), Failure> {
+        match self.0.borrow().filled {
+            true => Ok(()),
+            false => Err(Failure::NoResponse),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A guest's run for one request.
+//! A guest's run for one request, or one message.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::handler::Handler;
 use crate::instance::Instance;
 use crate::platform::{LocalFuture, Platform};
 
-/// Runs a guest for one request, from its start to its end. To drop it is to end the guest.
+/// Runs a guest for one request, or one message, from its start to its end. To drop it is to end the guest.
 pub struct Call {
     guest: LocalFuture<Ended>,
     background: Background,
@@ -31,52 +31,80 @@ pub struct Ended {
     pub instance: Option<Instance>,
 }
 
-/// Answers for the guest, should it never do so.
-struct Last(Rc<Slot>);
+/// What a guest runs for. (Nearly all are requests, which need no box of their own.)
+#[allow(clippy::large_enum_variant)]
+pub(crate) enum Work {
+    /// A request, and where the response goes.
+    Request(http::Request<Body>, Rc<Slot>),
+    Message(Vec<u8>),
+}
+
+/// Answers for the guest, should it never do so. Nobody waits for the answer to a message.
+struct Last(Option<Rc<Slot>>);
+
+impl Last {
+    fn fill(&self, failure: Failure) {
+        if let Some(slot) = &self.0 {
+            slot.fill(Err(failure));
+        }
+    }
+}
 
 impl Drop for Last {
     fn drop(&mut self) {
-        self.0.fill(Err(Failure::Dropped));
+        self.fill(Failure::Dropped);
     }
 }
 
 impl Call {
-    pub(crate) fn new(
+    pub(crate) fn of_request(
         handler: Handler,
         instance: Option<Instance>,
         request: http::Request<Body>,
         platform: Rc<dyn Platform>,
     ) -> (Call, Answer) {
-        let meter = Arc::new(handler.meter());
         let slot = Rc::<Slot>::default();
         let answer = Answer::new(slot.clone());
+        let work = Work::Request(request, slot);
+        (Call::new(handler, instance, work, platform), answer)
+    }
+
+    pub(crate) fn new(
+        handler: Handler,
+        instance: Option<Instance>,
+        work: Work,
+        platform: Rc<dyn Platform>,
+    ) -> Call {
+        let meter = Arc::new(handler.meter());
         let spawner = match &instance {
             Some(instance) => (*instance.store.data().spawner).clone(),
             None => Spawner::default(),
         };
-        let last = Last(slot);
+        let last = Last(match &work {
+            Work::Request(_, slot) => Some(slot.clone()),
+            Work::Message(_) => None,
+        });
         let guest = run(
             handler,
             instance,
-            request,
+            work,
             platform,
             meter.clone(),
             spawner.clone(),
             last,
         );
-        let call = Call {
+        Call {
             guest: Box::pin(guest),
             background: Background::new(spawner),
             meter,
-        };
-        (call, answer)
+        }
     }
 }
 
 async fn run(
     handler: Handler,
     instance: Option<Instance>,
-    request: http::Request<Body>,
+    work: Work,
     platform: Rc<dyn Platform>,
     meter: Arc<Meter>,
     spawner: Spawner,
@@ -93,22 +121,25 @@ async fn run(
         Ok(instance) => instance,
         Err(failure) => return ended(Err(failure), None, &last),
     };
-    let result = instance.run(request, &last.0).await;
+    let result = instance.run(work).await;
     let state = instance.store.data_mut();
+    // One that says what is wrong is as good as before.
+    let returned = result.is_ok();
     let outcome = match result {
-        Ok(()) if last.0.is_filled() => Ok(()),
-        Ok(()) => Err(Failure::NoResponse),
+        Ok(outcome) => outcome,
         Err(error) => Err(Failure::of(&error, state)),
     };
     state.end();
     instance.served += 1;
-    let again = outcome.is_ok() && instance.served < handler.settings().reuse;
+    let again = returned
+        && outcome != Err(Failure::NoResponse)
+        && instance.served < handler.settings().reuse;
     ended(outcome, again.then_some(instance), &last)
 }
 
 fn ended(outcome: Result<(), Failure>, instance: Option<Instance>, last: &Last) -> Ended {
     if let Err(failure) = &outcome {
-        last.0.fill(Err(failure.clone()));
+        last.fill(failure.clone());
     }
     Ended { outcome, instance }
 }

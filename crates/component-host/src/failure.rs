@@ -26,6 +26,9 @@ pub enum Failure {
     /// It has answered an error of wasi:http.
     #[error("the component answers the error: {text}")]
     Error { text: String, status: StatusCode },
+    /// It has answered an error of Redis' for a message.
+    #[error("the component answers the error: {0}")]
+    Message(String),
     /// There are as many instances as there can be.
     #[error("no more instances: {0}")]
     Busy(String),

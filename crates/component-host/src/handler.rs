@@ -10,12 +10,12 @@ use wasmtime::{Result, Store, StoreContextMut, UpdateDeadline, bail};
 use crate::answer::Answer;
 use crate::background::Spawner;
 use crate::body::Body;
-use crate::call::Call;
-use crate::instance::{Export, Instance};
-use crate::p3;
+use crate::call::{Call, Work};
+use crate::instance::Export;
 use crate::platform::Platform;
 use crate::settings::Settings;
 use crate::state::State;
+use crate::{messages, p3};
 
 /// Most bytes that a guest can hand over in one call.
 const MOST_AT_ONCE: usize = 16 << 20;
@@ -38,6 +38,7 @@ pub(crate) enum Linked {
         handle: ComponentExportIndex,
     },
     P3(p3::Linked),
+    Messages(messages::Linked),
 }
 
 /// A guest has run into a tick: has it time left, and is what the host holds for it within bounds?
@@ -70,16 +71,12 @@ impl Handler {
         request: http::Request<Body>,
         platform: Rc<dyn Platform>,
     ) -> (Call, Answer) {
-        self.call(None, request, platform)
+        Call::of_request(self.clone(), None, request, platform)
     }
 
-    pub(crate) fn call(
-        &self,
-        instance: Option<Instance>,
-        request: http::Request<Body>,
-        platform: Rc<dyn Platform>,
-    ) -> (Call, Answer) {
-        Call::new(self.clone(), instance, request, platform)
+    /// Has an instance of its own take a message, where this is a handler of messages.
+    pub fn take_message(&self, message: Vec<u8>, platform: Rc<dyn Platform>) -> Call {
+        Call::new(self.clone(), None, Work::Message(message), platform)
     }
 
     /// What holds a request to its processor time.
@@ -115,6 +112,7 @@ impl Handler {
                 Ok(Export::P2(instance.get_typed_func(store, handle)?))
             }
             Linked::P3(linked) => Ok(Export::P3(linked.instantiate(store).await?)),
+            Linked::Messages(linked) => Ok(Export::Messages(linked.instantiate(store).await?)),
         }
     }
 }

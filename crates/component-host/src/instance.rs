@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use wasmtime::{Result, Store};
 
-use crate::answer::{Answer, Slot};
+use crate::answer::Answer;
 use crate::background::Spawner;
 use crate::body::Body;
-use crate::call::Call;
+use crate::call::{Call, Work};
 use crate::failure::Failure;
 use crate::handler::Handler;
 use crate::platform::Platform;
 use crate::state::State;
-use crate::{p2, p3};
+use crate::{messages, p2, p3};
 use wasm_runtime::Meter;
 
 /// An instance that has served requests and can serve another.
@@ -30,6 +30,7 @@ pub struct Instance {
 pub(crate) enum Export {
     P2(p2::Handle),
     P3(p3::Handle),
+    Messages(messages::Handle),
 }
 
 impl Instance {
@@ -40,7 +41,13 @@ impl Instance {
         platform: Rc<dyn Platform>,
     ) -> (Call, Answer) {
         let handler = self.handler.clone();
-        handler.call(Some(self), request, platform)
+        Call::of_request(handler, Some(self), request, platform)
+    }
+
+    /// Takes another message, as [`Handler::take_message`] does.
+    pub fn take_message(self, message: Vec<u8>, platform: Rc<dyn Platform>) -> Call {
+        let handler = self.handler.clone();
+        Call::new(handler, Some(self), Work::Message(message), platform)
     }
 
     /// Makes an instance.
@@ -75,14 +82,24 @@ impl Instance {
         self.store.set_epoch_deadline(1);
     }
 
-    pub(crate) async fn run(
-        &mut self,
-        request: http::Request<Body>,
-        slot: &Rc<Slot>,
-    ) -> Result<()> {
-        match self.export.clone() {
-            Export::P2(handle) => p2::run(&mut self.store, handle, request, slot).await,
-            Export::P3(handle) => p3::run(&mut self.store, handle, request, slot).await,
+    /// Does this work. The result within is what the guest says of it; for a request, it says so to the request's slot.
+    pub(crate) async fn run(&mut self, work: Work) -> Result<std::result::Result<(), Failure>> {
+        let store = &mut self.store;
+        match (self.export.clone(), work) {
+            (Export::P2(handle), Work::Request(request, slot)) => {
+                p2::run(store, handle, request, &slot).await?;
+                Ok(slot.outcome())
+            }
+            (Export::P3(handle), Work::Request(request, slot)) => {
+                p3::run(store, handle, request, &slot).await?;
+                Ok(slot.outcome())
+            }
+            (Export::Messages(handle), Work::Message(message)) => {
+                messages::run(store, handle, message).await
+            }
+            _ => Err(wasmtime::format_err!(
+                "the handler is for work of another kind"
+            )),
         }
     }
 }

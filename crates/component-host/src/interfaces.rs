@@ -65,6 +65,10 @@ fn track(version: &str) -> Option<(&str, Option<&str>)> {
 pub(crate) const HANDLER_P2: &str = "wasi:http/incoming-handler@0.2.12";
 pub(crate) const HANDLER_P3: &str = "wasi:http/handler@0.3.0";
 
+/// Exports that take messages of a Redis channel; the older one, up to Spin 3, has no version.
+pub(crate) const MESSAGES_ASYNC: &str = "spin:redis/inbound-redis@3.0.0";
+pub(crate) const MESSAGES_BLOCKING: &str = "fermyon:spin/inbound-redis";
+
 /// What guests can import.
 pub(crate) const OFFERED: &[&str] = &[
     "wasi:cli/environment@0.2.12",

@@ -1,4 +1,5 @@
-//! Runs wasi:http components, WASI 0.2 and 0.3, for any HTTP server with an event loop of its own. It knows no nginx.
+//! Runs wasi:http components, WASI 0.2 and 0.3, and those that take messages of Redis, for any HTTP server with an event loop
+//! of its own. It knows no nginx.
 //!
 //! 1. [`Program::compile`] once, in the process that reads the configuration. It tells what is wrong with a component: no
 //!    handler exported, an import that is not there, and which versions of it there are.
@@ -7,6 +8,7 @@
 //! 3. A request: [`Handler::handle`] gives a [`Call`] and an [`Answer`], both futures, for one executor of one thread. The call
 //!    runs the guest from its start to its end and must be polled until it is [`Ended`]; the answer is the response's head as
 //!    soon as the guest has set it, with a [`Body`] that comes while the guest runs. To drop the call is to end the guest.
+//!    A message of a Redis channel is a call without an answer: [`Runtime::receiver`], [`Handler::take_message`].
 //! 4. What the guest asks for arrives at a [`Platform`], one for each request: outgoing requests, timers, lines of output.
 //!
 //! Nothing of it starts a thread, or a runtime of Tokio: the waker that a future is polled with is all that is used of an
@@ -32,6 +34,7 @@ mod hooks;
 mod instance;
 mod interfaces;
 mod linker;
+mod messages;
 mod p2;
 mod p3;
 mod platform;

@@ -10,9 +10,9 @@ use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
 
 use crate::handler::Linked;
 use crate::interfaces::HANDLER_P2;
-use crate::program::Version;
+use crate::program::{Entry, Version};
 use crate::state::{Io, State};
-use crate::{denied, p2, p3, spin, wasi};
+use crate::{denied, messages, p2, p3, spin, wasi};
 
 /// All that is offered.
 pub(crate) fn new(engine: &Engine) -> Result<Linker<State>> {
@@ -75,16 +75,12 @@ fn preview3(l: &mut Linker<State>) -> Result<()> {
 }
 
 /// Resolves a component's imports.
-pub(crate) fn link(
-    linker: &Linker<State>,
-    component: &Component,
-    version: Version,
-) -> Result<Linked> {
+pub(crate) fn link(linker: &Linker<State>, component: &Component, entry: Entry) -> Result<Linked> {
     let mut linker = linker.clone();
     denied::define(&mut linker, component)?;
     let pre = linker.instantiate_pre(component)?;
-    match version {
-        Version::P2 => {
+    match entry {
+        Entry::Requests(Version::P2) => {
             let missing = || wasmtime::format_err!("no export {HANDLER_P2}");
             let handler = component.get_export_index(None, HANDLER_P2);
             let handle = component.get_export_index(Some(&handler.ok_or_else(missing)?), "handle");
@@ -93,6 +89,10 @@ pub(crate) fn link(
                 handle: handle.ok_or_else(missing)?,
             })
         }
-        Version::P3 => Ok(Linked::P3(p3::Linked::new(pre)?)),
+        Entry::Requests(Version::P3) => Ok(Linked::P3(p3::Linked::new(pre)?)),
+        Entry::Messages(calls) => {
+            let linked = messages::Linked::new(pre, component, calls)?;
+            Ok(Linked::Messages(linked))
+        }
     }
 }

@@ -4,19 +4,43 @@ use std::fmt;
 
 use wasm_runtime::{Artifact, ComponentOutline, Engine, Error, is_component, one_line};
 
-use crate::interfaces::{self, HANDLER_P2, HANDLER_P3, Name};
-use crate::linker;
+use crate::interfaces::{self, HANDLER_P2, HANDLER_P3, MESSAGES_ASYNC, MESSAGES_BLOCKING, Name};
+use crate::spin::define::Calls;
+use crate::{linker, messages};
 
-/// A compiled component that handles requests, of no process in particular. Clone = refcount.
+/// A compiled component that handles requests or messages, of no process in particular. Clone = refcount.
 #[derive(Clone)]
 pub struct Program {
     artifact: Artifact,
-    version: Version,
+    handles: Handles,
     outline: ComponentOutline,
 }
 
+/// What a component handles; at least one of them is there.
+#[derive(Clone, Copy)]
+struct Handles {
+    requests: Option<Version>,
+    messages: Option<Calls>,
+}
+
+impl Handles {
+    fn entries(self) -> impl Iterator<Item = Entry> {
+        let requests = self.requests.map(Entry::Requests);
+        requests
+            .into_iter()
+            .chain(self.messages.map(Entry::Messages))
+    }
+}
+
+/// Where a component is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Entry {
+    Requests(Version),
+    Messages(Calls),
+}
+
 /// Which wasi:http a component handles requests by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
     /// `wasi:http/incoming-handler@0.2`
     P2,
@@ -44,7 +68,10 @@ pub enum LoadError {
          \"wasi_snapshot_preview1.reactor.wasm\" for one that was built for wasm32-wasip1"
     )]
     Module,
-    #[error("the component exports no handler of requests: {HANDLER_P2} or {HANDLER_P3}{}", exports(.0))]
+    #[error(
+        "the component exports no handler: {HANDLER_P2} or {HANDLER_P3} for requests, {MESSAGES_ASYNC} or {MESSAGES_BLOCKING} for \
+         messages of Redis{}", exports(.0)
+    )]
     NoHandler(Vec<String>),
     /// It hands requests on to the next handler.
     #[error(
@@ -81,13 +108,13 @@ impl Program {
         if is_to_be_component(bytes) {
             return Err(LoadError::Module);
         }
-        let (artifact, (version, outline)) = engine.compile_component_if(bytes, |outline| {
-            let version = inspect(outline)?;
-            Ok::<_, LoadError>((version, outline.clone()))
+        let (artifact, (handles, outline)) = engine.compile_component_if(bytes, |outline| {
+            let handles = inspect(outline)?;
+            Ok::<_, LoadError>((handles, outline.clone()))
         })?;
         let program = Program {
             artifact,
-            version,
+            handles,
             outline,
         };
         program.check_types(engine)?;
@@ -99,8 +126,18 @@ impl Program {
         is_component(bytes)
     }
 
-    pub fn version(&self) -> Version {
-        self.version
+    /// By which wasi:http it handles requests; `None`: it handles none.
+    pub fn version(&self) -> Option<Version> {
+        self.handles.requests
+    }
+
+    /// Does it take messages of a Redis channel?
+    pub fn takes_messages(&self) -> bool {
+        self.handles.messages.is_some()
+    }
+
+    pub(crate) fn messages(&self) -> Option<Calls> {
+        self.handles.messages
     }
 
     /// SHA-256 of what it was compiled from, in a way.
@@ -127,23 +164,33 @@ impl Program {
         let types = |error: wasmtime::Error| LoadError::Types(one_line(&error));
         let component = engine.load_component(&self.artifact)?;
         let linker = linker::new(engine.wasmtime()).map_err(types)?;
-        linker::link(&linker, &component, self.version).map_err(types)?;
+        for entry in self.handles.entries() {
+            linker::link(&linker, &component, entry).map_err(types)?;
+        }
         Ok(())
     }
 }
 
-/// Which handler it exports, if all that it imports is there.
-fn inspect(outline: &ComponentOutline) -> Result<Version, LoadError> {
+/// Which handlers it exports, if all that it imports is there.
+fn inspect(outline: &ComponentOutline) -> Result<Handles, LoadError> {
     let exports = |handler: &str| {
         let handler = Name::parse(handler);
         let mut names = outline.exports.iter().map(|name| Name::parse(name));
         names.any(|name| name.fits(&handler))
     };
-    let version = match (exports(HANDLER_P3), exports(HANDLER_P2)) {
-        (true, _) => Version::P3,
-        (false, true) => Version::P2,
-        (false, false) => return Err(LoadError::NoHandler(outline.exports.clone())),
+    let requests = match (exports(HANDLER_P3), exports(HANDLER_P2)) {
+        (true, _) => Some(Version::P3),
+        (false, true) => Some(Version::P2),
+        (false, false) => None,
     };
+    let both = [Calls::Async, Calls::Blocking];
+    let messages = both
+        .into_iter()
+        .find(|calls| exports(messages::interface(*calls)));
+    let handles = Handles { requests, messages };
+    if handles.entries().next().is_none() {
+        return Err(LoadError::NoHandler(outline.exports.clone()));
+    }
     for import in &outline.imports {
         let name = Name::parse(import);
         if name.interface == Name::parse(HANDLER_P3).interface {
@@ -156,7 +203,7 @@ fn inspect(outline: &ComponentOutline) -> Result<Version, LoadError> {
             });
         }
     }
-    Ok(version)
+    Ok(handles)
 }
 
 /// A module with what makes it a component in a section of its own, as SDKs left it before they built components.

@@ -8,7 +8,7 @@ use wasmtime::component::Linker;
 
 use crate::handler::{Handler, Linked};
 use crate::linker;
-use crate::program::Program;
+use crate::program::{Entry, Program};
 use crate::settings::Settings;
 use crate::state::State;
 
@@ -17,7 +17,7 @@ pub struct Runtime {
     engine: ComponentEngine,
     linker: Linker<State>,
     /// By the hash of what they were compiled from.
-    linked: Mutex<HashMap<[u8; 32], Linked>>,
+    linked: Mutex<HashMap<([u8; 32], Entry), Linked>>,
 }
 
 impl Runtime {
@@ -37,15 +37,33 @@ impl Runtime {
         })
     }
 
-    /// A program with its settings. Its code is mapped, and its imports resolved, at the first call only.
+    /// A program with its settings, for requests. Its code is mapped, and its imports resolved, at the first call only.
     pub fn handler(&self, program: &Program, settings: Settings) -> Result<Handler, Error> {
+        let entry = program.version().map(Entry::Requests);
+        self.link(program, entry, settings)
+    }
+
+    /// The same for messages.
+    pub fn receiver(&self, program: &Program, settings: Settings) -> Result<Handler, Error> {
+        let entry = program.messages().map(Entry::Messages);
+        self.link(program, entry, settings)
+    }
+
+    fn link(
+        &self,
+        program: &Program,
+        entry: Option<Entry>,
+        settings: Settings,
+    ) -> Result<Handler, Error> {
+        let missing = || Error::Engine("the component has no handler of this kind".to_owned());
+        let entry = entry.ok_or_else(missing)?;
         let mut known = self.linked.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = *program.artifact().sha256();
+        let key = (*program.artifact().sha256(), entry);
         let linked = match known.get(&key) {
             Some(linked) => linked.clone(),
             None => {
                 let component = self.engine.load(program.artifact())?;
-                let linked = linker::link(&self.linker, &component, program.version())
+                let linked = linker::link(&self.linker, &component, entry)
                     .map_err(|e| Error::Engine(one_line(&e)))?;
                 known.insert(key, linked.clone());
                 linked

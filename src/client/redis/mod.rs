@@ -10,6 +10,8 @@ pub mod failure;
 pub mod frame;
 pub mod link;
 pub mod service;
+pub mod subscription;
+pub mod url;
 
 use std::cell::RefCell;
 use std::rc::Rc;

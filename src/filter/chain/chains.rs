@@ -14,7 +14,14 @@ use crate::worker::process::Main;
 pub trait Guests {
     /// A context in the instance of each filter of the chain, in their order. Where one is not to be had, the log has
     /// said why: with `on_failure=open` the filter is there without one, otherwise the list ends before it.
-    fn contexts(&self, context: &Rc<Context>, request: Request) -> Vec<Filter>;
+    ///
+    /// `headers_follow`: the request's header callbacks are made next.
+    fn contexts(
+        &self,
+        context: &Rc<Context>,
+        request: Request,
+        headers_follow: bool,
+    ) -> Vec<Filter>;
 
     /// The worker exits.
     fn shutdown(&self);

@@ -11,6 +11,7 @@ use crate::filter::chain::guest::{Callback, Failure, Guest};
 use crate::filter::chain::stage::Direction;
 use crate::filter::proxy_wasm::per_request::{PerRequest, Template};
 use crate::filter::proxy_wasm::proxy::{Link, NginxProxy};
+use crate::filter::proxy_wasm::stream::Stream;
 use crate::filter::proxy_wasm::tick::Tick;
 use crate::metrics::module::ModuleMetrics;
 use crate::net::turn::Turn;
@@ -71,6 +72,23 @@ impl Instance {
             });
         }
         result
+    }
+
+    /// Makes a context for a stream. `headers_follow`: the next callback is that of its request's headers, in which the guest can be
+    /// told of it.
+    pub fn create_stream(
+        &self,
+        root: ContextId,
+        stream: Stream,
+        headers_follow: bool,
+    ) -> Result<ContextId, CallError> {
+        if headers_follow
+            && let Ok(mut vm) = self.vm.try_borrow_mut()
+            && vm.joins_creation()
+        {
+            return vm.announce_stream(root, stream);
+        }
+        self.call(|vm| vm.create_stream(root, stream))
     }
 
     /// May it still be called? A callback that runs may.

@@ -1,5 +1,6 @@
 //! Components that are the whole service (`wasi:http`): a request streams in, its response streams out.
 
+pub mod chain;
 pub mod error;
 pub mod exchange;
 pub mod head;

@@ -39,17 +39,26 @@ impl Places {
 
     /// A place, when there is one; those who wait get theirs in order.
     pub async fn take(self: &Rc<Self>) -> Result<Place, Full> {
-        if !(self.is_free() && self.line.borrow().is_empty()) {
-            self.wait().await?;
-        }
-        self.used.set(self.used.get() + 1);
-        Ok(Place(self.clone()))
-    }
-
-    async fn wait(&self) -> Result<(), Full> {
-        if self.line.borrow().len() >= self.queue {
+        if !self.is_at_hand() && self.line.borrow().len() >= self.queue {
             return Err(Full);
         }
+        Ok(self.wait_for_one().await)
+    }
+
+    /// The same for one who waits however many others do.
+    pub async fn wait_for_one(self: &Rc<Self>) -> Place {
+        if !self.is_at_hand() {
+            self.wait().await;
+        }
+        self.used.set(self.used.get() + 1);
+        Place(self.clone())
+    }
+
+    fn is_at_hand(&self) -> bool {
+        self.is_free() && self.line.borrow().is_empty()
+    }
+
+    async fn wait(&self) {
         let number = self.last.get() + 1;
         self.last.set(number);
         let waits = Waits {
@@ -71,7 +80,6 @@ impl Places {
         })
         .await;
         drop(waits);
-        Ok(())
     }
 
     /// Has the first in line look for a place.

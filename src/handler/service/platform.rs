@@ -13,6 +13,7 @@ use http::{Request as HttpRequest, Response};
 use http_body_util::BodyExt;
 
 use crate::client::http1::stream;
+use crate::handler::service::chain;
 use crate::handler::service::error::{body_error, call_error};
 use crate::handler::service::local::Local;
 use crate::handler::service::outgoing;
@@ -25,15 +26,31 @@ use crate::nginx::log::Level;
 use crate::nginx::request::Request;
 use crate::worker::guest_log;
 
-/// What nginx offers to the guest of one request.
+/// What nginx offers to the guest of one request, or one message.
 pub struct NginxPlatform {
     service: Rc<Service>,
     origin: Origin,
+    /// How many components of the application wait for this one.
+    depth: u8,
 }
 
 impl NginxPlatform {
+    /// `origin`: on whose behalf calls are made.
+    pub fn new(service: Rc<Service>, origin: Origin) -> NginxPlatform {
+        NginxPlatform::chained(service, origin, 0)
+    }
+
+    /// For a component that so many others wait for.
+    pub fn chained(service: Rc<Service>, origin: Origin, depth: u8) -> NginxPlatform {
+        NginxPlatform {
+            service,
+            origin,
+            depth,
+        }
+    }
+
     /// `settings`: what holds for calls in the request's location; `owner` says whether the request is still there.
-    pub fn new(
+    pub fn of_request(
         service: Rc<Service>,
         request: Request,
         settings: Rc<Settings>,
@@ -42,7 +59,7 @@ impl NginxPlatform {
         let owner: Rc<dyn Owner> = owner.clone();
         let owner: Weak<dyn Owner> = Rc::downgrade(&owner);
         let origin = Origin::of_request(request, settings, owner, service.caller.clone());
-        NginxPlatform { service, origin }
+        NginxPlatform::new(service, origin)
     }
 }
 
@@ -59,7 +76,17 @@ impl Platform for NginxPlatform {
             between_bytes: timeouts.between_bytes,
         };
         let authority = request.uri().authority().map(ToString::to_string);
+        let depth = self.depth;
         Box::pin(async move {
+            let sibling = match service.is_of_application() {
+                true => chain::component(request.uri()).map(str::to_owned),
+                false => None,
+            };
+            if let Some(name) = sibling
+                && is_allowed(&service, request.uri())
+            {
+                return chain::send(&service, &origin, depth, &name, request).await;
+            }
             let is_allowed = |uri: &Uri| is_allowed(&service, uri);
             let response = outgoing::send(&origin, is_allowed, request, timeouts).await;
             match response {

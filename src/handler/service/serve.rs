@@ -144,11 +144,12 @@ fn start(
         let why = "the location has no settings for calls";
         Failed::Before(NGX_HTTP_INTERNAL_SERVER_ERROR, why.to_owned())
     })?;
-    let platform = NginxPlatform::new(service.clone(), nginx, settings, &exchange.owner);
+    let platform = NginxPlatform::of_request(service.clone(), nginx, settings, &exchange.owner);
     let platform = Rc::new(platform);
-    Ok(match service.idle() {
-        Some(instance) => instance.handle(request, platform),
-        None => service.handler.handle(request, platform),
+    let call = service.call(request, platform);
+    call.ok_or_else(|| {
+        let why = "the component handles no requests";
+        Failed::Before(NGX_HTTP_INTERNAL_SERVER_ERROR, why.to_owned())
     })
 }
 
@@ -229,11 +230,23 @@ impl Guest {
 
 impl Service {
     /// A guest has come to its end. What it has failed of, if it has.
-    fn ended(&self, ended: Ended) -> Option<GuestFailure> {
+    pub fn ended(&self, ended: Ended) -> Option<GuestFailure> {
         if let Some(instance) = ended.instance {
-            self.keep(instance);
+            self.requests.keep(instance);
         }
-        let failure = ended.outcome.err()?;
+        self.failure(ended.outcome)
+    }
+
+    /// The same for one that has taken a message.
+    pub fn message_ended(&self, ended: Ended) -> Option<GuestFailure> {
+        if let Some(instance) = ended.instance {
+            self.messages.keep(instance);
+        }
+        self.failure(ended.outcome)
+    }
+
+    fn failure(&self, outcome: Result<(), GuestFailure>) -> Option<GuestFailure> {
+        let failure = outcome.err()?;
         if let (Some(metrics), GuestFailure::Trapped(why) | GuestFailure::OutOfTime(why)) =
             (&self.metrics, &failure)
         {

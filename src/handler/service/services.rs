@@ -4,7 +4,9 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use component_host::{Directory, Handler, Instance, Pool, Runtime, Settings};
+use component_host::{
+    Answer, Body, Call, Directory, Handler, Instance, Platform, Pool, Runtime, Settings,
+};
 use spin_app::AllowedHosts;
 
 use crate::conf::guest::Guest;
@@ -28,7 +30,8 @@ const MAX_IDLE: usize = 64;
 /// A component that answers requests.
 pub struct Service {
     pub name: Rc<str>,
-    pub handler: Handler,
+    pub requests: Entry,
+    pub messages: Entry,
     pub places: Rc<Places>,
     pub turn: Rc<Turn>,
     /// How many lines the log has of it.
@@ -41,13 +44,63 @@ pub struct Service {
     pub stores: Stores,
     /// The values of the variables that it may ask for.
     pub variables: Rc<BTreeMap<String, String>>,
-    /// Instances that can answer another request.
-    idle: RefCell<Vec<Instance>>,
+    /// The Spin application that it belongs to, and where the others of it are.
+    application: Option<(Rc<str>, &'static Main)>,
     /// What guests still do behind their responses.
     lingering: RefCell<Vec<Task>>,
 }
 
+/// What a component handles, if it does.
+pub struct Entry {
+    handler: Option<Handler>,
+    /// Instances that can handle another one.
+    idle: RefCell<Vec<Instance>>,
+}
+
+impl Entry {
+    fn new(handler: Option<Handler>) -> Entry {
+        Entry {
+            handler,
+            idle: RefCell::default(),
+        }
+    }
+
+    /// Keeps an instance for another request, or another message.
+    pub fn keep(&self, instance: Instance) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < MAX_IDLE {
+            idle.push(instance);
+        }
+    }
+
+    fn idle(&self) -> Option<Instance> {
+        self.idle.borrow_mut().pop()
+    }
+}
+
 impl Service {
+    /// Begins to handle a request. `None`: the component handles none.
+    pub fn call(
+        &self,
+        request: http::Request<Body>,
+        platform: Rc<dyn Platform>,
+    ) -> Option<(Call, Answer)> {
+        if let Some(instance) = self.requests.idle() {
+            return Some(instance.handle(request, platform));
+        }
+        let handler = self.requests.handler.as_ref()?;
+        Some(handler.handle(request, platform))
+    }
+
+    /// The same for a message.
+    pub fn take_message(&self, message: Vec<u8>, platform: Rc<dyn Platform>) -> Option<Call> {
+        if let Some(instance) = self.messages.idle() {
+            return Some(instance.take_message(message, platform));
+        }
+        let handler = self.messages.handler.as_ref()?;
+        Some(handler.take_message(message, platform))
+    }
+
     /// Writes a line to a log, as far as there may be one.
     pub fn report(&self, log: Log, what: &str) {
         if log.enabled(Level::Error) && self.rate.allows_line() {
@@ -56,17 +109,18 @@ impl Service {
         }
     }
 
-    /// An instance that has answered other requests.
-    pub fn idle(&self) -> Option<Instance> {
-        self.idle.borrow_mut().pop()
+    /// Does it belong to a Spin application?
+    pub fn is_of_application(&self) -> bool {
+        self.application.is_some()
     }
 
-    /// Keeps an instance for another request.
-    pub fn keep(&self, instance: Instance) {
-        let mut idle = self.idle.borrow_mut();
-        if idle.len() < MAX_IDLE {
-            idle.push(instance);
-        }
+    /// Another component of its application, by its name in the manifest.
+    pub fn sibling(&self, name: &str) -> Option<Rc<Service>> {
+        let (application, main) = self.application.as_ref()?;
+        let name = format!("{application}/{name}");
+        let mut modules = main.conf.modules.iter();
+        let module = modules.position(|module| module.name == name)?;
+        main.process.kept::<Services>()?.module(module)
     }
 
     /// Does something that no request waits for.
@@ -109,7 +163,7 @@ impl Services {
             return Some(known.clone());
         }
         // SAFETY: what `new` was given outlives this.
-        let main = unsafe { &*self.main };
+        let main: &'static Main = unsafe { &*self.main };
         let module = main.conf.modules.get(index)?;
         let runtime = self.runtime(&main.conf)?;
         match load(runtime, main, index, module, self.log) {
@@ -167,7 +221,7 @@ fn pool(conf: &MainConf) -> Pool {
 
 fn load(
     runtime: &Runtime,
-    main: &Main,
+    main: &'static Main,
     index: usize,
     module: &ModuleConf,
     log: Log,
@@ -175,12 +229,21 @@ fn load(
     let Guest::Component(program, options) = &module.guest else {
         return Err(format!("is {}", module.guest.kind()));
     };
-    let handler = runtime.handler(program, settings(module, options));
+    let settings = settings(module, options);
+    let requests = program
+        .version()
+        .map(|_| runtime.handler(program, settings.clone()));
+    let messages = program
+        .takes_messages()
+        .then(|| runtime.receiver(program, settings));
+    let requests = requests.transpose().map_err(|error| error.to_string())?;
+    let messages = messages.transpose().map_err(|error| error.to_string())?;
     let state = main.module(index);
     let rate = main.log_rate(ProcessKind::Worker, index, log);
     Ok(Service {
         name: module.name.as_str().into(),
-        handler: handler.map_err(|error| error.to_string())?,
+        requests: Entry::new(requests),
+        messages: Entry::new(messages),
         places: Places::new(module.limits.instances, module.limits.queue),
         turn: state.turn.clone(),
         rate: rate.clone(),
@@ -192,7 +255,7 @@ fn load(
         hosts: options.hosts.clone(),
         stores: Stores::new(main, index, module, options, log),
         variables: options.variables.clone(),
-        idle: RefCell::default(),
+        application: options.application.clone().map(|name| (name, main)),
         lingering: RefCell::default(),
     })
 }

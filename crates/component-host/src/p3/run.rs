@@ -91,7 +91,7 @@ fn to_http(accessor: &Accessor<State>, response: Response) -> Result<http::Respo
 }
 
 /// Waits until all that the guest has started has ended, and its response is read.
-async fn ended(accessor: &Accessor<State>, link: Option<&Link>) -> Result<()> {
+pub(crate) async fn ended(accessor: &Accessor<State>, link: Option<&Link>) -> Result<()> {
     poll_fn(|cx| {
         let read = link.is_none_or(|link| link.poll_done(cx).is_ready());
         match accessor.poll_no_interesting_tasks(cx) {

@@ -13,7 +13,7 @@ use crate::platform::{LocalFuture, Sent};
 use crate::state::State;
 
 /// How a function of an interface is called.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Calls {
     /// The guest stands still meanwhile.
     Blocking,

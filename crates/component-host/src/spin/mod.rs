@@ -3,7 +3,7 @@
 //! Each is defined twice: as functions that the guest waits in (up to Spin 3, `fermyon:spin@2.0.0`), and as asynchronous ones
 //! (from Spin 4 on, `spin:…@3.0.0`).
 
-mod define;
+pub(crate) mod define;
 pub(crate) mod key_value;
 pub(crate) mod redis;
 pub(crate) mod variables;

@@ -1,5 +1,6 @@
 //! `redis` of Spin: commands to a server, whose address the guest gives.
 
+use std::fmt;
 use std::rc::Rc;
 
 use wasmtime::Result;
@@ -19,7 +20,7 @@ type Outcome<T> = LocalFuture<std::result::Result<T, Error>>;
 
 #[derive(Clone, Debug, ComponentType, Lift, Lower)]
 #[component(variant)]
-enum Error {
+pub(crate) enum Error {
     #[component(name = "invalid-address")]
     InvalidAddress,
     #[component(name = "too-many-connections")]
@@ -28,6 +29,17 @@ enum Error {
     Type,
     #[component(name = "other")]
     Other(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Error::InvalidAddress => "invalid-address",
+            Error::TooManyConnections => "too-many-connections",
+            Error::Type => "type-error",
+            Error::Other(text) => text,
+        })
+    }
 }
 
 impl From<RedisError> for Error {

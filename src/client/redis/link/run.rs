@@ -77,16 +77,16 @@ fn outcome(failure: &Failure) -> Outcome {
 
 /// What is on its way, in both directions.
 #[derive(Default)]
-struct Stream {
-    out: Vec<u8>,
+pub struct Stream {
+    pub out: Vec<u8>,
     /// How much of that has been written.
-    written: usize,
+    pub written: usize,
     scanner: Scanner,
 }
 
 impl Stream {
     /// AUTH and SELECT, as far as they are wanted.
-    async fn log_in(&mut self, conn: &mut Conn, login: &Login) -> Result<(), Failure> {
+    pub async fn log_in(&mut self, conn: &mut Conn, login: &Login) -> Result<(), Failure> {
         let password = login.password.as_slice();
         let auth: &[&[u8]] = match login.username.is_empty() {
             true => &[b"AUTH", password],
@@ -109,7 +109,7 @@ impl Stream {
     }
 
     /// A command of the client's own, and its reply, while there are no others.
-    async fn ask(&mut self, conn: &mut Conn, command: &[&[u8]]) -> Result<Vec<u8>, Failure> {
+    pub async fn ask(&mut self, conn: &mut Conn, command: &[&[u8]]) -> Result<Vec<u8>, Failure> {
         let unwritable = || Failure::Connection("out of memory".into());
         self.out = encoded(command).ok_or_else(unwritable)?;
         self.written = 0;
@@ -199,7 +199,7 @@ impl Stream {
     }
 
     /// Is all of it written?
-    fn write(&mut self, conn: &mut Conn, context: &mut Context<'_>) -> Result<bool, Failure> {
+    pub fn write(&mut self, conn: &mut Conn, context: &mut Context<'_>) -> Result<bool, Failure> {
         while self.written < self.out.len() {
             let left = &self.out[self.written..];
             match Pin::new(&mut *conn).poll_write(context, left) {
@@ -214,7 +214,7 @@ impl Stream {
 }
 
 /// The bytes that have come, at least one.
-fn read<'a>(
+pub fn read<'a>(
     conn: &mut Conn,
     context: &mut Context<'_>,
     bytes: &'a mut [u8],
@@ -234,11 +234,11 @@ fn read<'a>(
     })
 }
 
-fn malformed(conn: &Conn) -> Failure {
+pub fn malformed(conn: &Conn) -> Failure {
     Failure::Malformed(conn.server().to_owned())
 }
 
-fn refused(command: &'static str, reply: &[u8]) -> Failure {
+pub fn refused(command: &'static str, reply: &[u8]) -> Failure {
     let reply = reply.strip_prefix(b"-").unwrap_or(reply).trim_ascii_end();
     Failure::Refused {
         command,

@@ -14,7 +14,9 @@ use crate::nginx::request::Request;
 
 /// Makes a context in every filter's instance. `None` when one without which the request must
 /// not go on cannot be had or fails; the log says why.
-pub fn create(request: Request, chain: &Rc<Chain>) -> Option<Rc<Context>> {
+///
+/// `headers_follow`: the request's header callbacks are made next, and a guest can be told of its context together with them.
+pub fn create(request: Request, chain: &Rc<Chain>, headers_follow: bool) -> Option<Rc<Context>> {
     let chains = Chains::of(request)?;
     let context = Context::new(request, chain, chains.handlers, None);
     attach(request, &context)?;
@@ -22,7 +24,7 @@ pub fn create(request: Request, chain: &Rc<Chain>) -> Option<Rc<Context>> {
         ended::watch(request)?;
     }
     let filters = match chains.guests() {
-        Some(guests) => guests.contexts(&context, request),
+        Some(guests) => guests.contexts(&context, request, headers_follow),
         None => Vec::new(),
     };
     let complete = filters.len() == chain.filters.len();
@@ -47,7 +49,7 @@ pub fn create_for_clone(request: Request) -> Result<Option<Rc<Context>>, ()> {
     let Some(chain) = LocConf::of(request).chain() else {
         return Ok(None);
     };
-    let context = create(request, chain).ok_or(())?;
+    let context = create(request, chain, false).ok_or(())?;
     request.range_as_main();
     context.incoming.stage.set(RequestStage::Done);
     context.incoming.reached.set(context.filters().len());

@@ -78,6 +78,14 @@ pub fn find(request: Request) -> Option<Rc<Context>> {
     Some(context)
 }
 
+/// Looks at the context in the module's slot, which may have ended; `None`: there is none.
+#[inline]
+pub fn look_at<R>(request: Request, look: impl FnOnce(&Context) -> R) -> Option<R> {
+    let data: *const Context = request.module_ctx(crate::nginx::guard::module());
+    // SAFETY: the slot holds what `attach` put there, and the pool its reference.
+    unsafe { data.as_ref() }.map(look)
+}
+
 /// Ends the contexts of a request before it gets others, or none.
 pub fn detach(request: Request, context: &Context) {
     context.end();

@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use component_host::Program;
 use proxy_wasm_host::CapabilityRules;
-use spin_app::{Answer, App, Component, Files, Values};
+use spin_app::{Answer, App, Component, Files, RedisTrigger, Values};
 
+use crate::client::redis::url::RedisUrl;
 use crate::conf::cache;
 use crate::conf::guest::Guest;
 use crate::conf::limits::InstanceLimits;
@@ -15,6 +16,7 @@ use crate::conf::main::{MainConf, ModuleConf};
 use crate::conf::policy::{HeaderStop, Isolation, OnFailure};
 use crate::conf::service::{Dir, ServiceOptions};
 use crate::conf::spin::{SpinAnswer, SpinConf};
+use crate::conf::subscription::SubscriptionConf;
 use crate::nginx::conf::{Cf, Mistake};
 
 /// What `wasm_spin` says.
@@ -50,12 +52,11 @@ pub fn load(cf: Cf<'_>, main: &mut MainConf, given: &SpinDirective) -> Result<Sp
     for warning in app.warnings.iter().chain(&warnings) {
         cf.warn(format_args!("\"{}\": {warning}", given.path.display()));
     }
-    if !app.redis.is_empty() {
-        cf.warn(format_args!(
-            "\"{}\": trigger.redis is not served",
-            given.path.display()
-        ));
-    }
+    let reader = Reader {
+        app: &app,
+        values: &values,
+        directory: given.path.parent().unwrap_or(Path::new("/")),
+    };
     let mut answers = Vec::new();
     for trigger in &app.http {
         answers.push(match &trigger.answer {
@@ -69,23 +70,24 @@ pub fn load(cf: Cf<'_>, main: &mut MainConf, given: &SpinDirective) -> Result<Sp
                 body: body.clone(),
             },
             Answer::Component(id) => {
-                let component = app
-                    .components
-                    .get(id)
-                    .ok_or_else(|| at(&"no such component"))?;
-                let reader = Reader {
-                    app: &app,
-                    values: &values,
-                    directory: given.path.parent().unwrap_or(Path::new("/")),
-                };
-                let module = reader.module(cf, main, id, component);
-                SpinAnswer::Module(
-                    module.map_err(|error| at(&format_args!("component {id}: {error}")))?,
-                )
+                let module = reader.module(cf, main, id, Work::Requests);
+                SpinAnswer::Module(module.map_err(|error| at(&error))?)
             }
         });
     }
+    for trigger in &app.redis {
+        let subscription = reader.subscription(cf, main, trigger);
+        // Each location with the application says the same.
+        main.subscribe(subscription.map_err(|error| at(&error))?);
+    }
     Ok(SpinConf { router, answers })
+}
+
+/// What a trigger wants of a component.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Requests,
+    Messages,
 }
 
 struct Reader<'a> {
@@ -96,14 +98,59 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The module of a component: one that is there for another route of the application, or a new one.
+    /// The module of a component: one that is there for another trigger of the application, or a new one.
     fn module(
         &self,
         cf: Cf<'_>,
         main: &mut MainConf,
         id: &str,
-        component: &Component,
+        work: Work,
     ) -> Result<usize, String> {
+        let module = self.find_or_add(cf, main, id);
+        let module = module.map_err(|error| format!("component {id}: {error}"))?;
+        let handles = match (&main.modules[module].guest, work) {
+            (Guest::Component(program, _), Work::Requests) => program.version().is_some(),
+            (Guest::Component(program, _), Work::Messages) => program.takes_messages(),
+            _ => false,
+        };
+        match (handles, work) {
+            (true, _) => Ok(module),
+            (false, Work::Requests) => Err(format!("component {id} handles no requests")),
+            (false, Work::Messages) => Err(format!("component {id} takes no messages of Redis")),
+        }
+    }
+
+    /// A trigger for messages. As with Spin, each message is for one of all workers.
+    fn subscription(
+        &self,
+        cf: Cf<'_>,
+        main: &mut MainConf,
+        trigger: &RedisTrigger,
+    ) -> Result<SubscriptionConf, String> {
+        let at = |error: &dyn std::fmt::Display| format!("trigger.redis: {error}");
+        let address = self.values.fill(&trigger.address).map_err(|e| at(&e))?;
+        let channel = self.values.fill(&trigger.channel).map_err(|e| at(&e))?;
+        let url = RedisUrl::parse(&address)
+            .ok_or_else(|| at(&"address is not redis://host:port or rediss://host:port"))?;
+        if channel.is_empty() {
+            return Err(at(&"channel is empty"));
+        }
+        let module = self.module(cf, main, &trigger.component, Work::Messages)?;
+        Ok(SubscriptionConf {
+            server: url.server().into_bytes(),
+            user: url.user,
+            password: url.password,
+            channels: vec![channel.into_bytes()],
+            module: main.modules[module].name.clone(),
+            function: None,
+            once: true,
+            place: cf.place(),
+            receiver: None,
+        })
+    }
+
+    fn find_or_add(&self, cf: Cf<'_>, main: &mut MainConf, id: &str) -> Result<usize, String> {
+        let component = self.app.components.get(id).ok_or("there is none")?;
         let name = format!("{}/{id}", self.app.name);
         let options = self.options(component)?;
         let path = self.directory.join(&component.source);
@@ -153,6 +200,7 @@ impl Reader<'_> {
             reuse: None,
             stores: Some(component.key_value_stores.as_slice().into()),
             variables: Rc::new(variables.map_err(|error| error.to_string())?),
+            application: Some(self.app.name.as_str().into()),
         })
     }
 

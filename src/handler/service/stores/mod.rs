@@ -7,13 +7,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use component_host::{KeyValue, KeyValueError, Redis, RedisError};
-use http::Uri;
-use percent_encoding::percent_decode_str;
 use spin_app::AllowedHosts;
 
 use crate::client::budget::Budget;
 use crate::client::redis::Client;
 use crate::client::redis::service::Service;
+use crate::client::redis::url::RedisUrl;
 use crate::conf::main::ModuleConf;
 use crate::conf::service::ServiceOptions;
 use crate::conf::stores::KeyValueStore;
@@ -26,9 +25,6 @@ use crate::worker::process::Main;
 
 /// The store that is there without a directive, in the zone of `wasm_shared_data`; Spin's name of it.
 const DEFAULT: &str = "default";
-
-/// The port of an address that has none.
-const REDIS_PORT: u16 = 6379;
 
 /// What a component of a worker can open.
 pub struct Stores {
@@ -106,22 +102,11 @@ impl Stores {
 }
 
 fn service(origin: &Origin, hosts: &AllowedHosts, address: &str) -> Option<Service> {
-    let uri: Uri = address.parse().ok()?;
-    let (scheme, host) = (uri.scheme_str()?, uri.host()?);
-    let port = uri.port_u16().unwrap_or(REDIS_PORT);
-    if !matches!(scheme, "redis" | "rediss") || !hosts.allows(scheme, host, Some(port)) {
+    let url = RedisUrl::parse(address)?;
+    if !hosts.allows(&url.scheme, &url.host, Some(url.port)) {
         return None;
     }
-    let userinfo = uri.authority()?.as_str().rsplit_once('@');
-    let (user, password) = userinfo
-        .and_then(|(userinfo, _)| userinfo.split_once(':'))
-        .unwrap_or_default();
-    let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
-    let database = match uri.path().trim_start_matches('/') {
-        "" => "0",
-        number => number,
-    };
-    let server = format!("{scheme}://{host}:{port}?db={database}");
-    let login = (&*decoded(user), &*decoded(password));
+    let server = format!("{}?db={}", url.server(), url.database);
+    let login = (&*url.user, &*url.password);
     Service::new(origin, server.as_bytes(), login, Duration::ZERO)
 }
