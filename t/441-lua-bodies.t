@@ -15,7 +15,7 @@ sub answer {
     my ($head, $text) = $connection->message;
     return join ' ', $head =~ m{^HTTP/1.1 (\d+)}, $head =~ /^(X-\S+: \S+)\r$/mgi, $text;
 }
-*Test::Base::Filter::answer = \&answer;
+
 
 # What the upstream has got: its length line and its body, which is cut.
 sub got {
@@ -24,7 +24,7 @@ sub got {
     my ($body) = $text =~ /\n\n(.*)\n\z/s;
     return join ' ', $text =~ /^(\d+)/, 'length', $length // 'none', 'body', length($body // ''), substr $body // '', 0, 20;
 }
-*Test::Base::Filter::got = \&got;
+{ no warnings 'once'; *Test::Base::Filter::got = \&got; *Test::Base::Filter::answer = \&answer; }
 
 our $on_demand = '["set_property","wasm_process_req_body","yes"]';
 our $on_demand_response = '["set_property","wasm_process_resp_body","yes"]';
@@ -41,8 +41,7 @@ my $location = sub {
     my ($path, $phase, $conf) = @_;
     return "location /$path { \@apisix $phase h '$conf'; proxy_pass http://up; }\n";
 };
-'@vars; client_body_buffer_size 16k; client_max_body_size 8m;'
-    . $location->('unseen', 'access', '{"request_body":[["set_body","request",0,-1,"changed"]]}')
+'@vars; client_body_buffer_size 16k;' . $location->('unseen', 'access', '{"request_body":[["set_body","request",0,-1,"changed"]]}')
     . $location->('seen', 'access', qq~{"request_headers":[$::on_demand],"request_body":[["log_body_length","request",0,-1]]}~)
     . $location->('changed', 'rewrite', qq~{"request_headers":[$::on_demand,["remove_header","request","content-length"]],"request_body":[["set_body","request",0,-1,"changed"]]}~)
     . $location->('empty', 'access', qq~{"request_headers":[$::on_demand],"request_body":[["set_body","request",0,-1,""]]}~)
@@ -72,7 +71,7 @@ h: body request 0 4294967295: 300000 bytes
 
 === TEST 2: a request without a body; one whose header waits for the body; an answer to the body
 --- load
-h hostcalls.wasm
+h hostcalls.wasm { header_stop = "iteration" }
 --- config eval
 qq~\@vars;
 location /none { \@apisix access h '{"request_headers":[$::on_demand],"request_body":[["log_body_length","request",0,-1]]}'; proxy_pass http://up; }
@@ -204,11 +203,11 @@ location /length {
 sub {
     rows(map {
         my $text = ask("GET $_ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        join ' ', $_, $text =~ m{^HTTP/1.1 (\d+)}, $text =~ /\r\n\r\n.*?Host: localhost.*?\n\z/s || $text =~ /0\r\n\r\n\z/ ? 'complete' : 'cut off';
+        join ' ', $_, $text =~ m{^HTTP/1.1 (\d+)}, $text =~ /\r\n\r\nGET .*\n\z/s || $text =~ /0\r\n\r\n\z/ ? 'complete' : 'cut off';
     } qw(/header /end /length));
 }
 --- client_out eval
-qr{\A/header 200 complete\n/end 200 cut off\n/length 200 cut off\n\z}
+qr{\A/header 200 complete\n/end (?:200 )?cut off\n/length (?:200 )?cut off\n\z}
 --- error_log
 [wasm] h: paused the response headers, which Lua's code cannot wait with
 failed to run proxy_on_http_response_headers

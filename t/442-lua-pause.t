@@ -2,27 +2,26 @@
 
 use LuaPlugins;
 use Test::Nginx::Socket 'no_plan';
+use File::Temp ();
 use Filtered;
 use Wire;
 
-# Answers calls, /slow when a file is there.
+# Answers calls, /wait when a file is there.
 sub upstream {
     my $connection = shift;
     while ((my ($head, $body) = $connection->message)[0] ne '') {
         my ($path) = $head =~ m{^\S+ (\S+)};
         return if $path eq '/cut';
-        wait_for(sub { -e "$ENV{TEST_NGINX_SERVROOT}/go" }) if $path eq '/slow';
-        my $text = $path =~ m{^/(?:call|slow)} ? "answer to $path" : $head =~ s/\r//gr . "\n$body";
+        wait_for(sub { -e $main::file }) if $path eq '/wait';
+        my $text = $path =~ m{^/(?:reply|wait)} ? "answer to $path" : $head =~ s/\r//gr . "\n$body";
         $connection->write("HTTP/1.1 200 OK\r\nContent-Length: " . length($text) . "\r\n\r\n$text");
     }
 }
-*Test::Base::Filter::upstream = \&upstream;
 
 sub go {
-    open my $file, '>', "$ENV{TEST_NGINX_SERVROOT}/go" or die $!;
+    open my $file, '>', $main::file or die $!;
     return 1;
 }
-*Test::Base::Filter::go = \&go;
 
 # A filter that makes a call in a callback, and does something when the answer is there.
 sub calls {
@@ -44,7 +43,13 @@ sub get {
     my ($end) = $text =~ /\n([^\n]*)\z/;
     return join ' ', $status // $text, $line // '-', $end;
 }
-*Test::Base::Filter::get = \&get;
+{
+    no warnings 'once';
+    *Test::Base::Filter::go = \&go;
+    *Test::Base::Filter::get = \&get;
+}
+
+our $file = File::Temp::tempdir(CLEANUP => 1) . '/go';
 
 run_tests();
 
@@ -55,14 +60,14 @@ __DATA__
 h hostcalls.wasm
 --- config eval
 qq~\@vars;
-location /rewrite { \@apisix rewrite h '@{[main::calls('/call', $::on)]}'; proxy_pass http://up; }
-location /access { \@apisix access h '@{[main::calls('/call', $::on)]}'; proxy_pass http://up; }
-location /body { \@apisix access h '@{[main::calls('/call', $::on, 'request_body')]}'; proxy_pass http://up; }
-location /answer { \@apisix access h '@{[main::calls('/call', '["local_response",403,[],{"body":"call_response"}]')]}'; proxy_pass http://up; }
+location /rewrite { \@apisix rewrite h '@{[main::calls('/reply', $::on)]}'; proxy_pass http://up; }
+location /access { \@apisix access h '@{[main::calls('/reply', $::on)]}'; proxy_pass http://up; }
+location /body { \@apisix access h '@{[main::calls('/reply', $::on, 'request_body')]}'; proxy_pass http://up; }
+location /answer { \@apisix access h '@{[main::calls('/reply', '["local_response",403,[],{"body":"call_response"}]')]}'; proxy_pass http://up; }
 location /fails { \@apisix access h '@{[main::calls('/cut', '["if_failed",[["local_response",502,[],"failed"]]]')]}'; proxy_pass http://up; }
 location /content {
     content_by_lua_block {
-        require("apisix").request("h", '@{[main::calls('/call', $::on)]}')
+        require("apisix").request("h", '@{[main::calls('/reply', $::on)]}')
         ngx.say("x-answer: ", ngx.var.http_x_answer, "\\nend")
     }
 }
@@ -71,8 +76,11 @@ location /content {
 --- client eval
 sub { rows(map({ "$_ " . get("/$_") } qw(rewrite access answer fails content)), map { "body " . get('/body', $_) } 'x', 'hello') }
 --- client_out eval
-qr{\Arewrite 200 x-answer: answer to /call \naccess 200 x-answer: answer to /call \nanswer 403 - answer to /call\n}
-. qr{fails 502 - failed\ncontent 200 x-answer: answer to /call .*\nbody 200 x-answer: answer to /call x\nbody 200 x-answer: answer to /call hello\n\z}
+qr{\Arewrite 200 x-answer: answer to /reply \naccess 200 x-answer: answer to /reply \nanswer 403 - answer to /reply
+fails 502 - failed\ncontent 200 x-answer: answer to /reply .*\nbody 200 x-answer: answer to /reply x
+body 200 x-answer: answer to /reply hello\n\z}
+--- error_log
+call to "up" failed: connection closed before the end of the response
 
 
 
@@ -85,9 +93,9 @@ qq~\@vars;
 location / {
     access_by_lua_block {
         local apisix = require("apisix")
-        apisix.request("a", '@{[main::calls('/call/1', $::on)]}')
+        apisix.request("a", '@{[main::calls('/reply/1', $::on)]}')
         ngx.req.set_header("x-first", ngx.var.http_x_answer)
-        apisix.request("b", '@{[main::calls('/call/2', $::on)]}')
+        apisix.request("b", '@{[main::calls('/reply/2', $::on)]}')
     }
     proxy_pass http://up;
 }
@@ -96,7 +104,7 @@ location / {
 --- client eval
 sub { ask("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n") }
 --- client_out eval
-qr{(?=.*^x-answer: answer to /call/2$)(?=.*^x-first: answer to /call/1$)}smi
+qr{(?=.*^x-answer: answer to /reply/2$)(?=.*^x-first: answer to /reply/1$)}smi
 
 
 
@@ -135,14 +143,14 @@ h hostcalls.wasm
 --- config eval
 qq~\@vars;
 lua_check_client_abort on;
-location /slow { \@apisix access h '@{[main::calls('/slow', $::on)]}'; proxy_pass http://up; }
-location /call { \@apisix access h '@{[main::calls('/call', $::on)]}'; proxy_pass http://up; }
+location /slow { \@apisix access h '@{[main::calls('/wait', $::on)]}'; proxy_pass http://up; }
+location /call { \@apisix access h '@{[main::calls('/reply', $::on)]}'; proxy_pass http://up; }
 location /collect { content_by_lua_block { collectgarbage() collectgarbage() ngx.say("collected") } }
 ~
 --- upstream eval: \&main::upstream
 --- client eval
 sub {
-    unlink "$ENV{TEST_NGINX_SERVROOT}/go";
+    unlink $main::file;
     my $connection = connection();
     $connection->write("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
     log_has(qr/it pauses/) or return 'not paused';
@@ -153,7 +161,7 @@ sub {
     return rows(map { get('/call') } 1 .. 3);
 }
 --- client_out eval
-"200 x-answer: answer to /call \n" x 3
+"200 x-answer: answer to /reply \n" x 3
 --- error_log
 client prematurely closed connection
 
@@ -167,7 +175,7 @@ qq~\@vars;
 location /kill {
     content_by_lua_block {
         local apisix = require("apisix")
-        local function run() apisix.request("h", '@{[main::calls('/slow', '["log","info","the call has ended"],["continue","request"]')]}') end
+        local function run() apisix.request("h", '@{[main::calls('/wait', '["log","info","the call has ended"],["continue","request"]')]}') end
         local thread = ngx.thread.spawn(run)
         ngx.thread.kill(thread)
         thread = nil
@@ -182,14 +190,14 @@ location /kill {
     }
 }
 location /end { content_by_lua_block { ngx.shared.t:set("end", true) ngx.say("ok") } }
-location /call { \@apisix access h '@{[main::calls('/call', $::on)]}'; proxy_pass http://up; }
+location /call { \@apisix access h '@{[main::calls('/reply', $::on)]}'; proxy_pass http://up; }
 ~
 --- http_config
 lua_shared_dict t 1m;
 --- upstream eval: \&main::upstream
 --- client eval
 sub {
-    unlink "$ENV{TEST_NGINX_SERVROOT}/go";
+    unlink $main::file;
     my $connection = connection();
     $connection->write("GET /kill HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     $connection->until(qr/killed/);
@@ -200,4 +208,4 @@ sub {
     return rows($ended, get('/call'));
 }
 --- client_out eval
-"1\n200 x-answer: answer to /call \n"
+"1\n200 x-answer: answer to /reply \n"

@@ -36,6 +36,8 @@ sub { ask("GET /t HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n") =~ 
 wasm_vm v8;
 --- config
 --- must_die
+--- no_error_log
+panicked
 --- error_log
 invalid value "v8" in "wasm_vm" directive, it must be "wasmtime" or "wasmedge"
 
@@ -80,6 +82,8 @@ env B = 2
 wasm_lua_defaults memory=64m sha256=00;
 --- config
 --- must_die
+--- no_error_log
+panicked
 --- error_log
 wasm_lua_defaults: sha256= is for one plugin alone
 
@@ -90,6 +94,8 @@ wasm_lua_defaults: sha256= is for one plugin alone
 wasm_lua_defaults isolation=request;
 --- config
 --- must_die
+--- no_error_log
+panicked
 --- error_log
 wasm_lua_defaults: isolation= is not for plugins of Lua's
 
@@ -100,6 +106,8 @@ wasm_lua_defaults: isolation= is not for plugins of Lua's
 wasm_lua_defaults memory=1;
 --- config
 --- must_die
+--- no_error_log
+panicked
 --- error_log
 wasm_lua_defaults: invalid value "1" of memory=
 
@@ -111,6 +119,8 @@ wasm_lua_defaults memory=16m;
 wasm_lua_defaults memory=16m;
 --- config
 --- must_die
+--- no_error_log
+panicked
 --- error_log
 "wasm_lua_defaults" directive is duplicate
 
@@ -120,6 +130,8 @@ wasm_lua_defaults memory=16m;
 --- load eval: "p $::directory/none.wasm"
 --- config
 --- must_die
+--- no_error_log
+panicked
 --- error_log
 none.wasm: No such file or directory
 
@@ -133,6 +145,8 @@ local wasm = require("resty.proxy-wasm")
 assert(wasm.on_configure(assert(wasm.load("q", "$TEST_NGINX_FILTERS/hostcalls.wasm")), '{"fail_configure":true}'))
 --- config
 --- must_die
+--- no_error_log
+panicked
 --- error_log
 [wasm] q: refused its configuration (proxy_on_configure returned false)
 failed to run proxy_on_configure

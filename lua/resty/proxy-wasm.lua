@@ -78,6 +78,11 @@ local WAITS = {
     access = true,
     content = true,
 }
+-- What has no body.
+local BODILESS = {
+    [204] = true,
+    [304] = true,
+}
 -- Longer than any wasm_pause_timeout: that ends a pause, in seconds.
 local FOR_LONG = 24 * 3600
 
@@ -179,11 +184,15 @@ local function answer(plugin_ctx, r)
         return
     end
     local body = ffi_string(bytes.data, bytes.len)
-    -- Lua's module would drop a length that it has not been told of.
-    ngx.header["Content-Length"] = #body
+    local header = ngx.header
+    -- Lua's module drops a length that it has not been told of, and adds a type where there is none.
+    if not BODILESS[status] then
+        header["Content-Length"] = #body
+    end
     if #body > 0 then
         ngx.print(body)
     else
+        header["Content-Type"] = header["Content-Type"]
         ngx.send_headers()
     end
     return ngx.exit(status)

@@ -17,7 +17,7 @@ const REQUEST: Direction = Direction::Request;
 
 /// The header callback.
 pub fn headers(request: Request, plugin: &Rc<PluginContext>) -> Answer {
-    with_context(find_or_create(request, plugin), |context| {
+    with_context(find_or_create(request, plugin, true), |context| {
         context.stops.check()?;
         let end = !has_body(request);
         let mut waits = false;
@@ -37,7 +37,7 @@ pub fn headers(request: Request, plugin: &Rc<PluginContext>) -> Answer {
 
 /// The body callback for a piece of the body; `end`: it is the last one.
 pub fn body(request: Request, plugin: &Rc<PluginContext>, piece: &[u8], end: bool) -> Answer {
-    with_context(find_or_create(request, plugin), |context| {
+    with_context(find_or_create(request, plugin, false), |context| {
         context.stops.check()?;
         let output = output_of(context)?;
         drain(context)?;

@@ -19,7 +19,7 @@ const RESPONSE: Direction = Direction::Response;
 
 /// The header callback. A response of the filter's own takes the place of the request's.
 pub fn headers(request: Request, plugin: &Rc<PluginContext>) -> Answer {
-    let Some(context) = find_or_create(request, plugin) else {
+    let Some(context) = find_or_create(request, plugin, false) else {
         return Answer::Failed;
     };
     match run_headers(&context, request, plugin) {
@@ -82,7 +82,7 @@ fn replace(context: &Context, request: Request) -> Option<()> {
 
 /// The body callback for a piece of the body; `end`: it is the last one. What comes of it is for Lua's code to take.
 pub fn body(request: Request, plugin: &Rc<PluginContext>, piece: &[u8], end: bool) -> Answer {
-    let Some(context) = find_or_create(request, plugin) else {
+    let Some(context) = find_or_create(request, plugin, false) else {
         return cut_off(request);
     };
     let Some(driven) = Driven::of(&context) else {

@@ -50,8 +50,13 @@ pub fn find(request: Request, plugin: &PluginContext) -> Option<Rc<Context>> {
     })
 }
 
-/// The same, made where there is none. `None`: there is none to be had; the log says why.
-pub fn find_or_create(request: Request, plugin: &Rc<PluginContext>) -> Option<Rc<Context>> {
+/// The same, made where there is none. `None`: there is none to be had; the log says why. `headers_follow`: the request's header
+/// callback is made next, if there is one.
+pub fn find_or_create(
+    request: Request,
+    plugin: &Rc<PluginContext>,
+    headers_follow: bool,
+) -> Option<Rc<Context>> {
     if let Some(context) = find(request, plugin) {
         return Some(context);
     }
@@ -65,7 +70,7 @@ pub fn find_or_create(request: Request, plugin: &Rc<PluginContext>) -> Option<Rc
     };
     let context = Context::new(request, &plugin.chain, &HANDLERS, Some(Rc::new(driver)));
     context.incoming.reached.set(1);
-    let guest = match create_stream(request, plugin, &context) {
+    let guest = match create_stream(request, plugin, &context, headers_follow) {
         Ok(guest) => Some(guest),
         Err(error) => {
             plugin.plugin.complain(request.log(), error);
@@ -89,10 +94,12 @@ fn create_stream(
     request: Request,
     plugin: &PluginContext,
     context: &Rc<Context>,
+    headers_follow: bool,
 ) -> Result<Place, String> {
     let (instance, root) = plugin.root(request.log())?;
     let stream = Stream::new(context.clone(), 0);
-    let id = instance.call(|vm| vm.create_stream(root, stream));
+    let follow = headers_follow && context.chain.callbacks[0].request_headers();
+    let id = instance.create_stream(root, stream, follow);
     let id = id.map_err(|error| error.to_string())?;
     Ok((instance as Rc<dyn Guest>, id))
 }

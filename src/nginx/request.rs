@@ -220,10 +220,10 @@ impl Request {
         unsafe { (*self.connection()).set_error(1) };
     }
 
-    /// Is it one of a client's, which nginx has read? Lua's timers have requests of their own, which are none.
+    /// Is it one of a client's? Lua's timers have requests of their own, by whose connections its module tells them.
     pub fn is_of_client(self) -> bool {
         // SAFETY: a handle is of a live request.
-        unsafe { (*self.main().as_ptr()).http_state() != 0 }
+        unsafe { (*self.connection()).fd != -1 }
     }
 
     /// Has nginx finished with an upstream, in good order or not, whose response it has begun to

@@ -4,6 +4,7 @@
 #   --- load         the plugins of t/lib/lua/apisix.lua, "name file" a line, file being one of the sample guests; behind that
 #                    parameters as a table of Lua's. They are loaded in init_by_lua, with `--- load_in: init_worker` there.
 #   --- init_lua     Lua's code behind that
+#   --- workers: N   a master process with so many workers; without it, one process does all
 #
 # In `--- config`:
 #
@@ -36,6 +37,8 @@ use Test::Nginx::Socket ();
 
 Test::Nginx::Socket::add_block_preprocessor(sub {
     my $block = shift;
+    defined $block->workers ? Test::Nginx::Util::master_on() : Test::Nginx::Util::master_off();
+    Test::Nginx::Util::workers($block->workers // 1);
     my $suite = $ENV{TEST_NGINX_SUITE};
     my $load = join '', map {
         my ($name, $file, $parameters) = /^(\S+) (\S+)(?: (.*))?$/ or die "load: $_";
