@@ -50,7 +50,7 @@ WORKS = (
     # An instance of it answers one request, and fails at the next: `isolation=worker` is not for it.
     Work("C3", "the same, `wasi:http` 0.2 in JavaScript", JAVASCRIPT, *GREETED, 100, ("component", "serve"), longer=5),
     Work("C4", "an echo of 1 MiB, streamed, `wasi:http` 0.2 in Rust", "component_lab", UPLOAD, UPLOAD, 8, ("component", "serve"), path="/echo", longer=5),
-    Work("C5", f"a request to a server that takes {DELAY_MS} ms, `wasi:http` 0.2 in Rust", "component_lab", b"", b"slow", 1000, ("component", "serve"),
+    Work("C5", f"a request to a server that takes {DELAY_MS} ms, `wasi:http` 0.2 in Rust", "component_lab", b"", b"200: slow", 1000, ("component", "serve"),
          path="/proxy?http://{slow}/", longer=5),
 )
 

@@ -196,10 +196,13 @@ impl MainConf {
         self.proxies.iter().find(|proxy| proxy.handles(request))
     }
 
-    /// Can any guest make outbound calls? Those that Lua loads are not known yet.
+    /// Can any guest make outbound calls, or does nginx make a connection for one? Those that Lua loads are not known yet.
     pub fn calls_out(&self) -> bool {
         let mut modules = self.modules.iter();
-        self.lua.present || modules.any(ModuleConf::calls_out)
+        let mut subscriptions = self.subscriptions.iter();
+        self.lua.present
+            || modules.any(ModuleConf::calls_out)
+            || subscriptions.any(SubscriptionConf::may_be_tls)
     }
 
     /// What the instances of a worker may take to start, one after the other.

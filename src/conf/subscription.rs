@@ -33,6 +33,11 @@ pub enum Receiver {
 }
 
 impl SubscriptionConf {
+    /// Can its server speak TLS? A block may be called `rediss://name` for one who says `name` alone.
+    pub fn may_be_tls(&self) -> bool {
+        self.server.starts_with(b"rediss://") || !self.server.contains(&b':')
+    }
+
     /// Does it say the same as another one?
     pub fn is_like(&self, other: &SubscriptionConf) -> bool {
         self.server == other.server

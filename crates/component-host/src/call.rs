@@ -64,9 +64,14 @@ impl Call {
         platform: Rc<dyn Platform>,
     ) -> (Call, Answer) {
         let slot = Rc::<Slot>::default();
-        let answer = Answer::new(slot.clone());
-        let work = Work::Request(request, slot);
-        (Call::new(handler, instance, work, platform), answer)
+        let call = Call::new(
+            handler,
+            instance,
+            Work::Request(request, slot.clone()),
+            platform,
+        );
+        let answer = Answer::new(slot, call.meter.clone());
+        (call, answer)
     }
 
     pub(crate) fn new(
@@ -155,7 +160,7 @@ impl Future for Call {
         } = &mut *self;
         background.poll(cx);
         loop {
-            if let Poll::Ready(ended) = meter.run(|| guest.as_mut().poll(cx)) {
+            if let Poll::Ready(ended) = meter.poll(cx, |cx| guest.as_mut().poll(cx)) {
                 return Poll::Ready(ended);
             }
             // What the guest has begun is to run at once; if it is done already, the guest goes on.

@@ -7,8 +7,8 @@ use wasm_runtime::Limits;
 /// What is set for a component where it is used.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `memory` and `table`: of an instance. `cpu_time`: of a request, counted where the guest computes for more than some
-    /// milliseconds; the instance's start is of its first request. `stack` is the pool's.
+    /// `memory` and `table`: of an instance. `cpu_time`: between two waits of the guest, counted where it computes for more than
+    /// some milliseconds; the instance's start is of its first request. `stack` is the pool's.
     pub limits: Limits,
     /// The guest's environment.
     pub env: Vec<(String, String)>,

@@ -63,6 +63,15 @@ fn waiting_takes_no_processor_time() {
 }
 
 #[test]
+fn a_stream_may_go_on_for_longer_than_the_processor_time() {
+    for lab in LABS {
+        let host = short(lab);
+        // 20 ms each, so 400 ms together.
+        assert_eq!(host.get("/pieces?20").whole(), "x".repeat(20), "{lab}");
+    }
+}
+
+#[test]
 fn memory_ends_at_the_limit() {
     for lab in LABS {
         let host = Host::with_lab(lab, |settings| settings.limits.memory = 16 << 20);

@@ -95,6 +95,14 @@ fn recurse(depth: u64) -> u64 {
 }
 
 /// Computes for ever.
+/// Takes some 20 ms of the processor.
+pub fn compute() {
+    let since = std::time::Instant::now();
+    while since.elapsed() < std::time::Duration::from_millis(20) {
+        std::hint::black_box(since);
+    }
+}
+
 pub fn spin() -> ! {
     let mut number = 1_u64;
     loop {

@@ -52,6 +52,7 @@ impl Guest for Lab {
                 common::spin()
             }
             "/flood" => flood(out),
+            "/pieces" => pieces(out, argument),
             "/hold" => {
                 let held: Vec<_> = (0..1_000_000).map(|_| Fields::new()).collect();
                 text(out, &held.len().to_string())
@@ -220,6 +221,20 @@ fn flood(out: ResponseOutparam) {
     let stream = body.write().expect("it is taken once");
     while stream.blocking_write_and_flush(&[b'x'; 4096]).is_ok() {}
     println!("the client is gone");
+}
+
+/// So many pieces, each of which takes some time to make.
+fn pieces(out: ResponseOutparam, count: &str) {
+    let body = start(out);
+    let stream = body.write().expect("it is taken once");
+    for _ in 0..count.parse().unwrap_or(0) {
+        common::compute();
+        stream
+            .blocking_write_and_flush(b"x")
+            .expect("the client reads");
+    }
+    drop(stream);
+    OutgoingBody::finish(body, None).expect("no length was announced");
 }
 
 /// All of a request's body.

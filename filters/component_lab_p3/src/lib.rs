@@ -44,6 +44,7 @@ impl Guest for Lab {
             "/spin" => common::spin(),
             "/spin-late" => late(|| common::spin()),
             "/flood" => flood(),
+            "/pieces" => pieces(argument),
             "/hold" => {
                 let held: Vec<_> = (0..1_000_000).map(|_| Fields::new()).collect();
                 text(held.len().to_string())
@@ -244,6 +245,18 @@ fn unfinished() -> Response {
 }
 
 /// Writes for ever, to whoever does not read.
+/// So many pieces, each of which takes some time to make.
+fn pieces(count: &str) -> Response {
+    let count = count.parse().unwrap_or(0);
+    let body = body(async move |mut writer| {
+        for _ in 0..count {
+            common::compute();
+            writer.write_all(b"x".to_vec()).await;
+        }
+    });
+    respond(Fields::new(), Some(body), end(Ok(None)))
+}
+
 fn flood() -> Response {
     let body = body(async |mut writer| {
         while writer.write_all(vec![b'x'; 4096]).await.is_empty() {}

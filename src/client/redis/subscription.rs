@@ -45,6 +45,8 @@ pub struct Subscription {
     /// What has been read, and how much of it has been looked at.
     bytes: Vec<u8>,
     at: usize,
+    /// Reads since the connection had nothing.
+    reads: usize,
     /// Most bytes of a message.
     limit: usize,
     /// Nothing has come since the server was asked whether it is there.
@@ -91,6 +93,7 @@ impl Subscription {
             drops: false,
             bytes: Vec::new(),
             at: 0,
+            reads: 0,
             limit: origin.conf.buffer_size,
             pinged: false,
         };
@@ -160,7 +163,7 @@ impl Subscription {
             return Poll::Pending;
         };
         self.stream.write(conn, context)?;
-        for _ in 0..READS {
+        loop {
             while self.at < self.bytes.len() {
                 let rest = &self.bytes[self.at..];
                 let (len, ended) = self.scanner.feed(rest).map_err(|_| malformed(conn))?;
@@ -180,21 +183,25 @@ impl Subscription {
                     });
                 }
             }
+            self.bytes.clear();
+            self.at = 0;
+            if self.reads == READS {
+                self.reads = 0;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             self.bytes.resize(READ, 0);
-            self.at = READ;
             let len = match read(conn, context, &mut self.bytes) {
                 Poll::Pending => {
                     self.bytes = Vec::new();
-                    self.at = 0;
+                    self.reads = 0;
                     return Poll::Pending;
                 }
                 Poll::Ready(read) => read?.len(),
             };
             self.bytes.truncate(len);
-            self.at = 0;
+            self.reads += 1;
         }
-        context.waker().wake_by_ref();
-        Poll::Pending
     }
 
     /// It is not wanted any more, or its server has failed.

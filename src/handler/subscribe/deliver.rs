@@ -64,21 +64,25 @@ fn give_up(subscriber: &Subscriber) {
 
 /// Hands one out. One that fails costs a line of the log.
 async fn hand(main: &'static Main, subscriber: &Subscriber, message: Message) {
+    let Message {
+        payload,
+        share: _share,
+    } = message;
     let handed = async {
         match &subscriber.receiver {
             Receiver::Component => {
                 let services = main.process.kept::<Services>();
                 let service = services.and_then(|services| services.module(subscriber.module));
                 let service = service.ok_or("the component cannot be loaded")?;
-                to_component(&service, subscriber, message).await
+                to_component(&service, subscriber, payload).await
             }
             Receiver::Export(function) => {
                 let function = Function::Export(*function);
-                to_plugin(main, subscriber, function, message).await
+                to_plugin(main, subscriber, function, payload).await
             }
             Receiver::Operation(name) => {
                 let function = Function::Operation(name);
-                to_plugin(main, subscriber, function, message).await
+                to_plugin(main, subscriber, function, payload).await
             }
         }
     };
@@ -94,7 +98,7 @@ async fn hand(main: &'static Main, subscriber: &Subscriber, message: Message) {
 async fn to_component(
     service: &Rc<Service>,
     subscriber: &Subscriber,
-    message: Message,
+    payload: Vec<u8>,
 ) -> Result<(), String> {
     service.turn.wait().await;
     let _place = service.places.wait_for_one().await;
@@ -103,7 +107,7 @@ async fn to_component(
         subscriber.origin.clone(),
     ));
     let mut call = service
-        .take_message(message.payload.clone(), platform)
+        .take_message(payload, platform)
         .ok_or("the component takes no messages")?;
     let turn = &service.turn;
     let ended = poll_fn(|context| turn.poll(context, |context| Pin::new(&mut call).poll(context)));
@@ -117,14 +121,14 @@ async fn to_plugin(
     main: &'static Main,
     subscriber: &Subscriber,
     function: Function<'_>,
-    message: Message,
+    payload: Vec<u8>,
 ) -> Result<(), String> {
     let handlers = main.process.kept::<Handlers>();
     let handler = handlers.and_then(|all| all.module(subscriber.module, subscriber.log));
     let handler = handler.ok_or("the module cannot be loaded")?;
     handler.turn.wait().await;
     let turn = handler.turn.clone();
-    turn.meter(call(&handler, subscriber, function, message))
+    turn.meter(call(&handler, subscriber, function, payload))
         .await
 }
 
@@ -132,7 +136,7 @@ async fn call(
     handler: &Rc<Handler>,
     subscriber: &Subscriber,
     function: Function<'_>,
-    message: Message,
+    payload: Vec<u8>,
 ) -> Result<(), String> {
     let instance = match handler.instances.take() {
         Some(taken) => taken,
@@ -147,7 +151,7 @@ async fn call(
         started.map_err(|error| why(handler, NoInstance::Start(error), subscriber.log))?;
         handler.attempts.succeeded(subscriber.log);
     }
-    let input = Input::Message(message.payload.clone());
+    let input = Input::Message(payload);
     // Nobody waits for the output.
     let outcome = instance.call(function, input, |result| match result {
         Ok(_) => Ok(()),

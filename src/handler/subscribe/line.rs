@@ -14,7 +14,7 @@ const QUIET: Duration = Duration::from_secs(10);
 /// A message, with what it takes of its module's budget.
 pub struct Message {
     pub payload: Vec<u8>,
-    _share: Share,
+    pub share: Share,
 }
 
 /// Those of one subscription.
@@ -54,10 +54,7 @@ impl MessageLine {
         let Some(share) = share else {
             return false;
         };
-        waiting.push_back(Message {
-            payload,
-            _share: share,
-        });
+        waiting.push_back(Message { payload, share });
         drop(waiting);
         self.wake();
         true

@@ -122,7 +122,7 @@ impl Subscriber {
 /// The same in all workers, and after a reload: what is subscribed to, and for whom.
 fn number(conf: &SubscriptionConf) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&conf.server, &conf.channels).hash(&mut hasher);
+    (&conf.server, &conf.user, &conf.channels).hash(&mut hasher);
     (&conf.module, &conf.function).hash(&mut hasher);
     hasher.finish()
 }
