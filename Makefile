@@ -19,7 +19,7 @@
 #                            and of everything bench/results/ and docs/performance.md; TIME is of one case in one round
 #   make bench BASE=rev      this module beside that of another revision
 #   make bench-instructions [RECORD=yes]
-#                            instructions of a filter per request, which must not grow by more than 5 %; or records them
+#                            instructions of a filter per request, which must not grow by more than 3 %; or records them
 #   make install PREFIX=dir  a tree that runs on its own
 #   make lint                formatting, clippy, and what docs/ says against the source
 #   make audit [ADVISORIES=dir]
@@ -30,6 +30,7 @@
 #   make asan [FILES=t/…]    t/ with nginx and the module under AddressSanitizer
 #   make filters             the sample guests, target/filters/*.wasm
 #   make nginx, make module  the nginx to run in, and the module alone
+#   make lua-module          Lua's module for that nginx, which tests need
 #   make smoke-debian        the module in Debian's own nginx, built by nginx's ./configure
 #   make configure-test      the module in the pinned nginx, built by nginx's ./configure
 #   make clean
@@ -65,7 +66,7 @@ PINNED := yes
 endif
 export NGINX_SOURCE_DIR NGINX_BUILD_DIR
 
-.PHONY: all run test conformance plugins components wild soak bench bench-instructions audit fuzz install lint filters nginx module smoke-debian configure-test clean
+.PHONY: all run test conformance plugins components wild soak bench bench-instructions audit fuzz install lint filters lua-module nginx module smoke-debian configure-test clean
 .PHONY: setup-build setup-lint setup-test setup-conformance setup-plugins setup-components setup-wild setup-bench setup-bench-plugins setup-bench-components setup-instructions samples
 .DEFAULT_GOAL := all
 
@@ -117,6 +118,10 @@ module: nginx
 filters: setup-build
 	@scripts/filters
 
+# Lua's module, for the tests of its interface.
+lua-module: nginx
+	@scripts/lua-module
+
 # The guests of one configuration alone, with the toolchains that they need.
 samples: setup-build
 	@[ -f "nginx-conf/$(CONF).conf" ] || { echo "error: no nginx-conf/$(CONF).conf" >&2; exit 1; }
@@ -127,7 +132,7 @@ run: module samples
 	@scripts/run "$(NGINX_BUILD_DIR)/nginx" "$(MODULE)" "$(FILTERS)" \
 		"$(NGINX_SOURCE_DIR)/conf/mime.types" "$(CONF)"
 
-test: module filters setup-test
+test: module filters lua-module setup-test
 	cargo test --workspace --locked --no-fail-fast --profile $(PROFILE)
 	"$(TARGET)/python/bin/python" -B -m unittest discover -q -s bench
 	WASM_MODULE="$(MODULE)" WASM_FILTERS="$(FILTERS)" scripts/prove
@@ -184,7 +189,7 @@ bench: module filters $(if $(guests_only),,setup-bench) $(if $(plugins),setup-be
 		$(if $(ROUNDS),--rounds "$(ROUNDS)") $(if $(filter file,$(origin TIME)),,--time "$(TIME)")
 
 bench-instructions: module setup-instructions
-	@scripts/filters bench_headers bench_noop fault_injection
+	@scripts/filters bench_bare bench_call bench_headers bench_http_wasm bench_noop fault_injection
 	@python3 -B bench/instructions.py --nginx "$(NGINX_BUILD_DIR)/nginx" --module "$(MODULE)" \
 		--filters "$(FILTERS)" --work "$(TARGET)/bench-instructions" $(if $(RECORD),--record)
 else
@@ -224,7 +229,7 @@ audit:
 	@ADVISORIES="$(ADVISORIES)" scripts/audit Cargo.toml fuzz/Cargo.toml filters/Cargo.toml scripts/nginx-src/Cargo.toml
 
 # Its own nginx and its own build of the module, from the dependencies of the other one.
-asan: module filters setup-test
+asan: module filters lua-module setup-test
 	@env -u NGINX_SOURCE_DIR -u NGINX_BUILD_DIR WASM_FILTERS="$(FILTERS)" scripts/asan $(FILES)
 
 # TIME has another default above.

@@ -7,8 +7,8 @@ from workload import FILTERED, NONE
 
 @dataclass(frozen=True)
 class Contender:
-    """`binary`: nginx, debian or envoy. `runs`: what runs the filters: None, lua, wasm, or base, which is the module of another
-    revision. `base`: the contender without filters that it is compared with."""
+    """`binary`: nginx, debian or envoy. `runs`: what runs the filters: None, lua, wasm, proxy-wasm, which is Lua's code that has this module run
+    them, or base, which is the module of another revision. `base`: the contender without filters that it is compared with."""
     name: str
     title: str
     binary: str
@@ -20,6 +20,8 @@ class Contender:
             return workload in NONE
         if self.binary == "envoy":
             return workload.envoy and bool(workload.filters)
+        if self.runs == "proxy-wasm":
+            return workload.by_lua
         if self.runs == "lua":
             return workload.lua is not None and workload not in NONE
         return True
@@ -31,6 +33,7 @@ CONTENDERS = (
     Contender("debian", "Debian's nginx", "debian"),
     Contender("debian-lua", "Debian's nginx, Lua", "debian", "lua", "debian"),
     Contender("debian-module", "Debian's nginx, this module", "debian", "wasm", "debian"),
+    Contender("debian-proxy-wasm", "Debian's nginx, `resty.proxy-wasm`", "debian", "proxy-wasm", "debian"),
     Contender("envoy", "Envoy", "envoy"),
     Contender("envoy-wasm", "Envoy, V8", "envoy", "wasm", "envoy"),
 )

@@ -25,6 +25,7 @@ http {{
     scgi_temp_path {work}/scgi;
 """
 BEHIND = {"hello": 'return 200 "hello world";', "page": "root {work};", "nothing": "return 404;",
+          "missing": "root {work}/missing;",
           # By default, nginx reads in pieces of 8 KiB.
           "sink": f'proxy_request_buffering off; client_body_buffer_size 128k; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://{SINK};'}
 
@@ -32,7 +33,7 @@ BEHIND = {"hello": 'return 200 "hello world";', "page": "root {work};", "nothing
 def configuration(contender, cases, stage, metrics=None):
     """`metrics`: a port where it also shows what guests were called; answers then show what they did to requests."""
     lines = [head(stage, contender.name, stage.load[contender.name])]
-    if contender.runs == "lua":
+    if contender.runs in ("lua", "proxy-wasm"):
         lines += lua(stage)
     elif contender.runs:
         lines += wasm(cases, stage)
@@ -61,12 +62,12 @@ def wasm(cases, stage):
 
 
 def lua(stage):
-    yield f'    lua_package_path "{stage.lua}/?.lua;{stage.lua_packages}/?.lua;;";'
+    yield f'    lua_package_path "{stage.lua}/?.lua;{stage.lua_plugins}/?.lua;{stage.lua_packages}/?.lua;;";'
     yield f'    lua_package_cpath "{stage.lua_libraries}/?.so;;";'
     yield "    lua_socket_pool_size 64;"
     # `return` would answer ahead of rewrite_by_lua.
     yield "    rewrite_by_lua_no_postpone on;"
-    yield f"    init_by_lua_block {{ require('bench').init('{FAULT}', {stage.upstream}, '{FIND}', '{REPLACE}') }}"
+    yield f"    init_by_lua_block {{ require('bench').init('{FAULT}', {stage.upstream}, '{FIND}', '{REPLACE}', '{stage.filters}') }}"
 
 
 def server(case, stage, metrics):
@@ -79,7 +80,12 @@ def server(case, stage, metrics):
         if "content_by_lua" in workload.lua:
             yield "    } }"
             return
+    elif runs == "proxy-wasm":
+        for guest, configuration in workload.filters:
+            yield f"        access_by_lua_block {{ require('bench').plugin('{guest}', '{configuration}') }}"
     elif runs:
+        if workload.by_lua:
+            yield "        wasm_filter_phase access;"
         for _, configuration in workload.filters:
             yield f"        wasm_filter {workload.name} '{configuration}';"
     yield "        " + BEHIND[workload.behind].format(work=stage.work)

@@ -24,6 +24,7 @@ class Stage:
     debian: str | None
     ports: object = field(default_factory=lambda: iter(free_port, None))
     lua: str = os.path.join(HERE, "lua")
+    lua_plugins: str = os.path.join(HERE, "..", "lua")
 
     def __post_init__(self):
         shutil.rmtree(self.work, ignore_errors=True)
@@ -45,6 +46,7 @@ class Stage:
             self.environment["LD_LIBRARY_PATH"] = ":".join(libraries)
             self.load["debian-lua"] = [self.only(f"usr/lib/nginx/modules/{name}_module.so")
                                        for name in ("ndk_http", "ngx_http_lua")]
+            self.load["debian-proxy-wasm"] = [*self.load["debian-lua"], self.modules.get("debian")]
             self.lua_packages = f"{self.debian}/usr/share/lua/5.1"
             self.lua_libraries = os.path.dirname(self.only("usr/lib/*/lua/5.1/cjson.so"))
 

@@ -42,6 +42,15 @@ def ratio(workload, other, measure, inverse=False):
     return value
 
 
+def share_of(case, other, measure):
+    """Of what another case has, in percent."""
+    def value(result):
+        if not all(name in result["cases"] for name in (case, other)):
+            return None
+        return 100 * results.ratio(result, case, other, measure)["median"]
+    return value
+
+
 def private(configurations):
     """More private memory of the worker than a bare nginx's, in MiB."""
     def value(result):
@@ -123,6 +132,10 @@ TARGETS = (
     Target("W8: throughput of nginx's without a filter", 95, "%", ratio("W8", "nginx/upload", "rps"), True),
     Target("W8: the same by CPU per upload", 95, "%", ratio("W8", "nginx/upload", "cpu_us", True), True),
     Target("W8: CPU per upload, of Envoy's with the filter", 50, "%", ratio("W8", "envoy-wasm/W8", "cpu_us")),
+    Target("A1, by `resty.proxy-wasm`: CPU per request more than by `wasm_filter`", 1.5, "µs",
+           extra("A1", "debian-module/A1", "debian-proxy-wasm")),
+    Target("A1, by `resty.proxy-wasm`: throughput of pure Lua's", 75, "%",
+           share_of("debian-proxy-wasm/A1", "debian-lua/A1", "rps"), True),
     Target("X1: CPU per request more than W0", 0, "µs", extra("X1", "module/W0")),
     Target("X1: extra CPU per request, of W2's", 50, "%", share_of_extra("X1", "W2")),
     Target("private memory of a worker more than bare nginx's, one small Rust filter", 3, "MiB", private(1)),

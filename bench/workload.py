@@ -19,9 +19,9 @@ FAULT = '{"body":"hello world","http_status":200}'
 
 @dataclass(frozen=True)
 class Workload:
-    """`behind`: what answers when no filter does: hello, page, nothing (404), or sink, to which an upload goes unbuffered. `filters`: pairs of guest and
+    """`behind`: what answers when no filter does: hello, page, nothing (404), missing (404 in the content phase), or sink, to which an upload goes unbuffered. `filters`: pairs of guest and
     configuration. `lua`: directives of a location; None where Lua has no such thing. `phases`: callbacks in which each filter must have been
-    called. `seen`: the filter sets the request header x-bench-request."""
+    called. `seen`: the filter sets the request header x-bench-request. `by_lua`: Lua's code runs the filter, too, in the access phase."""
     name: str
     title: str
     filters: tuple = ()
@@ -34,6 +34,7 @@ class Workload:
     phases: tuple = ("request_headers", "response_headers")
     seen: bool = False
     envoy: bool = True
+    by_lua: bool = False
 
     @property
     def path(self):
@@ -57,6 +58,8 @@ header_filter_by_lua_block { }
 body_filter_by_lua_block { }
 log_by_lua_block { }"""
 LUA_FAULT = "content_by_lua_block { require('bench').fault() }"
+# As a plugin of APISIX's, in either language.
+LUA_FAULT_ACCESS = "access_by_lua_block { require('bench').fault_and_exit() }"
 LUA_HEADERS = """\
 rewrite_by_lua_block { require('bench').request_headers() }
 header_filter_by_lua_block { require('bench').response_headers() }"""
@@ -87,6 +90,9 @@ FILTERED = (
     Workload("W7-go", "W1 in Go", (("fault_injection_go", FAULT),), **LOCAL),
     Workload("W7-as", "W1 in AssemblyScript", (("fault_injection_as", FAULT),), **LOCAL),
     Workload("W8", "an upload of 1 MiB, unbuffered, unchanged", (NOOP,), "sink", upload=UPLOAD, phases=BOTH),
+    Workload("N0", "two callbacks that do nothing, without an SDK", (("bench_bare", ""),), envoy=False),
+    Workload("A1", "W1 in the access phase", (("fault_injection", FAULT),), "missing", LUA_FAULT_ACCESS,
+             phases=("request_headers",), envoy=False, by_lua=True),
     Workload("X1", "one header set, by an http-wasm guest", (("bench_http_wasm", ""),), phases=("handle_request", "handle_response"), seen=True,
              envoy=False),
 )

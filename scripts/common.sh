@@ -36,3 +36,25 @@ python_venv() {
         "$directory/bin/pip" install --quiet --disable-pip-version-check "$@" >&2 &&
         printf '%s\n' "$*" >"$directory/packages"
 }
+
+# suite_apt WORK SUITE TYPES : sets suite_apt to an apt-get for another suite of Debian's than the machine's, with lists in
+# WORK, so that apt's configuration stays as it is. Where to download from is read from apt's own sources. TYPES: deb, deb-src.
+suite_apt() {
+    local work=$1 suite=$2 types=$3 keyring=/usr/share/keyrings/debian-archive-keyring.gpg uri
+    uri=$(apt-get indextargets --format '$(REPO_URI)' \
+        'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 'Component: main' | sed -n 1p)
+    [ -n "$uri" ] || return 1
+
+    [ -f "$keyring" ] || keyring=
+    rm -rf "$work"
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+    printf '%s\n' "Types: $types" "URIs: $uri" "Suites: $suite" 'Components: main' \
+        ${keyring:+"Signed-By: $keyring"} >"$work/$suite.sources"
+    # The last two: neither descriptions nor icons, and as the user who owns the directory.
+    suite_apt=(apt-get -q
+        -o "Dir::Etc::SourceList=$work/$suite.sources" -o Dir::Etc::SourceParts=-
+        -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache"
+        -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
+        -o APT::Sandbox::User="$(id -un)")
+    "${suite_apt[@]}" update >&2
+}

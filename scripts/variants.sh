@@ -61,15 +61,28 @@ debian_module() {
     configure_module "$src" "$2" "$(. "$src/conf_flags" && printf '%q ' "${NGX_CONF_FLAGS[@]}")"
 }
 
-# try_module NGINX MODULE FILTERS WORK : runs NGINX with MODULE below WORK and asks it for one
-# answer of the fault-injection filter.
+# try_module NGINX MODULE FILTERS WORK [LUA] : runs NGINX with MODULE below WORK and asks it for one
+# answer of the fault-injection filter. With LUA, the root of Debian's packages unpacked, it is Lua's code that runs the filter.
 try_module() {
-    local nginx=$1 module=$2 filters=$3 work=$4 port=${SMOKE_PORT:-19790} answer pid end=$((SECONDS + 180))
+    local nginx=$1 module=$2 filters=$3 work=$4 lua=${5:-} port=${SMOKE_PORT:-19790} answer pid end=$((SECONDS + 180))
+    local load="load_module $module;" http="wasm_module fault $filters/fault_injection.wasm;"
+    local run="wasm_filter fault '{\"body\":\"fault injected\",\"http_status\":503}';"
+    if [ -n "$lua" ]; then
+        load="load_module $lua/usr/lib/nginx/modules/ndk_http_module.so;
+            load_module $lua/usr/lib/nginx/modules/ngx_http_lua_module.so; $load"
+        http="lua_package_path '$ROOT/lua/?.lua;$lua/usr/share/lua/5.1/?.lua;;';
+            init_by_lua_block {
+                wasm = require('resty.proxy-wasm')
+                local plugin = assert(wasm.load('fault', '$filters/fault_injection.wasm'))
+                fault = assert(wasm.on_configure(plugin, '{\"body\":\"fault injected\",\"http_status\":503}'))
+            }"
+        run="access_by_lua_block { assert(wasm.on_http_request_headers(fault)) } empty_gif;"
+    fi
     [ -f "$filters/fault_injection.wasm" ] || die "no $filters/fault_injection.wasm: run 'make filters'"
     rm -rf "$work"
     mkdir -p "$work/logs"
     cat >"$work/nginx.conf" <<CONF
-load_module $module;
+$load
 $([ "$(id -u)" != 0 ] || echo 'user root;')
 daemon off;
 pid $work/nginx.pid;
@@ -82,12 +95,12 @@ http {
     fastcgi_temp_path $work/fastcgi;
     uwsgi_temp_path $work/uwsgi;
     scgi_temp_path $work/scgi;
-    wasm_module fault $filters/fault_injection.wasm;
+    $http
     server {
         listen 127.0.0.1:$port;
         location / {
-            wasm_filter fault '{"body":"fault injected","http_status":503}';
-            return 200 "not filtered";
+            $run
+            $([ -n "$lua" ] || echo 'return 200 "not filtered";')
         }
     }
 }

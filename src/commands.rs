@@ -14,7 +14,7 @@ use ngx::ffi::{
 use crate::conf::call::CallDirectives;
 use crate::conf::location::LocConf;
 use crate::conf::{
-    buffers, cache, call, filter, key_value, module, properties, redis_subscribe,
+    buffers, cache, call, filter, key_value, lua_plugins, module, properties, redis_subscribe,
     request_buffering, zones,
 };
 use crate::handler::directive::wasm_handler;
@@ -25,7 +25,7 @@ use crate::worker::metrics_page;
 const LEVELS: u32 = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
 /// The module's directives.
-pub static mut COMMANDS: [ngx_command_t; 25] = [
+pub static mut COMMANDS: [ngx_command_t; 27] = [
     command(
         c"wasm_module",
         NGX_HTTP_MAIN_CONF | NGX_CONF_2MORE,
@@ -36,6 +36,18 @@ pub static mut COMMANDS: [ngx_command_t; 25] = [
         c"wasm_cache",
         NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1,
         cache::wasm_cache,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_lua_defaults",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
+        lua_plugins::wasm_lua_defaults,
+        NGX_HTTP_MAIN_CONF_OFFSET,
+    ),
+    command(
+        c"wasm_vm",
+        NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1,
+        lua_plugins::wasm_vm,
         NGX_HTTP_MAIN_CONF_OFFSET,
     ),
     command(

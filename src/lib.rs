@@ -8,6 +8,7 @@ mod conf;
 mod filter;
 mod handler;
 mod handover;
+mod lua;
 mod message;
 mod metrics;
 mod net;
@@ -15,11 +16,11 @@ mod nginx;
 mod shm;
 mod worker;
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::time::Duration;
 
 use conf::guest::Kind;
-use conf::merge;
+use conf::{cache, merge};
 use filter::chain::chains::Chains;
 use filter::guests::WorkerGuests;
 use filter::{chain, http_wasm, proxy_wasm};
@@ -27,15 +28,14 @@ use handler::handlers::{self, Handlers};
 use handler::service::services::Services;
 use handler::subscribe;
 use handler::subscribe::subscribers::Subscribers;
-use nginx::conf::{Cf, step};
-use nginx::guard::{guard, module};
+use nginx::conf::{Answer, Cf, Mistake, read_directive, step};
+use nginx::guard::guard;
 use nginx::log::Log;
 use nginx::{ERROR, OK, pool};
 use ngx::ffi::{
     NGX_HTTP_MODULE, NGX_PROCESS_SINGLE, NGX_PROCESS_WORKER, ngx_command_t, ngx_conf_t,
     ngx_cycle_t, ngx_http_module_t, ngx_int_t, ngx_module_t, ngx_process, ngx_test_config,
 };
-use ngx::http::HttpModuleConfExt;
 use worker::check::{self, Refusal};
 use worker::process::{self, Main};
 
@@ -43,7 +43,7 @@ static MODULE_CTX: ngx_http_module_t = ngx_http_module_t {
     preconfiguration: Some(preconfiguration),
     postconfiguration: Some(postconfiguration),
     create_main_conf: Some(create_main_conf),
-    init_main_conf: None,
+    init_main_conf: Some(init_main_conf),
     create_srv_conf: None,
     merge_srv_conf: None,
     create_loc_conf: Some(merge::create_loc_conf),
@@ -64,8 +64,32 @@ pub static mut ngx_http_wasm_module: ngx_module_t = ngx_module_t {
 };
 
 unsafe extern "C" fn create_main_conf(cf: *mut ngx_conf_t) -> *mut c_void {
+    let mut main = Main::default();
+    // SAFETY: nginx passes the configuration; its modules are known by then.
+    main.conf.lua.present = unsafe { Cf::new(cf) }.is_some_and(|cf| cf.has_module(LUA));
     // SAFETY: the pool is that of the configuration, which lives as long as its users.
-    unsafe { pool::boxed((*cf).pool, Main::default()).cast() }
+    unsafe { pool::boxed((*cf).pool, main).cast() }
+}
+
+/// The module whose code may load guests.
+const LUA: &CStr = c"ngx_http_lua_module";
+
+/// All of the `http` block has been read, and nobody has acted on it: Lua's code does when the modules' last step comes, some
+/// before this module's.
+unsafe extern "C" fn init_main_conf(cf: *mut ngx_conf_t, conf: *mut c_void) -> Answer {
+    let ready = |cf: Cf<'_>, main: &mut Main| {
+        main.conf.add_default_zones(cf).ok_or(Mistake::Said)?;
+        let prepared = main.process.prepare(&main.conf);
+        prepared.map_err(|error| {
+            Mistake::from(format!("eventfd() or memfd_create() failed: {error}"))
+        })?;
+        if main.conf.lua.present {
+            cache::open_default(cf, &mut main.conf);
+        }
+        Ok(())
+    };
+    // SAFETY: nginx passes what `create_main_conf` has made.
+    unsafe { read_directive(cf, conf, ready) }
 }
 
 unsafe extern "C" fn preconfiguration(cf: *mut ngx_conf_t) -> ngx_int_t {
@@ -83,11 +107,6 @@ fn configured(cf: Cf<'_>) -> Option<()> {
     merge::resolve_top(cf)?;
     // SAFETY: it is what `create_main_conf` made, and nobody else uses it now.
     let main = unsafe { cf.main::<Main>()? };
-    main.conf.add_default_zones(cf)?;
-    if let Err(error) = main.process.prepare(&main.conf) {
-        cf.error(format_args!("eventfd() or memfd_create() failed: {error}"));
-        return None;
-    }
     check::check(cf, main, try_module)?;
     subscribe::resolve::resolve(cf, main)?;
     main.conf.find_proxies(cf);
@@ -105,26 +124,11 @@ fn try_module(main: &Main, index: usize, log: Log) -> Result<(), Refusal> {
     }
 }
 
-/// The main configuration of a cycle; there is none without `http`.
-///
-/// # Safety
-/// `cycle` is what nginx has passed to one of the module's functions, and `'a` ends before it.
-unsafe fn main_of<'a>(cycle: *mut ngx_cycle_t) -> Option<&'a Main> {
-    // SAFETY: `create_main_conf` made it, and it lives as long as the cycle.
-    unsafe {
-        Some(
-            (*cycle)
-                .http_main_conf_unchecked::<Main>(module())?
-                .as_ref(),
-        )
-    }
-}
-
 /// The configuration has been taken, and its zones are there.
 unsafe extern "C" fn init_module(cycle: *mut ngx_cycle_t) -> ngx_int_t {
     guard(ERROR, || {
         // SAFETY: nginx passes the cycle.
-        let main = unsafe { main_of(cycle) };
+        let main = unsafe { Main::of_cycle(cycle) };
         if let Some(zone) = main.and_then(|main| main.conf.zones.metrics.as_ref()) {
             metrics::host::compiled(zone);
         }
@@ -161,7 +165,7 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
         }
         // SAFETY: nginx passes the cycle, which lives as long as the process.
         unsafe {
-            if let Some(main) = main_of(cycle)
+            if let Some(main) = Main::of_cycle(cycle)
                 && !main.conf.modules.is_empty()
                 && let Some(log) = process::serve(main, (*cycle).log)
                 && let Some(chains) = main.process.kept::<Chains>()
@@ -180,13 +184,14 @@ unsafe extern "C" fn init_process(cycle: *mut ngx_cycle_t) -> ngx_int_t {
 unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
     guard((), || {
         // SAFETY: nginx passes the cycle that the process has run under.
-        if let Some(main) = unsafe { main_of(cycle) }
+        if let Some(main) = unsafe { Main::of_cycle(cycle) }
             && main.process.serves()
         {
             let chains = main.process.kept::<Chains>();
             if let Some(guests) = chains.and_then(Chains::guests) {
                 guests.shutdown();
             }
+            lua::plugins::shutdown();
             process::leave(main);
         }
         net::executor::shutdown();
@@ -199,10 +204,17 @@ unsafe extern "C" fn exit_process(cycle: *mut ngx_cycle_t) {
 #[cfg(feature = "export-modules")]
 #[allow(non_upper_case_globals)]
 mod exports {
-    use std::ffi::c_char;
+    use std::ffi::{c_char, c_uint};
     use std::ptr;
 
+    use crate::lua::abi::{Table as Functions, ngx_http_wasm_ffi_table};
     use crate::{ngx_http_wasm_module, ngx_module_t};
+
+    /// What Lua's FFI finds; auto/ffi.c has the same.
+    #[unsafe(no_mangle)]
+    pub extern "C" fn ngx_http_wasm_ffi(version: c_uint) -> *const Functions {
+        ngx_http_wasm_ffi_table(version)
+    }
 
     /// A table of pointers to immutable data, terminated by a null pointer.
     #[repr(transparent)]

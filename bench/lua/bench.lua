@@ -3,11 +3,11 @@ local cjson = require "cjson"
 
 local ngx, tonumber = ngx, tonumber
 local _M = {}
-local config, upstream_port, find, replace
+local config, upstream_port, find, replace, filters
 
 -- init_by_lua: the configuration is parsed once, as guests do.
-function _M.init(text, port, from, to)
-    config, upstream_port, find, replace = cjson.decode(text), port, from, to
+function _M.init(text, port, from, to, guests)
+    config, upstream_port, find, replace, filters = cjson.decode(text), port, from, to, guests
     config.percentage = config.percentage or 100
 end
 
@@ -19,6 +19,32 @@ function _M.fault()
     ngx.status = config.http_status
     ngx.header.content_length = #config.body
     ngx.print(config.body)
+end
+
+-- A1
+function _M.fault_and_exit()
+    if math.random() * 100 < config.percentage then
+        _M.fault()
+        return ngx.exit(config.http_status)
+    end
+end
+
+-- A1, by a plugin: each worker makes it when it is first asked for.
+local plugin_ctxs = {}
+
+function _M.plugin(guest, configuration)
+    local wasm = require("resty.proxy-wasm")
+    local plugin_ctx = plugin_ctxs[guest]
+    if not plugin_ctx then
+        local plugin = assert(wasm.load(guest, filters .. "/" .. guest .. ".wasm"))
+        plugin_ctx = assert(wasm.on_configure(plugin, configuration))
+        plugin_ctxs[guest] = plugin_ctx
+    end
+    local ok, err = wasm.on_http_request_headers(plugin_ctx)
+    if not ok then
+        ngx.log(ngx.ERR, err)
+        return ngx.exit(503)
+    end
 end
 
 -- W2

@@ -2,18 +2,15 @@
 
 use std::rc::Rc;
 
-use guest_host::CapabilityRules;
 use http_wasm_host::{
     BodyKind, CallError, Engine, HeaderKind, Next, Program, Snapshot, Vm, VmConfig,
 };
 
 use crate::http_wasm_common::{Mock, guest_with};
+use crate::records::{Records, byte, call, rules};
 use crate::run::one_line;
 
 const END: u32 = 4 << 16;
-const RECORD: usize = 24;
-/// No call has more of them.
-const MAX_RECORDS: usize = 40;
 /// Where the guest has them: it reads them as a body, of the request and then of the response.
 const SCRIPT: usize = 4096;
 
@@ -40,56 +37,44 @@ const NUMBERS: [u32; 16] = [
 /// Names and values stand at the start of its memory, where small numbers point to.
 const TEXTS: &str = r#"(data (i32.const 0) "hostPOST/a?bx-name\0d\0avalue:path content-length")"#;
 
-/// Runs the records of a body: the number of a function, then up to five arguments.
-fn guest() -> Vec<u8> {
-    let argument = |n: usize| format!("(i32.load offset={} (local.get $at))", 4 + 4 * n);
-    let function = |name: &str, arguments: usize, result: bool| {
-        let arguments: String = (0..arguments).map(argument).collect();
-        match result {
-            true => format!("(drop (call ${name} {arguments}))"),
-            false => format!("(call ${name} {arguments})"),
-        }
-    };
-    let functions = [
-        function("enable_features", 1, true),
-        function("get_config", 2, true),
-        function("log_enabled", 1, true),
-        function("log", 3, false),
-        function("get_method", 2, true),
-        function("set_method", 2, false),
-        function("get_uri", 2, true),
-        function("set_uri", 2, false),
-        function("get_protocol_version", 2, true),
-        function("get_source_addr", 2, true),
-        function("get_header_names", 3, true),
-        function("get_header_values", 5, true),
-        function("set_header_value", 5, false),
-        function("add_header_value", 5, false),
-        function("remove_header", 3, false),
-        function("read_body", 3, true),
-        function("write_body", 3, false),
-        function("get_status_code", 0, true),
-        function("set_status_code", 1, false),
-        function("abort", 4, false),
-        function("proc_exit", 1, false),
-        function("fd_write", 4, true),
+/// A record has the number of a function, then up to five arguments.
+fn records() -> Records {
+    let functions = vec![
+        call("enable_features", 1, true),
+        call("get_config", 2, true),
+        call("log_enabled", 1, true),
+        call("log", 3, false),
+        call("get_method", 2, true),
+        call("set_method", 2, false),
+        call("get_uri", 2, true),
+        call("set_uri", 2, false),
+        call("get_protocol_version", 2, true),
+        call("get_source_addr", 2, true),
+        call("get_header_names", 3, true),
+        call("get_header_values", 5, true),
+        call("set_header_value", 5, false),
+        call("add_header_value", 5, false),
+        call("remove_header", 3, false),
+        call("read_body", 3, true),
+        call("write_body", 3, false),
+        call("get_status_code", 0, true),
+        call("set_status_code", 1, false),
+        call("abort", 4, false),
+        call("proc_exit", 1, false),
+        call("fd_write", 4, true),
         "(drop (memory.grow (i32.const 1)))".to_owned(),
         "(return (i64.const 0))".to_owned(),
     ];
-    let mut choice = String::new();
-    for (number, call) in functions.iter().enumerate() {
-        choice.push_str(&format!(
-            "(if (i32.eq (i32.load (local.get $at)) (i32.const {number})) (then {call}))"
-        ));
-    }
+    Records::new(functions, 5, NUMBERS)
+}
+
+/// Runs the records of a body.
+fn guest(records: &Records) -> Vec<u8> {
+    let interpreter = records.interpreter();
     let items = format!(
         r#"{TEXTS}
         (func $records (param $at i32) (param $end i32) (result i64)
-            (loop $next
-                (if (i32.lt_u (local.get $at) (local.get $end)) (then
-                    {choice}
-                    (local.set $at (i32.add (local.get $at) (i32.const {RECORD})))
-                    (br $next))))
+            {interpreter}
             (i64.const 1))
         (func $script (param $kind i32) (result i64)
             (call $records (i32.const {SCRIPT}) (i32.add (i32.const {SCRIPT})
@@ -106,19 +91,17 @@ fn guest() -> Vec<u8> {
 }
 
 thread_local! {
+    static RECORDS: Records = records();
     static SNAPSHOTS: [Snapshot<Mock>; 2] = [snapshot(false), snapshot(true)];
 }
 
 fn snapshot(restricted: bool) -> Snapshot<Mock> {
     let engine = Engine::new().expect("an engine");
-    let program = Program::compile_for_snapshots(&engine, &guest()).expect("a program");
-    let mut rules = CapabilityRules::default();
-    if restricted {
-        rules.deny(b"all").expect("a rule");
-    }
+    let program = RECORDS.with(|records| Program::compile_for_snapshots(&engine, &guest(records)));
+    let program = program.expect("a program");
     let config = VmConfig {
         configuration: (*b"configuration").into(),
-        capabilities: rules.capabilities().expect("capabilities"),
+        capabilities: rules(restricted).capabilities().expect("capabilities"),
         ..VmConfig::default()
     };
     let vm = Vm::start(&engine, &program, Mock::default(), Rc::new(config));
@@ -126,28 +109,10 @@ fn snapshot(restricted: bool) -> Snapshot<Mock> {
     vm.snapshot(&engine).expect("a snapshot")
 }
 
-/// A byte for the number of records, then the records: the function, a byte for each argument.
+/// A byte for the number of records, then the records.
 fn read(input: &mut &[u8]) -> Option<Vec<u8>> {
-    let mut byte = || {
-        let (first, rest) = input.split_first()?;
-        *input = rest;
-        Some(*first)
-    };
-    let count = usize::from(byte()?).min(MAX_RECORDS);
-    let mut script = Vec::with_capacity(count * RECORD);
-    for _ in 0..count {
-        let Some(function) = byte() else { break };
-        script.extend_from_slice(&u32::from(function % 24).to_le_bytes());
-        for _ in 0..5 {
-            let choice = byte().unwrap_or(0);
-            let number = match NUMBERS.get(usize::from(choice)) {
-                Some(number) => *number,
-                None => u32::from(choice) << 3,
-            };
-            script.extend_from_slice(&number.to_le_bytes());
-        }
-    }
-    Some(script)
+    let count = usize::from(byte(input)?);
+    Some(RECORDS.with(|records| records.read(input, count)))
 }
 
 fn failed(vm: &Vm<Mock>, error: &CallError) {

@@ -10,6 +10,7 @@ pub mod http_wasm;
 /// And that of the http-wasm host's.
 #[path = "../../crates/http-wasm-host/tests/common/mod.rs"]
 pub mod http_wasm_common;
+pub mod records;
 pub mod run;
 pub mod script;
 pub mod texts;

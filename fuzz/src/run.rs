@@ -149,7 +149,12 @@ impl Session {
             Event::Stream(which) => {
                 let stream = stream(which, self.fickle);
                 let root = self.context(which >> 2);
-                if let Some(id) = keep(self.vm.create_stream(root, stream.clone())) {
+                // The guest is told of it now, or with its first callback.
+                let made = match which & 0x80 {
+                    0 => self.vm.create_stream(root, stream.clone()),
+                    _ => self.vm.announce_stream(root, stream.clone()),
+                };
+                if let Some(id) = keep(made) {
                     self.contexts.push(id);
                 }
                 self.streams.push(stream);

@@ -2,16 +2,13 @@
 
 use std::rc::Rc;
 
-use guest_host::CapabilityRules;
 use wapc_host::{CallError, Engine, Plugin, PluginConfig, Program, Snapshot};
 
+use crate::records::{Records, byte, call, rules};
 use crate::run::one_line;
 use crate::wapc_common::{Mock, guest_with};
 
 const END: u32 = 2 << 16;
-const RECORD: usize = 36;
-/// No call has more of them.
-const MAX_RECORDS: usize = 40;
 /// Where the guest has them.
 const MESSAGE: usize = 4096;
 
@@ -38,47 +35,31 @@ const NUMBERS: [u32; 16] = [
 /// Names of operations stand at the start of its memory, where small numbers point to.
 const TEXTS: &str = r#"(data (i32.const 0) "shared_dataget\00\00\00queuevariablesetloginfocounterincrementenqueue")"#;
 
-/// Runs the records of its message: the number of a function, then up to eight arguments.
-fn guest() -> Vec<u8> {
-    let argument = |n: usize| format!("(i32.load offset={} (local.get $at))", 4 + 4 * n);
-    let function = |name: &str, arguments: usize, result: bool| {
-        let arguments: String = (0..arguments).map(argument).collect();
-        match result {
-            true => format!("(drop (call ${name} {arguments}))"),
-            false => format!("(call ${name} {arguments})"),
-        }
-    };
-    let functions = [
-        function("guest_request", 2, false),
-        function("guest_response", 2, false),
-        function("guest_error", 2, false),
-        function("host_call", 8, true),
-        function("host_response_len", 0, true),
-        function("host_response", 1, false),
-        function("host_error_len", 0, true),
-        function("host_error", 1, false),
-        function("console_log", 2, false),
-        function("abort", 4, false),
-        function("proc_exit", 1, false),
-        function("fd_write", 4, true),
-        function("environ_sizes_get", 2, true),
+/// A record has the number of a function, then up to eight arguments.
+fn records() -> Records {
+    let functions = vec![
+        call("guest_request", 2, false),
+        call("guest_response", 2, false),
+        call("guest_error", 2, false),
+        call("host_call", 8, true),
+        call("host_response_len", 0, true),
+        call("host_response", 1, false),
+        call("host_error_len", 0, true),
+        call("host_error", 1, false),
+        call("console_log", 2, false),
+        call("abort", 4, false),
+        call("proc_exit", 1, false),
+        call("fd_write", 4, true),
+        call("environ_sizes_get", 2, true),
         "(drop (memory.grow (i32.const 1)))".to_owned(),
     ];
-    let mut choice = String::new();
-    for (number, call) in functions.iter().enumerate() {
-        choice.push_str(&format!(
-            "(if (i32.eq (i32.load (local.get $at)) (i32.const {number})) (then {call}))"
-        ));
-    }
-    let items = format!(
-        r#"{TEXTS}
-        (func $records (param $at i32) (param $end i32)
-            (loop $next
-                (if (i32.lt_u (local.get $at) (local.get $end)) (then
-                    {choice}
-                    (local.set $at (i32.add (local.get $at) (i32.const {RECORD})))
-                    (br $next)))))"#
-    );
+    Records::new(functions, 8, NUMBERS)
+}
+
+/// Runs the records of its message.
+fn guest(records: &Records) -> Vec<u8> {
+    let interpreter = records.interpreter();
+    let items = format!("{TEXTS} (func $records (param $at i32) (param $end i32) {interpreter})");
     let body = format!(
         "(call $guest_request (i32.const 1024) (i32.const {MESSAGE}))
         (call $records (i32.const {MESSAGE}) (i32.add (i32.const {MESSAGE}) (local.get $message)))
@@ -88,18 +69,16 @@ fn guest() -> Vec<u8> {
 }
 
 thread_local! {
+    static RECORDS: Records = records();
     static SNAPSHOTS: [Snapshot<Mock>; 2] = [snapshot(false), snapshot(true)];
 }
 
 fn snapshot(restricted: bool) -> Snapshot<Mock> {
     let engine = Engine::new().expect("an engine");
-    let program = Program::compile_for_snapshots(&engine, &guest()).expect("a program");
-    let mut rules = CapabilityRules::default();
-    if restricted {
-        rules.deny(b"all").expect("a rule");
-    }
+    let program = RECORDS.with(|records| Program::compile_for_snapshots(&engine, &guest(records)));
+    let program = program.expect("a program");
     let config = PluginConfig {
-        capabilities: rules.capabilities().expect("capabilities"),
+        capabilities: rules(restricted).capabilities().expect("capabilities"),
         ..PluginConfig::default()
     };
     let plugin = Plugin::start(&engine, &program, Mock::default(), Rc::new(config));
@@ -107,35 +86,17 @@ fn snapshot(restricted: bool) -> Snapshot<Mock> {
     plugin.snapshot(&engine).expect("a snapshot")
 }
 
-/// A byte for the number of records and the operation's length, then the records: the function, a byte for each argument.
+/// A byte for the number of records and the operation's length, then the records.
 fn read(input: &mut &[u8]) -> Option<(usize, Vec<u8>)> {
-    let mut byte = || {
-        let (first, rest) = input.split_first()?;
-        *input = rest;
-        Some(*first)
-    };
-    let head = byte()?;
-    let count = usize::from(head >> 2).min(MAX_RECORDS);
-    let mut message = Vec::with_capacity(count * RECORD);
-    for _ in 0..count {
-        let Some(function) = byte() else { break };
-        message.extend_from_slice(&u32::from(function % 14).to_le_bytes());
-        for _ in 0..8 {
-            let choice = byte().unwrap_or(0);
-            let number = match NUMBERS.get(usize::from(choice)) {
-                Some(number) => *number,
-                None => u32::from(choice) << 3,
-            };
-            message.extend_from_slice(&number.to_le_bytes());
-        }
-    }
+    let head = byte(input)?;
+    let message = RECORDS.with(|records| records.read(input, usize::from(head >> 2)));
     Some((usize::from(head & 3), message))
 }
 
 /// The answer of a plugin that was made or taken back just now.
 fn probe(plugin: &mut Plugin<Mock>) -> Result<Vec<u8>, CallError> {
     let mut message = Vec::new();
-    for number in [1, 0, 4096 + RECORD as u32, 0, 0, 0, 0, 0, 0] {
+    for number in [1, 0, MESSAGE as u32 + 36, 0, 0, 0, 0, 0, 0] {
         message.extend_from_slice(&u32::to_le_bytes(number));
     }
     plugin.call(b"x", message).map(<[u8]>::to_vec)

@@ -253,6 +253,8 @@ impl Inner {
         call: impl Future<Output = ()> + 'static,
     ) {
         let turn = self.turn.clone();
+        // Some kilobytes: each future around it would have it twice, as what it is given and as what it waits for.
+        let call = Box::pin(call);
         let call = async move {
             // Many calls may be made at once.
             turn.wait().await;

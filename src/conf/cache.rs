@@ -7,7 +7,7 @@ use ngx::ffi::{NGX_HTTP_PROXY_TEMP_PATH, ngx_command_t, ngx_conf_t};
 use crate::conf::main::MainConf;
 use crate::conf::policy::CacheChoice;
 use crate::nginx::conf::{Answer, Cf, Mistake, read_directive};
-use crate::nginx::log::Level;
+use crate::nginx::log::{Level, Log};
 
 pub unsafe extern "C" fn wasm_cache(
     cf: *mut ngx_conf_t,
@@ -75,18 +75,18 @@ fn beside(other: &[u8]) -> Vec<u8> {
 }
 
 /// Logs what there is to tell of a module that was compiled.
-pub fn tell(cf: Cf<'_>, conf: &MainConf, module: &str) {
+pub fn tell(log: Log, conf: &MainConf, module: &str) {
     let Ok(engine) = conf.engine() else {
         return;
     };
     for warning in engine.take_cache_warnings() {
-        cf.log().write(
+        log.write(
             Level::Warn,
             format_args!("[wasm] {module}: wasm_cache: {warning}"),
         );
     }
     for note in engine.take_notes() {
         let line = format_args!("[wasm] {module}: {note}");
-        cf.log().write(Level::Notice, line);
+        log.write(Level::Notice, line);
     }
 }

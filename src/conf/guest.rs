@@ -66,6 +66,7 @@ pub fn is_manifest(bytes: &[u8]) -> bool {
 }
 
 /// A compiled module with what its kind needs.
+#[derive(Clone)]
 pub enum Guest {
     ProxyWasm(proxy_wasm_host::Program),
     Extism(extism_host::Program, PluginOptions),

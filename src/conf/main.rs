@@ -9,6 +9,7 @@ use proxy_wasm_host::{CapabilityRules, Engine, Limits, VmConfig};
 
 use crate::conf::guest::{Guest, PluginOptions};
 use crate::conf::limits::InstanceLimits;
+use crate::conf::lua::LuaConf;
 use crate::conf::policy::{CacheChoice, HeaderStop, Isolation, OnFailure};
 use crate::conf::request_buffering::Proxy;
 use crate::conf::stores::KeyValueStore;
@@ -46,6 +47,7 @@ pub struct MainConf {
     pub tls: tls::SslContexts,
     /// nginx's modules that proxy.
     proxies: Vec<Proxy>,
+    pub lua: LuaConf,
 }
 
 /// The interfaces by which components make requests, or may reach a Redis server.
@@ -59,7 +61,8 @@ const OUTGOING: [&str; 7] = [
     "wasi:keyvalue/",
 ];
 
-/// A `wasm_module` directive.
+/// A `wasm_module` directive, or a plugin that Lua's code has loaded.
+#[derive(Clone)]
 pub struct ModuleConf {
     pub name: String,
     pub guest: Guest,
@@ -150,6 +153,25 @@ impl MainConf {
         self.top.as_ref()
     }
 
+    /// Can there be guests: of directives, or that Lua loads?
+    pub fn may_have_guests(&self) -> bool {
+        !self.modules.is_empty() || self.lua.present
+    }
+
+    /// One for a module alone that no directive names.
+    pub fn beside(&self, module: ModuleConf) -> MainConf {
+        MainConf {
+            modules: vec![module],
+            zones: Zones {
+                metrics: self.zones.metrics.clone(),
+                ..Zones::default()
+            },
+            engine: self.engine.clone(),
+            top: self.top.clone(),
+            ..MainConf::default()
+        }
+    }
+
     /// The engine; it is the workers' as well.
     pub fn engine(&self) -> Result<&Engine, String> {
         if let Some(engine) = self.engine.get() {
@@ -174,11 +196,13 @@ impl MainConf {
         self.proxies.iter().find(|proxy| proxy.handles(request))
     }
 
-    /// Can any guest make outbound calls, or does nginx make a connection for one?
+    /// Can any guest make outbound calls, or does nginx make a connection for one? Those that Lua loads are not known yet.
     pub fn calls_out(&self) -> bool {
         let mut modules = self.modules.iter();
         let mut subscriptions = self.subscriptions.iter();
-        modules.any(ModuleConf::calls_out) || subscriptions.any(SubscriptionConf::may_be_tls)
+        self.lua.present
+            || modules.any(ModuleConf::calls_out)
+            || subscriptions.any(SubscriptionConf::may_be_tls)
     }
 
     /// What the instances of a worker may take to start, one after the other.
@@ -192,6 +216,7 @@ impl MainConf {
     pub fn shortest_time(&self) -> Duration {
         let limits = self.modules.iter().map(|module| &module.vm.limits);
         let times = limits.map(|limits| limits.cpu_time.min(limits.start_time));
+        let times = times.chain(self.lua.shortest);
         times.min().unwrap_or(Limits::default().cpu_time)
     }
 }

@@ -10,6 +10,8 @@ pub mod handler;
 pub mod key_value;
 pub mod limits;
 pub mod location;
+pub mod lua;
+pub mod lua_plugins;
 pub mod main;
 pub mod merge;
 pub mod module;

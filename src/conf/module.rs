@@ -14,7 +14,7 @@ use crate::conf::limits::check_stack;
 use crate::conf::main::{MainConf, ModuleConf};
 use crate::conf::parameters::Parameters;
 use crate::conf::policy::{HeaderStop, Isolation};
-use crate::nginx::conf::{Answer, Cf, Mistake, read_directive};
+use crate::nginx::conf::{Answer, Cf, Mistake, Place, read_directive};
 
 pub unsafe extern "C" fn wasm_module(
     cf: *mut ngx_conf_t,
@@ -42,7 +42,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
     let mut parameters = Parameters::default();
     for parameter in options {
         parameters
-            .take(cf, parameter)
+            .take(parameter.as_bytes(), |text| cf.text_or_file(text))
             .map_err(|error| format!("wasm module \"{name}\": {error}"))?;
     }
     check_stack(parameters.vm.limits.stack)
@@ -73,15 +73,21 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
             Kind::Component => component(engine, &bytes, &parameters),
         })
         .map_err(at);
-    cache::tell(cf, conf, name);
-    let guest = guest?;
+    cache::tell(cf.log(), conf, name);
+    let module = module_conf(name, guest?, parameters, cf.place());
+    conf.modules.push(module);
+    Ok(())
+}
+
+/// A compiled guest with its parameters.
+pub fn module_conf(name: &str, guest: Guest, parameters: Parameters, place: Place) -> ModuleConf {
     let abi = guest.filter().map(Program::abi);
     let header_stop = parameters.header_stop;
     // One that is no Proxy-Wasm filter and holds a header back does so to see the body.
     let of_kind = || abi.map_or(HeaderStop::Iteration, HeaderStop::of);
     let header_stop = header_stop.unwrap_or_else(of_kind);
-    let isolation = parameters.isolation_of(kind);
-    conf.modules.push(ModuleConf {
+    let isolation = parameters.isolation_of(guest.kind());
+    ModuleConf {
         name: name.to_owned(),
         guest,
         vm: parameters.vm,
@@ -90,12 +96,12 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
         on_failure: parameters.on_failure,
         isolation,
         header_stop,
-        place: cf.place(),
-    });
-    Ok(())
+        place,
+    }
 }
 
-fn filter(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
+/// A Proxy-Wasm filter.
+pub fn filter(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<Guest, String> {
     let program = match parameters.isolation.unwrap_or_default() {
         Isolation::Worker => Program::compile(engine, bytes),
         Isolation::Request => Program::compile_for_snapshots(engine, bytes),
@@ -160,7 +166,8 @@ fn component(engine: &Engine, bytes: &[u8], parameters: &Parameters) -> Result<G
         .map_err(|error| error.to_string())
 }
 
-fn check_sum(expected: &[u8], bytes: &[u8]) -> Result<(), String> {
+/// An error says that the bytes are not those of this hash, in hexadecimal digits.
+pub fn check_sum(expected: &[u8], bytes: &[u8]) -> Result<(), String> {
     if expected.len() != 64 || !expected.iter().all(u8::is_ascii_hexdigit) {
         return Err("sha256= needs 64 hexadecimal digits".into());
     }

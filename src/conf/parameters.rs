@@ -2,16 +2,16 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ngx::ffi::ngx_str_t;
 use proxy_wasm_host::{Capability, CapabilityRules, VmConfig};
 
 use crate::conf::guest::{Kind, PluginOptions};
 use crate::conf::limits::{InstanceLimits, largest_stack, number, size, time};
 use crate::conf::policy::{HeaderStop, Isolation, OnFailure};
 use crate::conf::service::ServiceParameters;
-use crate::nginx::conf::Cf;
+use crate::nginx::conf::Mistake;
 
 /// The parameters of a `wasm_module` directive.
 #[derive(Default)]
@@ -34,9 +34,12 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Takes one, `name=value`.
-    pub fn take(&mut self, cf: Cf<'_>, parameter: &ngx_str_t) -> Result<(), String> {
-        let bytes = parameter.as_bytes();
+    /// Takes one, `name=value`. `text` gives a text, or the bytes of a file as `@path`.
+    pub fn take(
+        &mut self,
+        bytes: &[u8],
+        text: impl Fn(&[u8]) -> Result<Arc<[u8]>, Mistake>,
+    ) -> Result<(), String> {
         let (name, value) = match bytes.iter().position(|&b| b == b'=') {
             Some(at) => (&bytes[..at], &bytes[at + 1..]),
             None => (bytes, &b""[..]),
@@ -65,7 +68,7 @@ impl Parameters {
         match name {
             b"sha256" => self.sha256 = Some(value.to_vec()),
             b"vm_config" => {
-                let configuration = cf.text_or_file(value);
+                let configuration = text(value);
                 self.vm.configuration =
                     configuration.map_err(|error| format!("vm_config=: {error}"))?;
             }

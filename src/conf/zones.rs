@@ -128,10 +128,10 @@ fn read_metrics(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
 }
 
 impl MainConf {
-    /// Gives a configuration that has modules the zones that no directive speaks of; `None` on an error, which has
-    /// been logged. To be called in the postconfiguration step.
+    /// Gives a configuration that may have guests the zones that no directive speaks of; `None` on an error, which has
+    /// been logged. To be called when all directives have been read.
     pub fn add_default_zones(&mut self, cf: Cf<'_>) -> Option<()> {
-        if self.modules.is_empty() {
+        if !self.may_have_guests() {
             return Some(());
         }
         let zones = &mut self.zones;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::conf::policy::OnFailure;
 use crate::filter::chain::chains::Guests;
 use crate::filter::chain::context::Context;
-use crate::filter::chain::filter::Filter;
+use crate::filter::chain::filter::{Filter, FilterList};
 use crate::filter::http_wasm::modules::Middlewares;
 use crate::filter::proxy_wasm::filters::Filters;
 use crate::filter::proxy_wasm::per_request::RequestInstances;
@@ -34,14 +34,22 @@ impl WorkerGuests {
 }
 
 impl Guests for WorkerGuests {
-    fn contexts(&self, context: &Rc<Context>, request: Request) -> Vec<Filter> {
+    fn contexts(
+        &self,
+        context: &Rc<Context>,
+        request: Request,
+        headers_follow: bool,
+    ) -> FilterList {
         let chain = &context.chain;
         let mut own = RequestInstances::default();
-        let mut filters = Vec::with_capacity(chain.filters.len());
+        let mut filters = FilterList::with_capacity(chain.filters.len());
         for (index, &id) in chain.filters.iter().enumerate() {
             let guest = match self.http_wasm.has(id) {
                 true => self.http_wasm.context(context, index, request),
-                false => self.proxy_wasm.context(context, index, &mut own, request),
+                false => {
+                    let proxy_wasm = &self.proxy_wasm;
+                    proxy_wasm.context(context, index, &mut own, request, headers_follow)
+                }
             };
             if guest.is_none() && chain.on_failure[index] == OnFailure::Closed {
                 break;

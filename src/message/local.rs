@@ -75,18 +75,12 @@ impl LocalReply {
     /// Answers in place of the content handler; the response passes the response filters. The
     /// result is one to finalize the request with.
     pub fn respond(self, request: Request) -> ngx_int_t {
+        drop_request_body(request);
+        let Ok(mut body) = self.prepare(request) else {
+            return ERROR;
+        };
         // SAFETY: the request is live and in a phase before the content phase.
         unsafe {
-            // As in ngx_http_special_response_handler: the client is not asked for the body, and
-            // one that cannot be discarded ends the connection behind the response.
-            let r = request.as_ptr();
-            (*r).set_expect_tested(1);
-            if ngx_http_discard_request_body(r) != OK {
-                (*r).set_keepalive(0);
-            }
-            let Ok(mut body) = self.prepare(request) else {
-                return ERROR;
-            };
             let rc = ngx_http_send_header(request.as_ptr());
             if rc == ERROR || rc > OK || (*request.as_ptr()).header_only() != 0 {
                 return rc;
@@ -95,9 +89,20 @@ impl LocalReply {
         }
     }
 
+    /// Begins to answer in place of the content handler; whoever calls this sends the header, and the body that it gets.
+    pub fn begin(self, request: Request) -> Result<Vec<u8>, Status> {
+        drop_request_body(request);
+        self.prepare_header(request)
+    }
+
     /// Replaces status, headers and length of the response by this one's, and gives its body as
     /// the last buffer of a response.
-    pub fn prepare(mut self, request: Request) -> Result<ngx_chain_t, Status> {
+    pub fn prepare(self, request: Request) -> Result<ngx_chain_t, Status> {
+        last_buffer(request, &self.prepare_header(request)?)
+    }
+
+    /// Replaces status, headers and length of the response by this one's, and gives its body.
+    pub fn prepare_header(mut self, request: Request) -> Result<Vec<u8>, Status> {
         self.speak_grpc(request);
         // SAFETY: the request is live, and its response header is not yet sent.
         unsafe { ngx_http_clean_header(request.as_ptr()) };
@@ -114,7 +119,7 @@ impl LocalReply {
             response::outside_list::set_content_type(request, b"text/plain")?;
         }
         request.set_response_length(Some(self.body.len() as u64));
-        last_buffer(request, &self.body)
+        Ok(self.body)
     }
 
     /// A gRPC client reads its status from the headers of a response without a body.
@@ -154,6 +159,19 @@ impl LocalReply {
     }
 }
 
+/// As in `ngx_http_special_response_handler`: the client is not asked for the body, and one that cannot be discarded ends the
+/// connection behind the response.
+fn drop_request_body(request: Request) {
+    // SAFETY: the request is live, and its response is about to be sent.
+    unsafe {
+        let r = request.as_ptr();
+        (*r).set_expect_tested(1);
+        if ngx_http_discard_request_body(r) != OK {
+            (*r).set_keepalive(0);
+        }
+    }
+}
+
 /// Encodes a message as gRPC's HTTP/2 mapping wants it.
 fn escaped(message: &[u8]) -> Vec<u8> {
     // All but printable ASCII.
@@ -162,7 +180,7 @@ fn escaped(message: &[u8]) -> Vec<u8> {
 }
 
 /// A chain of one buffer with `body` that ends the response.
-fn last_buffer(request: Request, body: &[u8]) -> Result<ngx_chain_t, Status> {
+pub fn last_buffer(request: Request, body: &[u8]) -> Result<ngx_chain_t, Status> {
     // SAFETY: the buffer and its bytes are in the live request's pool.
     unsafe {
         let buf: *mut ngx_buf_t = pool::zeroed(request.pool());

@@ -1,6 +1,6 @@
 //! The configuration that nginx is reading (`ngx_conf_t`).
 
-use std::ffi::{OsStr, c_char, c_void};
+use std::ffi::{CStr, OsStr, c_char, c_void};
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::unix::ffi::OsStrExt;
@@ -115,6 +115,21 @@ impl<'a> Cf<'a> {
         // SAFETY: nginx's arrays hold as many elements as they say.
         let all = all.map_or(&[][..], |all| unsafe { all.as_slice() });
         all.get(1..).unwrap_or_default()
+    }
+
+    /// Has the cycle a module of this name?
+    pub fn has_module(self, name: &CStr) -> bool {
+        // SAFETY: the cycle's list of modules ends with a null pointer, and every module in it has a name by then.
+        unsafe {
+            let mut next = (*(*self.as_ptr()).cycle).modules;
+            while let Some(module) = (*next).as_ref() {
+                if CStr::from_ptr(module.name) == name {
+                    return true;
+                }
+                next = next.add(1);
+            }
+        }
+        false
     }
 
     /// The log of the cycle that is being made.

@@ -214,6 +214,18 @@ impl Request {
         }
     }
 
+    /// Nothing more is sent: nginx's filters fail from now on, and it closes the connection, or the stream of HTTP/2.
+    pub fn abort(self) {
+        // SAFETY: a handle is of a live request.
+        unsafe { (*self.connection()).set_error(1) };
+    }
+
+    /// Is it one of a client's? Lua's timers have requests of their own, by whose connections its module tells them.
+    pub fn is_of_client(self) -> bool {
+        // SAFETY: a handle is of a live request.
+        unsafe { (*self.connection()).fd != -1 }
+    }
+
     /// Has nginx finished with an upstream, in good order or not, whose response it has begun to
     /// pass on (`ngx_http_upstream_finalize_request`)?
     pub fn upstream_has_ended(self) -> bool {

@@ -82,16 +82,28 @@ pub unsafe fn make(pool: *mut ngx_pool_t, key: &[u8], value: &[u8]) -> Option<ng
         let mut line: ngx_table_elt_t = std::mem::zeroed();
         line.key = pool::copy(pool, key)?;
         line.value = pool::copy(pool, value)?;
+        let (hash, has_upper) = hash_of_lower(key);
         // As nginx does with HTTP/2's names.
         let mut lower = line.key;
-        if key.iter().any(u8::is_ascii_uppercase) {
+        if has_upper {
             lower = pool::copy(pool, key)?;
             lower.as_bytes_mut().make_ascii_lowercase();
         }
         line.lowcase_key = lower.data;
-        line.hash = hash(lower.as_bytes());
+        line.hash = hash;
         Some(line)
     }
+}
+
+/// [`hash`] of a name in lower case, and whether it has letters in upper case.
+fn hash_of_lower(name: &[u8]) -> (usize, bool) {
+    let (mut hash, mut has_upper) = (0usize, false);
+    for &byte in name {
+        let lower = byte.to_ascii_lowercase();
+        has_upper |= lower != byte;
+        hash = hash.wrapping_mul(31).wrapping_add(lower as usize);
+    }
+    (hash.max(1), has_upper)
 }
 
 /// nginx's hash of a lower-case name (macro `ngx_hash`); never 0, which switches a line off.

@@ -64,6 +64,17 @@ pub struct Declared<T> {
     root: PhantomData<T>,
 }
 
+impl<T> Clone for Declared<T> {
+    fn clone(&self) -> Declared<T> {
+        Declared {
+            name: self.name.clone(),
+            size: self.size,
+            zone: self.zone,
+            root: PhantomData,
+        }
+    }
+}
+
 impl<T: Root> Declared<T> {
     /// Has nginx make a zone, or hand on the one of the configuration before. `tag` tells zones
     /// of one use from those of another. `None` on an error, which nginx has logged.

@@ -4,7 +4,8 @@ use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use ngx::ffi::ngx_log_t;
+use ngx::ffi::{ngx_cycle_t, ngx_log_t};
+use ngx::http::HttpModuleConfExt;
 use proxy_wasm_host::Ticker;
 
 use crate::client::budget::Budget;
@@ -40,6 +41,46 @@ impl Main {
         // SAFETY: `create_main_conf` put it there; it lives as long as the cycle, and the cycle as long as its
         // requests.
         unsafe { request.main_conf::<Main>(module()).as_ref() }
+    }
+
+    /// That of a cycle; there is none without `http`.
+    ///
+    /// # Safety
+    /// nginx is making this cycle, or runs under it, and `'a` ends before it.
+    pub unsafe fn of_cycle<'a>(cycle: *const ngx_cycle_t) -> Option<&'a Main> {
+        // SAFETY: `create_main_conf` made it, and it lives as long as the cycle.
+        unsafe {
+            Some(
+                (*cycle)
+                    .http_main_conf_unchecked::<Main>(module())?
+                    .as_ref(),
+            )
+        }
+    }
+
+    /// One of its own for a module that no directive names, with what processes share by this one. `shared`: what its
+    /// instances share.
+    pub fn beside(
+        &self,
+        kind: ProcessKind,
+        module: ModuleConf,
+        shared: Option<Rc<Shared>>,
+    ) -> Main {
+        let process = Process {
+            channels: self.process.channels.clone(),
+            redis: self.process.redis.clone(),
+            shared: RefCell::new(shared),
+            ..Process::default()
+        };
+        let state = ModuleState::new(&module, self.process.slots(&self.conf));
+        let _ = process.modules.set(vec![state]);
+        if kind == ProcessKind::Worker {
+            let _ = process.metrics.set(self.metrics().cloned());
+        }
+        Main {
+            conf: self.conf.beside(module),
+            process,
+        }
     }
 
     /// What this process keeps for a module.
@@ -122,6 +163,8 @@ pub struct Process {
     shared: RefCell<Option<Rc<Shared>>>,
     /// By the modules' numbers.
     modules: OnceCell<Vec<ModuleState>>,
+    /// The connections of all modules' calls.
+    slots: OnceCell<Slots>,
     /// The HTTP/2 connections that gRPC calls share.
     pub channels: Channels,
     /// The connections that Redis calls share.
@@ -161,18 +204,23 @@ impl ModuleState {
 impl Process {
     fn modules(&self, conf: &MainConf) -> &[ModuleState] {
         self.modules.get_or_init(|| {
-            let slots = Slots::new(conf.call_connections);
+            let slots = self.slots(conf);
             let modules = conf.modules.iter();
             modules
-                .map(|module| ModuleState::new(module, &slots))
+                .map(|module| ModuleState::new(module, slots))
                 .collect()
         })
+    }
+
+    fn slots(&self, conf: &MainConf) -> &Slots {
+        let new = || Slots::new(conf.call_connections);
+        self.slots.get_or_init(new)
     }
 
     /// Makes what has to be there before nginx forks workers. An error is that of the system's `eventfd()` or
     /// `memfd_create()`.
     pub fn prepare(&self, conf: &MainConf) -> std::io::Result<()> {
-        if conf.modules.is_empty() {
+        if !conf.may_have_guests() {
             return Ok(());
         }
         if conf.subscriptions.iter().any(|one| one.once) {
@@ -232,13 +280,17 @@ impl Process {
 }
 
 /// Begins to serve requests: with the engine that the configuration was checked with, and with what the
-/// instances of this process share with those of others. `None`, which has been logged: there are no guests.
+/// instances of this process share with those of others. `None`, which has been logged: there are no guests. Later calls do
+/// nothing.
 ///
 /// # Safety
 /// The process serves requests; `log` is the cycle's, and `main` lives as long as the process.
 pub unsafe fn serve(main: &Main, log: *mut ngx_log_t) -> Option<Log> {
     // SAFETY: the caller passes the cycle's log, which lives as long as its configuration.
     let log = unsafe { Log::new(log) };
+    if main.process.serves() {
+        return Some(log);
+    }
     // With all that the check has loaded and linked, in memory that the master shares with its workers.
     let ticker = main.conf.engine().and_then(|engine| {
         let ticker = engine.start_ticker(main.conf.shortest_time());
@@ -267,13 +319,18 @@ pub unsafe fn serve(main: &Main, log: *mut ngx_log_t) -> Option<Log> {
 
 /// The process exits: what was not written to the log is summed up, and queues are left to others.
 pub fn leave(main: &Main) {
+    sum_up(main);
+    if let Some(shared) = main.process.shared() {
+        shared.queues.leave();
+    }
+}
+
+/// Tells of lines that modules have not been allowed to write.
+pub fn sum_up(main: &Main) {
     for module in main.process.modules.get().into_iter().flatten() {
         if let Some(log_rate) = module.log_rate.get() {
             log_rate.sum_up();
         }
-    }
-    if let Some(shared) = main.process.shared() {
-        shared.queues.leave();
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`wasi::define`]: WASI preview 1, one implementation for all kinds.
 //! - [`assemblyscript::define`]: what AssemblyScript's guests import of their own accord.
 //! - [`memory`]: checked access to a guest's memory.
+//! - [`Guest`]: an instance of a guest that is one module, with its start and its way back to it; [`Code`]: what it is made from.
 //! - [`imports::check`] and [`exports`]: what a module may import, and the types of what it exports.
 //! - [`Capabilities`]: what a guest may use, as a configuration says it.
 //! - [`Services`]: what a proxy offers that is no ABI's own; [`operations`]: how guests of several kinds use it.
@@ -15,6 +16,7 @@ pub mod assemblyscript;
 mod capabilities;
 pub mod clock;
 pub mod exports;
+mod guest;
 pub mod imports;
 mod interface;
 mod level;
@@ -25,6 +27,7 @@ mod services;
 pub mod wasi;
 
 pub use capabilities::{Capabilities, Capability, CapabilityRules, Denial, Denials};
+pub use guest::{CallFailure, Code, Guest, GuestState, LoadError, Snapshot, StartError};
 pub use interface::{InterfaceError, Name};
 pub use level::LogLevel;
 pub use memory::{GuestData, OutOfBounds};

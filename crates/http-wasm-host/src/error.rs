@@ -1,41 +1,7 @@
 //! Errors. Each displays as one line.
 
-use guest_host::InterfaceError;
+pub use guest_host::{LoadError, StartError};
 use thiserror::Error;
-
-/// Why bytes are no usable http-wasm guest.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum LoadError {
-    /// Not WebAssembly, an unsupported feature, or a failure of the compiler.
-    #[error(transparent)]
-    Runtime(#[from] wasm_runtime::Error),
-    /// Imports or exports that do not fit this host.
-    #[error(transparent)]
-    Interface(#[from] InterfaceError),
-    /// One of the two functions that a guest is called by is not exported.
-    #[error("not an http-wasm guest: exports no {0}")]
-    NoHandler(&'static str),
-}
-
-/// Why a guest does not start.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum StartError {
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// Out of memory or address space, or a data segment that does not fit; or the start section trapped.
-    #[error("cannot be instantiated: {0}")]
-    Instantiate(String),
-    /// A start function trapped, or exited with a code other than 0.
-    #[error("{function} trapped: {reason}")]
-    Trap {
-        function: &'static str,
-        /// One line: the trap and the guest's frames, innermost first.
-        reason: String,
-    },
-    /// A snapshot was to be taken of a guest that has trapped.
-    #[error("not started after an earlier trap")]
-    Poisoned,
-}
 
 /// Why a call into a guest has failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -1,11 +1,10 @@
 //! A compiled and checked http-wasm guest.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use guest_host::{exports, imports};
+use guest_host::{Code, exports, imports};
 use wasm_runtime::wasmtime::{InstancePre, Linker, Store};
-use wasm_runtime::{Artifact, Engine, Guard, Initial, Limits, Outline, one_line};
+use wasm_runtime::{Engine, Guard, Limits, Outline, one_line};
 
 use crate::error::LoadError;
 use crate::exchange::Proxy;
@@ -51,77 +50,55 @@ impl Imports {
     }
 }
 
-/// A compiled and checked http-wasm guest, independent of any process: compiled in one, it starts in those forked from it as
-/// well. Clone = refcount.
+/// A compiled and checked http-wasm guest, independent of any process. Clone = refcount.
 #[derive(Clone)]
 pub struct Program {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    artifact: Artifact,
+    code: Code,
     imports: Imports,
-    /// Its instances can be started from snapshots.
-    initial: Option<Initial>,
 }
 
 impl Program {
     /// Compiles a module of the binary (`.wasm`) or text (`.wat`) format and checks that it can run here: its WebAssembly
     /// features, every import, the memory, and the types of the two handlers and of what runs at the start.
     pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Program, LoadError> {
-        let (artifact, imports) = engine.compile_if(bytes, |module| check(engine, module))?;
-        Program::new(engine, artifact, imports, None)
+        let (code, imports) = Code::compile(engine, bytes, |module| check(engine, module))?;
+        Ok(Program { code, imports })
     }
 
     /// The same for a module whose instances are to be started from a [`Snapshot`](crate::Snapshot) of another one.
     /// Modules that change their tables are refused.
     pub fn compile_for_snapshots(engine: &Engine, bytes: &[u8]) -> Result<Program, LoadError> {
         let check = |module: &Outline| check(engine, module);
-        let (artifact, initial, imports) = engine.compile_for_snapshots_if(bytes, check)?;
-        Program::new(engine, artifact, imports, Some(initial))
-    }
-
-    fn new(
-        engine: &Engine,
-        artifact: Artifact,
-        imports: Imports,
-        initial: Option<Initial>,
-    ) -> Result<Program, LoadError> {
-        // That it cannot be mapped is told now, and not when an instance starts.
-        engine.load(&artifact)?;
-        Ok(Program {
-            inner: Arc::new(Inner {
-                artifact,
-                imports,
-                initial,
-            }),
-        })
+        let (code, imports) = Code::compile_for_snapshots(engine, bytes, check)?;
+        Ok(Program { code, imports })
     }
 
     /// SHA-256 of the bytes that it was compiled from; of a program for snapshots, what its code is kept under.
     pub fn sha256(&self) -> &[u8; 32] {
-        self.inner.artifact.sha256()
+        self.code.sha256()
     }
 
     pub fn imports(&self) -> Imports {
-        self.inner.imports
+        self.imports
     }
 
-    pub(crate) fn initial(&self) -> Option<&Initial> {
-        self.inner.initial.as_ref()
+    pub(crate) fn code(&self) -> &Code {
+        &self.code
     }
 
-    /// The engine for its instances.
-    pub(crate) fn runtime(&self, engine: &Engine, limits: &Limits) -> Result<Engine, LoadError> {
-        Ok(engine.variant(limits.stack, self.inner.initial.is_some())?)
-    }
-
-    /// Loads and links it in such an engine, or finds it linked already.
+    /// Loads and links it in an engine for its instances, or finds it linked already.
     pub(crate) fn link<P: Proxy>(
         &self,
         runtime: &Engine,
     ) -> Result<InstancePre<State<P>>, LoadError> {
-        Ok(runtime.link(&self.inner.artifact, define::<P>)?)
+        Ok(self.code.link(runtime, define::<P>)?)
+    }
+}
+
+pub(crate) fn no_function(function: &'static str) -> LoadError {
+    LoadError::NoFunction {
+        kind: "an http-wasm guest",
+        function,
     }
 }
 
@@ -133,7 +110,7 @@ fn check(engine: &Engine, module: &Outline) -> Result<Imports, LoadError> {
     ];
     for (name, ty) in handlers {
         if !exports::check(module, name, &[ty])? {
-            return Err(LoadError::NoHandler(name));
+            return Err(no_function(name));
         }
     }
     exports::check_memory(module)?;

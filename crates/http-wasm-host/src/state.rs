@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use guest_host::wasi::Wasi;
-use guest_host::{Capabilities, Capability, Denial, Denials, GuestData, LogLevel, Output};
+use guest_host::{
+    Capabilities, Capability, Denial, Denials, GuestData, GuestState, LogLevel, Output,
+};
 use wasm_runtime::wasmtime::Memory;
 use wasm_runtime::{Guard, Limits};
 
@@ -147,11 +149,6 @@ impl<P: Proxy> State<P> {
         }
     }
 
-    /// Where the guard is, for [`Guard::attach`] and [`Guard::call`].
-    pub fn guard(&mut self) -> &mut Guard {
-        &mut self.guard
-    }
-
     pub fn log_enabled(&self, level: LogLevel) -> bool {
         match &self.serving.exchange {
             Some(exchange) => exchange.log_enabled(level),
@@ -169,15 +166,6 @@ impl<P: Proxy> State<P> {
         if self.denials.note(denial) && self.log_enabled(LogLevel::Error) {
             self.log(LogLevel::Error, &denial.line());
         }
-    }
-
-    /// A call has ended that left something to do: output that has no end yet is told.
-    #[cold]
-    pub fn end_call(&mut self) {
-        self.guard.ended();
-        let (proxy, serving) = (&self.proxy, &self.serving);
-        self.output
-            .end(|level, line| log(proxy, serving, level, line));
     }
 
     /// Makes it that of another instance, which starts anew. What stands for parts of the instance stays.
@@ -201,6 +189,22 @@ impl<P: Proxy> GuestData for State<P> {
     #[inline]
     fn memory(&mut self) -> &mut Option<Memory> {
         &mut self.memory
+    }
+}
+
+impl<P: Proxy> GuestState for State<P> {
+    #[inline]
+    fn guard(&mut self) -> &mut Guard {
+        &mut self.guard
+    }
+
+    /// Output that has no end yet is told.
+    #[cold]
+    fn end_call(&mut self) {
+        self.guard.ended();
+        let (proxy, serving) = (&self.proxy, &self.serving);
+        self.output
+            .end(|level, line| log(proxy, serving, level, line));
     }
 }
 

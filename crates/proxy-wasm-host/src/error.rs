@@ -62,4 +62,7 @@ pub enum CallError {
     /// No context has this id, or not one of this kind.
     #[error("unknown context")]
     UnknownContext,
+    /// The guest has asked for the end of the stream as it was told of its context, and is not told more.
+    #[error("the stream has ended as its context was created")]
+    EndedAtCreation,
 }

@@ -58,7 +58,8 @@ impl Out {
 }
 
 /// Lets the guest allocate `len` bytes, which must not be 0 (Go's allocator panics then), and
-/// returns their address. The memory may have grown and moved afterwards.
+/// returns their address, which is the guest's word: the caller checks that they are in its memory. That may have grown and
+/// moved afterwards.
 pub(crate) fn allocate<P: Proxy>(
     caller: &mut Caller<'_, State<P>>,
     len: u32,
@@ -80,12 +81,10 @@ pub(crate) fn allocate<P: Proxy>(
     caller.data_mut().allocator = Allocator::Known(allocator);
 
     let address = address.map_err(|e| Fault::Trap(e.context("in the guest's allocator")))?;
-    if address == 0 {
-        return Err(Status::InternalFailure.into());
+    match address {
+        0 => Err(Status::InternalFailure.into()),
+        _ => Ok(address),
     }
-    let (memory, _) = parts(caller)?;
-    slice(memory, address, len)?;
-    Ok(address)
 }
 
 /// Copies `data` into memory that the guest allocates for it.

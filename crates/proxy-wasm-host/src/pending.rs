@@ -6,7 +6,7 @@ use std::hash::BuildHasherDefault;
 
 use crate::abi::{BufferType, MapType, Status};
 use crate::calls::{CallResponse, OwnedPairs};
-use crate::context::IdHasher;
+use crate::contexts::IdHasher;
 use crate::ids::{CallId, ContextId};
 
 /// Most calls of one VM at a time.

@@ -14,6 +14,7 @@ use crate::config::VmConfig;
 use crate::error::LoadError;
 use crate::exports;
 use crate::hostcalls::{self, upstream};
+use crate::joined::JoinedModules;
 use crate::nothing::NoProxy;
 use crate::state::State;
 use crate::traits::Proxy;
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     upstream_hosts: bool,
     /// Its instances can be started from snapshots.
     pub initial: Option<Initial>,
+    pub joined: JoinedModules,
 }
 
 impl Program {
@@ -74,6 +76,7 @@ impl Program {
             redis_calls,
             upstream_hosts,
         } = checked;
+        let joined = JoinedModules::compile(engine, callbacks)?;
         Ok(Program {
             inner: Arc::new(Inner {
                 artifact,
@@ -84,6 +87,7 @@ impl Program {
                 redis_calls,
                 upstream_hosts,
                 initial,
+                joined,
             }),
         })
     }

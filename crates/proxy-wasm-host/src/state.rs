@@ -9,9 +9,11 @@ use wasm_runtime::wasmtime::{Memory, TypedFunc};
 
 use crate::abi::{AbiVersion, Status};
 use crate::config::{PluginConfig, VmConfig};
-use crate::context::{Context, ContextKind, Contexts};
+use crate::context::{Context, ContextKind};
+use crate::contexts::Contexts;
 use crate::declared::Declared;
 use crate::ids::{CallId, ContextId};
+use crate::joined::Stop;
 use crate::pending::{CallKind, Calls, Incoming};
 use crate::traits::Proxy;
 
@@ -20,11 +22,12 @@ pub(crate) struct State<P: Proxy> {
     pub abi: AbiVersion,
     pub config: Rc<VmConfig>,
     pub contexts: Contexts<P::Stream>,
-    /// The context that host functions act on, or have acted on in the last callback, as it most
-    /// often is that of the next one, too. It goes with its context, and says of it what is so now.
-    noted: Option<Current<P::Stream>>,
-    /// A callback is running.
-    in_callback: bool,
+    /// The context that host functions act on; `None` outside of callbacks and in entry points.
+    current: Option<ContextId>,
+    /// Several callbacks run at once, and this ends that behind the one that is running.
+    pub joined: Option<Stop>,
+    /// The guest has asked for the end of this context's stream; noted while a context is created.
+    pub ends_stream: Option<ContextId>,
     /// `proxy_on_vm_start` is running, where 0.1.0's `get_configuration` is the VM's.
     pub in_vm_start: bool,
     /// Contexts whose `proxy_done` came in this callback.
@@ -58,29 +61,14 @@ pub(crate) enum Allocator {
     Running,
 }
 
-/// A copy of what a context's host functions need, so that none of them looks it up.
-pub(crate) struct Current<S> {
+/// The context that host functions act on.
+#[derive(Clone, Copy)]
+pub(crate) struct Current<'a, S> {
     pub id: ContextId,
     /// Its root context, which may be itself.
     pub root: ContextId,
-    pub plugin: Rc<PluginConfig>,
-    pub stream: Option<S>,
-    kind: ContextKind,
-    /// Has it not begun to end?
-    live: bool,
-}
-
-impl<S: Clone> Current<S> {
-    pub fn new(id: ContextId, context: &Context<S>) -> Current<S> {
-        Current {
-            id,
-            root: context.root.unwrap_or(id),
-            plugin: context.plugin.clone(),
-            stream: context.stream.clone(),
-            kind: context.kind,
-            live: context.is_live(context.kind),
-        }
-    }
+    pub plugin: &'a Rc<PluginConfig>,
+    pub stream: Option<&'a S>,
 }
 
 impl<P: Proxy> State<P> {
@@ -90,8 +78,9 @@ impl<P: Proxy> State<P> {
             abi,
             config,
             contexts: Contexts::new(),
-            noted: None,
-            in_callback: false,
+            current: None,
+            joined: None,
+            ends_stream: None,
             in_vm_start: false,
             finishing: Vec::new(),
             calls: Calls::default(),
@@ -115,72 +104,49 @@ impl<P: Proxy> State<P> {
 
     /// The stream of the current context.
     pub fn stream(&self) -> Option<&P::Stream> {
-        self.current()?.stream.as_ref()
+        self.contexts.get(self.current?)?.stream.as_ref()
     }
 
-    /// Adds a context whose callbacks follow at once.
     pub fn add_context(&mut self, context: Context<P::Stream>) -> ContextId {
-        let mut current = Current::new(ContextId::new(0), &context);
-        let id = self.contexts.insert(context);
-        current.id = id;
-        if current.kind == ContextKind::Root {
-            current.root = id;
-        }
-        self.noted = Some(current);
-        id
+        self.contexts.insert(context)
     }
 
     /// A callback of this context begins; `false`: there is none of that id.
     #[inline]
     pub fn begin(&mut self, id: ContextId) -> bool {
-        self.in_callback = self.noted.as_ref().is_some_and(|noted| noted.id == id);
-        if !self.in_callback {
-            self.note(id);
-        }
-        self.in_callback
-    }
-
-    #[inline(never)]
-    fn note(&mut self, id: ContextId) {
-        self.noted = self.contexts.get(id).map(|c| Current::new(id, c));
-        self.in_callback = self.noted.is_some();
+        self.current = self.contexts.get(id).map(|_| id);
+        self.current.is_some()
     }
 
     /// The callback has returned.
     #[inline]
     pub fn end(&mut self) {
-        self.in_callback = false;
+        self.current = None;
     }
 
     /// The context that host functions act on: that of the callback, or what the guest has set
     /// with `proxy_set_effective_context`. `None` outside of callbacks and in entry points.
-    pub fn current(&self) -> Option<&Current<P::Stream>> {
-        self.noted.as_ref().filter(|_| self.in_callback)
+    pub fn current(&self) -> Option<Current<'_, P::Stream>> {
+        let id = self.current?;
+        let context = self.contexts.get(id)?;
+        Some(Current {
+            id,
+            root: context.root.unwrap_or(id),
+            plugin: &context.plugin,
+            stream: context.stream.as_ref(),
+        })
     }
 
     /// Is this a context of this kind that has not begun to end?
     #[inline]
     pub fn is_live(&self, id: ContextId, kind: ContextKind) -> bool {
-        match &self.noted {
-            Some(noted) if noted.id == id => noted.kind == kind && noted.live,
-            _ => {
-                let context = self.contexts.get(id);
-                context.is_some_and(|context| context.is_live(kind))
-            }
-        }
-    }
-
-    /// What was noted of a context is no longer so.
-    fn forget(&mut self, id: ContextId) {
-        if self.noted.as_ref().is_some_and(|noted| noted.id == id) {
-            self.noted = None;
-        }
+        let context = self.contexts.get(id);
+        context.is_some_and(|context| context.is_live(kind))
     }
 
     /// Has a context wait for `proxy_done`, without its stream, whose calls are its root context's then;
     /// `false` when too many wait.
     pub fn await_done(&mut self, id: ContextId, log: bool) -> bool {
-        self.forget(id);
         let waits = self.contexts.await_done(id, log);
         if waits {
             self.leave_calls(id);
@@ -202,8 +168,10 @@ impl<P: Proxy> State<P> {
 
     /// Makes another context the current one, until the callback returns.
     pub fn set_effective(&mut self, id: ContextId) -> Result<(), Status> {
-        let context = self.contexts.get(id).ok_or(Status::BadArgument)?;
-        self.noted = Some(Current::new(id, context));
+        self.contexts.get(id).ok_or(Status::BadArgument)?;
+        if self.current.is_some() {
+            self.current = Some(id);
+        }
         Ok(())
     }
 
@@ -235,7 +203,6 @@ impl<P: Proxy> State<P> {
     /// Takes a context away, with its calls. Those of a stream go on as its root context's where
     /// the proxy says so.
     pub fn remove_context(&mut self, id: ContextId) {
-        self.forget(id);
         if self.calls.len() > 0 {
             self.leave_calls(id);
             for call in self.calls.of_context(id) {

@@ -12,6 +12,7 @@ mod headers;
 mod http_call;
 mod http_response;
 mod imports;
+mod joined;
 mod lifecycle;
 mod limits;
 mod load;

@@ -1,41 +1,8 @@
 //! Errors. Each displays as one line.
 
-use guest_host::{InterfaceError, Name};
+use guest_host::{CallFailure, Name};
+pub use guest_host::{LoadError, StartError};
 use thiserror::Error;
-
-/// Why bytes are no usable waPC guest.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum LoadError {
-    /// Not WebAssembly, an unsupported feature, or a failure of the compiler.
-    #[error(transparent)]
-    Runtime(#[from] wasm_runtime::Error),
-    /// Imports or exports that do not fit this host.
-    #[error(transparent)]
-    Interface(#[from] InterfaceError),
-    /// Nothing is exported that could be called.
-    #[error("not a waPC guest: exports no __guest_call")]
-    NoGuestCall,
-}
-
-/// Why a plugin does not start.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum StartError {
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// Out of memory or address space, or a data segment that does not fit; or the start section trapped.
-    #[error("cannot be instantiated: {0}")]
-    Instantiate(String),
-    /// A start function trapped, or exited with a code other than 0.
-    #[error("{function} trapped: {reason}")]
-    Trap {
-        function: &'static str,
-        /// One line: the trap and the guest's frames, innermost first.
-        reason: String,
-    },
-    /// A snapshot was to be taken of a plugin that has trapped.
-    #[error("not started after an earlier trap")]
-    Poisoned,
-}
 
 /// Why a call has no response.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -58,4 +25,13 @@ pub enum CallError {
     /// An earlier call trapped: nothing more is called in this plugin.
     #[error("not called after an earlier trap")]
     Poisoned,
+}
+
+impl From<CallFailure> for CallError {
+    fn from(failure: CallFailure) -> CallError {
+        match failure {
+            CallFailure::Trap(reason) => CallError::Trap(reason),
+            CallFailure::Poisoned => CallError::Poisoned,
+        }
+    }
 }

@@ -1,11 +1,10 @@
 //! A compiled and checked waPC guest.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
-use guest_host::{Services, exports, imports};
+use guest_host::{Code, Services, exports, imports};
 use wasm_runtime::wasmtime::{InstancePre, Linker, Store};
-use wasm_runtime::{Artifact, Engine, Guard, Initial, Limits, Outline, one_line};
+use wasm_runtime::{Engine, Guard, Limits, Outline, one_line};
 
 use crate::error::LoadError;
 use crate::functions::{WAPC, define};
@@ -24,74 +23,57 @@ pub fn is_wapc(module: &Outline) -> bool {
     module.export(GUEST_CALL).is_some() || imports.any(|import| import.module == WAPC)
 }
 
-/// A compiled and checked waPC guest, independent of any process: compiled in one, it starts in those forked from it as
-/// well. Clone = refcount.
+/// A compiled and checked waPC guest, independent of any process. Clone = refcount.
 #[derive(Clone)]
 pub struct Program {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    artifact: Artifact,
-    /// Its instances can be started from snapshots.
-    initial: Option<Initial>,
+    code: Code,
 }
 
 impl Program {
     /// Compiles a module of the binary (`.wasm`) or text (`.wat`) format and checks that it can run here: its WebAssembly
     /// features, every import, the memory, and the types of `__guest_call` and of what runs at the start.
     pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Program, LoadError> {
-        let (artifact, ()) = engine.compile_if(bytes, |module| check(engine, module))?;
-        Program::new(engine, artifact, None)
+        let (code, ()) = Code::compile(engine, bytes, |module| check(engine, module))?;
+        Ok(Program { code })
     }
 
     /// The same for a module whose instances are to be started from a [`Snapshot`](crate::Snapshot) of another one.
     /// Modules that change their tables are refused.
     pub fn compile_for_snapshots(engine: &Engine, bytes: &[u8]) -> Result<Program, LoadError> {
         let check = |module: &Outline| check(engine, module);
-        let (artifact, initial, ()) = engine.compile_for_snapshots_if(bytes, check)?;
-        Program::new(engine, artifact, Some(initial))
-    }
-
-    fn new(
-        engine: &Engine,
-        artifact: Artifact,
-        initial: Option<Initial>,
-    ) -> Result<Program, LoadError> {
-        // That it cannot be mapped is told now, and not when an instance starts.
-        engine.load(&artifact)?;
-        Ok(Program {
-            inner: Arc::new(Inner { artifact, initial }),
-        })
+        let (code, ()) = Code::compile_for_snapshots(engine, bytes, check)?;
+        Ok(Program { code })
     }
 
     /// SHA-256 of the bytes that it was compiled from; of a program for snapshots, what its code is kept under.
     pub fn sha256(&self) -> &[u8; 32] {
-        self.inner.artifact.sha256()
+        self.code.sha256()
     }
 
-    pub(crate) fn initial(&self) -> Option<&Initial> {
-        self.inner.initial.as_ref()
+    pub(crate) fn code(&self) -> &Code {
+        &self.code
     }
 
-    /// The engine for its instances.
-    pub(crate) fn runtime(&self, engine: &Engine, limits: &Limits) -> Result<Engine, LoadError> {
-        Ok(engine.variant(limits.stack, self.inner.initial.is_some())?)
-    }
-
-    /// Loads and links it in such an engine, or finds it linked already.
+    /// Loads and links it in an engine for its instances, or finds it linked already.
     pub(crate) fn link<S: Services + 'static>(
         &self,
         runtime: &Engine,
     ) -> Result<InstancePre<State<S>>, LoadError> {
-        Ok(runtime.link(&self.inner.artifact, define::<S>)?)
+        Ok(self.code.link(runtime, define::<S>)?)
+    }
+}
+
+pub(crate) fn no_guest_call() -> LoadError {
+    LoadError::NoFunction {
+        kind: "a waPC guest",
+        function: GUEST_CALL,
     }
 }
 
 fn check(engine: &Engine, module: &Outline) -> Result<(), LoadError> {
     // What is no waPC guest at all should not be told about its imports.
     if !exports::check(module, GUEST_CALL, &["(i32, i32) -> i32"])? {
-        return Err(LoadError::NoGuestCall);
+        return Err(no_guest_call());
     }
     exports::check_memory(module)?;
     for name in START {

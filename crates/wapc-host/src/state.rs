@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use guest_host::wasi::Wasi;
-use guest_host::{Capabilities, Capability, Denials, GuestData, LogLevel, Output, Services};
+use guest_host::{
+    Capabilities, Capability, Denials, GuestData, GuestState, LogLevel, Output, Services,
+};
 use wasm_runtime::wasmtime::Memory;
 use wasm_runtime::{Guard, Limits};
 
@@ -52,25 +54,12 @@ impl<S: Services> State<S> {
         }
     }
 
-    /// Where the guard is, for [`Guard::attach`] and [`Guard::call`].
-    pub fn guard(&mut self) -> &mut Guard {
-        &mut self.guard
-    }
-
     /// May the guest use this function? That it may not is logged once.
     #[inline]
     pub fn permits(&self, capability: Capability, function: &str) -> bool {
         let capabilities = &self.config.capabilities;
         self.denials
             .permits(capabilities, capability, function, &self.services)
-    }
-
-    /// A call has ended that left something to do: output that has no end yet is told.
-    #[cold]
-    pub fn end_call(&mut self) {
-        self.guard.ended();
-        let services = &self.services;
-        self.output.end(|level, line| services.log(level, line));
     }
 
     /// Makes it that of another instance, which starts anew. What stands for parts of the instance stays.
@@ -86,6 +75,21 @@ impl<S: Services + 'static> GuestData for State<S> {
     #[inline]
     fn memory(&mut self) -> &mut Option<Memory> {
         &mut self.memory
+    }
+}
+
+impl<S: Services + 'static> GuestState for State<S> {
+    #[inline]
+    fn guard(&mut self) -> &mut Guard {
+        &mut self.guard
+    }
+
+    /// Output that has no end yet is told.
+    #[cold]
+    fn end_call(&mut self) {
+        self.guard.ended();
+        let services = &self.services;
+        self.output.end(|level, line| services.log(level, line));
     }
 }
 

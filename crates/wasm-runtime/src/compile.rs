@@ -19,6 +19,15 @@ impl Engine {
         Ok(artifact)
     }
 
+    /// The same for a small module of this program's own: it is neither counted nor kept in the cache.
+    pub fn compile_own(&self, bytes: &[u8]) -> Result<Artifact, Error> {
+        let sha256 = sha256(bytes);
+        match Artifact::find(&sha256) {
+            Some(artifact) => Ok(artifact),
+            None => self.compile_binary(sha256, &binary(bytes)?, None),
+        }
+    }
+
     /// The same where `check` takes what the module imports and exports: it is asked before
     /// anything is compiled, which can take seconds.
     pub fn compile_if<R, E: From<Error>>(

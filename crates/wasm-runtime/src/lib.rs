@@ -37,6 +37,6 @@ pub use outline::{Export, Import, Outline, Type};
 
 pub use snapshot::{Initial, Rewind, Snapshot, clear};
 pub use ticker::Ticker;
-pub use trap::trap_reason;
+pub use trap::{BETWEEN, trap_reason};
 /// The runtime itself, for whoever defines host functions.
 pub use wasmtime;

@@ -7,6 +7,9 @@ use crate::error::push_words;
 /// Longest name of a function that is told whole, in bytes; Rust's can fill pages.
 const MAX_NAME: usize = 128;
 
+/// The name of a module that the host calls the guest through. That it stands behind a guest's frames is not told.
+pub const BETWEEN: &str = "host";
+
 /// Why a call into a guest failed: the cause, then the guest's frames, innermost first, joined
 /// by `<`.
 pub fn trap_reason(error: &wasmtime::Error) -> String {
@@ -24,7 +27,12 @@ pub fn trap_reason(error: &wasmtime::Error) -> String {
         }
         push_words(&mut line, &cause);
     }
-    for (i, frame) in backtrace.iter().flat_map(|b| b.frames()).enumerate() {
+    let frames = backtrace.map_or(&[][..], WasmBacktrace::frames);
+    let frames = match frames {
+        [guest @ .., last] if last.module().name() == Some(BETWEEN) => guest,
+        all => all,
+    };
+    for (i, frame) in frames.iter().enumerate() {
         line.push_str(if i == 0 { " in " } else { " < " });
         push_words(&mut line, &name(frame));
     }

@@ -1,6 +1,7 @@
 //! An HTTP call: its limit in time, and the connections it is tried on.
 
 use std::cell::{Cell, Ref, RefCell};
+use std::pin::pin;
 use std::time::Instant;
 
 use proxy_wasm_host::{CallResponse, HttpCall as GuestCall, Status};
@@ -78,7 +79,8 @@ impl HttpCall {
             return self.tries().await;
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        timeout(left, self.tries()).await.unwrap_or_else(|| {
+        let tries = pin!(self.tries());
+        timeout(left, tries).await.unwrap_or_else(|| {
             Err(Failure::Connection(Error::Timeout {
                 with: self.target.to_string(),
                 wait: Wait::Call,

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::filter::chain::context::Context;
-use crate::filter::chain::filter::Filter;
+use crate::filter::chain::filter::FilterList;
 use crate::filter::chain::upstream::balancer::Balancers;
 use crate::filter::chain::wake::Handlers;
 use crate::nginx::request::Request;
@@ -14,7 +14,10 @@ use crate::worker::process::Main;
 pub trait Guests {
     /// A context in the instance of each filter of the chain, in their order. Where one is not to be had, the log has
     /// said why: with `on_failure=open` the filter is there without one, otherwise the list ends before it.
-    fn contexts(&self, context: &Rc<Context>, request: Request) -> Vec<Filter>;
+    ///
+    /// `headers_follow`: the request's header callbacks are made next.
+    fn contexts(&self, context: &Rc<Context>, request: Request, headers_follow: bool)
+    -> FilterList;
 
     /// The worker exits.
     fn shutdown(&self);

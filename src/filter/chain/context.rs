@@ -14,6 +14,7 @@ pub mod store;
 pub mod turn;
 pub mod unsendable;
 
+use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
@@ -24,7 +25,7 @@ use crate::conf::chain::Chain;
 use crate::conf::policy::OnFailure;
 use crate::filter::chain::context::failure::report;
 use crate::filter::chain::context::stops::Stops;
-use crate::filter::chain::filter::Filter;
+use crate::filter::chain::filter::{Filter, FilterList};
 use crate::filter::chain::filter_state::values::FilterState;
 use crate::filter::chain::guest::Callback;
 use crate::filter::chain::request_body::Rewriter;
@@ -42,7 +43,7 @@ pub struct Context {
     /// This context.
     pub this: Weak<Context>,
     pub chain: Rc<Chain>,
-    filters: OnceCell<Vec<Filter>>,
+    filters: OnceCell<FilterList>,
     pub life: Life,
     pub incoming: Incoming,
     pub response: Response,
@@ -55,6 +56,8 @@ pub struct Context {
     pub wake: Wake,
     /// A body that waits for a later turn of the event loop.
     pub later: turn::Later,
+    /// What makes its callbacks, where that is not nginx's phases and filters. It goes behind the filters.
+    pub driver: Option<Rc<dyn Any>>,
 }
 
 /// How long the contexts live, and what they are at.
@@ -112,8 +115,14 @@ pub struct Buffers {
 }
 
 impl Context {
-    /// One without filters; it is at the beginning of the request.
-    pub fn new(request: Request, chain: &Rc<Chain>, handlers: &'static Handlers) -> Rc<Context> {
+    /// One without filters; it is at the beginning of the request. `driver`: what makes its callbacks in place of nginx's
+    /// phases and filters.
+    pub fn new(
+        request: Request,
+        chain: &Rc<Chain>,
+        handlers: &'static Handlers,
+        driver: Option<Rc<dyn Any>>,
+    ) -> Rc<Context> {
         Rc::new_cyclic(|this| Context {
             this: this.clone(),
             chain: chain.clone(),
@@ -147,11 +156,12 @@ impl Context {
             state: OnceCell::new(),
             wake: Wake::new(handlers),
             later: turn::Later::default(),
+            driver,
         })
     }
 
     /// Sets its filters, once.
-    pub fn set_filters(&self, filters: Vec<Filter>) {
+    pub fn set_filters(&self, filters: FilterList) {
         let _ = self.filters.set(filters);
     }
 
@@ -203,7 +213,11 @@ impl Context {
         let action = match result {
             Ok(action) => action,
             Err(error) => {
-                self.filter_failed(index, &error);
+                match error.is_end() {
+                    // The filter has not seen the request.
+                    true => self.incoming.reached.set(index),
+                    false => self.filter_failed(index, &error),
+                }
                 Action::Continue
             }
         };

@@ -12,7 +12,7 @@ use ngx::ffi::{
 };
 
 use crate::filter::chain::context::Context;
-use crate::filter::chain::context::store::find;
+use crate::filter::chain::context::store::all;
 use crate::net::origin::Owner;
 use crate::nginx::request::Request;
 use crate::nginx::{ERROR, pool};
@@ -99,10 +99,11 @@ fn note(request: Request, rc: ngx_int_t) {
     let terminates = failed || TERMINATING.contains(&rc);
     // A page for the status comes first, and an end behind that.
     let special = rc >= NGX_HTTP_SPECIAL_RESPONSE as ngx_int_t || SENT.contains(&rc);
-    if (terminates || !special && !more)
-        && let Some(context) = find(request)
-    {
-        context.life.finished.set(true);
-        context.wake.cancel();
+    if terminates || !special && !more {
+        let own = all(request.pool()).filter(|context| context.request() == Some(request));
+        for context in own {
+            context.life.finished.set(true);
+            context.wake.cancel();
+        }
     }
 }

@@ -4,11 +4,15 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use proxy_wasm_host::{ContextId, Status};
+use smallvec::SmallVec;
 
 use crate::filter::chain::guest::{Failure, Guest};
 use crate::filter::chain::stage::Direction;
 use crate::message::body::Body;
 use crate::message::spool::Spool;
+
+/// The filters of a request. Most chains have one.
+pub type FilterList = SmallVec<[Filter; 1]>;
 
 /// One filter of the chain in this request.
 pub struct Filter {

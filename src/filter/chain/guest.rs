@@ -34,6 +34,13 @@ pub enum Failure {
     NotStarted,
 }
 
+impl Failure {
+    /// Is it none, but that a filter has ended the request before its callback?
+    pub fn is_end(&self) -> bool {
+        matches!(self, Failure::Call(CallError::EndedAtCreation))
+    }
+}
+
 /// A running instance; streams have contexts in it, by their numbers.
 pub trait Guest {
     /// The module's name in the configuration.

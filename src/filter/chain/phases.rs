@@ -12,7 +12,7 @@ use crate::conf::chain::Phase;
 use crate::conf::location::LocConf;
 use crate::filter::chain::context::Context;
 use crate::filter::chain::context::create::create;
-use crate::filter::chain::context::store::{detach, find};
+use crate::filter::chain::context::store::{detach, find, look_at};
 use crate::filter::chain::give_up::{give_up, stopped};
 use crate::filter::chain::guest::Callback;
 use crate::filter::chain::request_body::Rewriter;
@@ -65,8 +65,22 @@ pub fn access(request: Request) -> ngx_int_t {
     }
 }
 
+/// Have the location's filters seen all of the request, without a pause?
+fn is_through(request: Request, conf: &LocConf) -> bool {
+    let through = |context: &Context| {
+        context.incoming.stage.get() == RequestStage::Done
+            && !context.wake.is_used()
+            && context.request().is_some()
+            && conf.chain() == Some(&context.chain)
+    };
+    look_at(request, through).unwrap_or(false)
+}
+
 /// Makes the request callbacks, or goes on with them; `DECLINED` when all are done.
 fn run(request: Request, conf: &LocConf) -> ngx_int_t {
+    if is_through(request, conf) {
+        return DECLINED;
+    }
     let mut context = find(request);
     if let Some(old) = &context
         && Some(&old.chain) != conf.chain()
@@ -78,7 +92,7 @@ fn run(request: Request, conf: &LocConf) -> ngx_int_t {
         (Some(context), _) => context,
         (None, None) => return DECLINED,
         (None, Some(chain)) => {
-            match create(request, chain) {
+            match create(request, chain, true) {
                 // Guests may have asked for the end already.
                 Some(context) => match context.stops.check() {
                     Ok(()) => context,

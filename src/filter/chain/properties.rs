@@ -61,7 +61,10 @@ pub fn get(
         [b"upstream", name] => of_upstream(request, name),
         _ => None,
     };
-    let value = value.or_else(|| filter_state::property(request, path).map(Value::Bytes));
+    let mut value = value.or_else(|| filter_state::property(request, path).map(Value::Bytes));
+    if let (None, Some(name)) = (&value, variable_of_driven(context, path)) {
+        value = context.read(index, request, |request| of_nginx(request, name))?;
+    }
     match value {
         Some(Value::Bytes(bytes)) => out.extend_from_slice(&bytes),
         Some(Value::Number(number)) => out.extend_from_slice(&number.to_le_bytes()),
@@ -82,19 +85,39 @@ pub fn set(
     match path {
         [] => Err(Status::BadArgument),
         [b"nginx", name @ ..] if !name.is_empty() => {
-            context.write(index, context.direction(), value.len(), |request| {
-                let name = name.join(&b'.');
-                let target = name.eq_ignore_ascii_case(b"args");
-                let value = escape_for_variable(value, target);
-                variable::set(request, &name, &value).map_err(|error| match error {
-                    variable::SetError::Unknown => Status::NotFound,
-                    variable::SetError::ReadOnly => Status::BadArgument,
-                    variable::SetError::NoMemory => Status::InternalFailure,
-                })
-            })
+            set_variable(context, index, &name.join(&b'.'), value)
         }
-        _ => filter_state::set_property(context, index, request, path, value),
+        _ => {
+            if let Some(name) = variable_of_driven(context, path) {
+                set_variable(context, index, name, value).or_else(|status| match status {
+                    Status::InternalFailure => Err(status),
+                    _ => Ok(()),
+                })?;
+            }
+            filter_state::set_property(context, index, request, path, value)
+        }
     }
+}
+
+/// As in api7's module, whose guests Lua's code runs, a name alone is that of a variable of nginx's, too, if there is one.
+fn variable_of_driven<'a>(context: &Context, path: &[&'a [u8]]) -> Option<&'a [u8]> {
+    match path {
+        [name] if context.driver.is_some() => Some(name),
+        _ => None,
+    }
+}
+
+/// Sets a variable that `set` could set, too.
+fn set_variable(context: &Context, index: usize, name: &[u8], value: &[u8]) -> Result<(), Status> {
+    context.write(index, context.direction(), value.len(), |request| {
+        let target = name.eq_ignore_ascii_case(b"args");
+        let value = escape_for_variable(value, target);
+        variable::set(request, name, &value).map_err(|error| match error {
+            variable::SetError::Unknown => Status::NotFound,
+            variable::SetError::ReadOnly => Status::BadArgument,
+            variable::SetError::NoMemory => Status::InternalFailure,
+        })
+    })
 }
 
 enum Value {

@@ -15,7 +15,7 @@ use crate::nginx::request::Request;
 /// answer.
 pub fn contexts(request: Request) -> Option<Rc<Context>> {
     let chain = LocConf::of(request).chain()?;
-    let context = create(request, chain)?;
+    let context = create(request, chain, true)?;
     // What filters ask for is seen to when the response comes to them.
     let _ = phases::run_headers(&context, request, 0);
     context.incoming.stage.set(RequestStage::Done);

@@ -66,18 +66,23 @@ impl Filters {
 impl Filters {
     /// A context for a request in the instance of one of its filters. `None`: there is none to be had; the log has said why.
     ///
-    /// `own`: the instances that the request has to itself.
+    /// `own`: the instances that the request has to itself. `headers_follow`: the request's header callbacks are made next.
     pub fn context(
         &self,
         context: &Rc<Context>,
         index: usize,
         own: &mut RequestInstances,
         request: Request,
+        headers_follow: bool,
     ) -> Option<(Rc<dyn Guest>, ContextId)> {
         let id = *context.chain.filters.get(index)?;
         let (instance, root) = self.filter(id, own, request.log())?;
         let stream = Stream::new(context.clone(), index);
-        match instance.call(|vm| vm.create_stream(root, stream)) {
+        // All filters of a chain have their contexts before the first of them is told of anything else.
+        let chain = &context.chain;
+        let follow =
+            headers_follow && chain.filters.len() == 1 && chain.callbacks[index].request_headers();
+        match instance.create_stream(root, stream, follow) {
             Ok(id) => Some((instance as Rc<dyn Guest>, id)),
             Err(error) => {
                 let policy = context.chain.on_failure[index];

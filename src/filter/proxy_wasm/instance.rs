@@ -11,6 +11,7 @@ use crate::filter::chain::guest::{Callback, Failure, Guest};
 use crate::filter::chain::stage::Direction;
 use crate::filter::proxy_wasm::per_request::{PerRequest, Template};
 use crate::filter::proxy_wasm::proxy::{Link, NginxProxy};
+use crate::filter::proxy_wasm::stream::Stream;
 use crate::filter::proxy_wasm::tick::Tick;
 use crate::metrics::module::ModuleMetrics;
 use crate::net::turn::Turn;
@@ -73,6 +74,23 @@ impl Instance {
         result
     }
 
+    /// Makes a context for a stream. `headers_follow`: the next callback is that of its request's headers, in which the guest can be
+    /// told of it.
+    pub fn create_stream(
+        &self,
+        root: ContextId,
+        stream: Stream,
+        headers_follow: bool,
+    ) -> Result<ContextId, CallError> {
+        if headers_follow
+            && let Ok(mut vm) = self.vm.try_borrow_mut()
+            && vm.joins_creation()
+        {
+            return vm.announce_stream(root, stream);
+        }
+        self.call(|vm| vm.create_stream(root, stream))
+    }
+
     /// May it still be called? A callback that runs may.
     pub fn is_alive(&self) -> bool {
         self.vm.try_borrow().map_or(true, |vm| !vm.poisoned())
@@ -82,6 +100,34 @@ impl Instance {
     pub fn root(&self, filter: FilterId) -> Option<ContextId> {
         let mut roots = self.roots.iter();
         roots.find(|(id, _)| *id == filter).map(|(_, root)| *root)
+    }
+
+    /// Makes a root context that no directive names.
+    pub fn create_root(&self, config: PluginConfig) -> Result<ContextId, StartError> {
+        let mut refused = None;
+        let created = self.call(|vm| match vm.create_root(config) {
+            Ok(root) => Ok(Some(root)),
+            Err(StartError::Call(error)) => Err(error),
+            Err(error) => {
+                refused = Some(error);
+                Ok(None)
+            }
+        })?;
+        created.ok_or_else(|| refused.unwrap_or(StartError::Call(CallError::UnknownContext)))
+    }
+
+    /// Ends a root context that was made so.
+    pub fn end_root(&self, root: ContextId) {
+        self.timers.borrow_mut().retain(|timer| timer.root != root);
+        if self.is_alive() {
+            self.call_logged(|vm| vm.finish(root, false));
+        }
+    }
+
+    /// Is a context to be told of any calls?
+    pub fn has_calls_of(&self, context: ContextId) -> bool {
+        let vm = self.vm.try_borrow();
+        vm.is_ok_and(|vm| !vm.poisoned() && vm.has_calls_of(context))
     }
 
     /// Calls into the instance from nginx's event loop, for what is no request's; an error goes
@@ -102,6 +148,7 @@ impl Instance {
         self.timers.borrow_mut().clear();
         if let Ok(mut vm) = self.vm.try_borrow_mut() {
             vm.shutdown();
+            vm.proxy().leave_queues();
         }
     }
 

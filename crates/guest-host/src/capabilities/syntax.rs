@@ -4,13 +4,13 @@ use super::allowed::Capabilities;
 use super::family::Capability;
 
 /// What a configuration allows and denies, until all of it is read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CapabilityRules {
     allow: Rules,
     deny: Rules,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Rules {
     all: bool,
     /// With the lists of upstreams, each as it was written.

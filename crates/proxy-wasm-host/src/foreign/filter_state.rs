@@ -78,7 +78,7 @@ pub(crate) fn set_property<P: Proxy>(
     value: &[u8],
 ) -> Option<Result<(), Status>> {
     let current = state.current()?;
-    let stream = current.stream.as_ref()?;
+    let stream = current.stream?;
     let readonly = state.declared.get(current.root, name)?;
     if readonly && property(stream, name, &mut Vec::new()).is_ok() {
         return Some(Err(Status::BadArgument));

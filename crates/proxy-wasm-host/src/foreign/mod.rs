@@ -71,7 +71,7 @@ pub(crate) fn call<P: Proxy>(
         return function(state, arguments, out);
     }
     let current = state.current().ok_or(Status::NotFound)?;
-    let (root, stream) = (current.root, current.stream.as_ref());
+    let (root, stream) = (current.root, current.stream);
     let proxy = &state.proxy;
     let result = proxy.foreign_function(root, stream, name, arguments, out);
     Ok(result.unwrap_or(Err(Status::NotFound))?)

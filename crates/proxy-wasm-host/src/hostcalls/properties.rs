@@ -87,7 +87,7 @@ fn get<P: Proxy>(
 /// What this crate knows without the proxy. Before there is a context the root id is empty, as
 /// guests expect it.
 fn own<'a, P: Proxy>(state: &'a State<P>, name: &[u8]) -> Option<&'a [u8]> {
-    let plugin = state.current().map(|current| &*current.plugin);
+    let plugin = state.current().map(|current| &**current.plugin);
     match name {
         b"plugin_name" => plugin.map(|plugin| &*plugin.name),
         b"plugin_root_id" => Some(plugin.map_or(&[], |plugin| &*plugin.root_id)),

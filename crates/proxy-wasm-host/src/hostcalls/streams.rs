@@ -43,9 +43,7 @@ pub(super) fn define<P: Proxy>(linker: &mut Linker<State<P>>) -> Result<()> {
             "proxy_set_effective_context",
             set_effective_context::<P>,
         )?
-        .func_wrap("env", "proxy_done", |mut caller: Caller<'_, State<P>>| {
-            code(caller.data_mut().done())
-        })?;
+        .func_wrap("env", "proxy_done", done::<P>)?;
     Ok(())
 }
 
@@ -58,9 +56,27 @@ fn continue_stream<P: Proxy>(caller: Caller<'_, State<P>>, id: u32) -> u32 {
     code(run())
 }
 
-fn close_stream<P: Proxy>(caller: Caller<'_, State<P>>, id: u32) -> u32 {
+fn close_stream<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32) -> u32 {
     let run = || stream(caller.data())?.close_stream(StreamType::try_from(id)?);
-    code(run())
+    let result = run();
+    ends_stream(&mut caller, result)
+}
+
+/// The host has something to do before the next callback.
+fn interrupt<P: Proxy>(caller: &mut Caller<'_, State<P>>) {
+    if let Some(stop) = caller.data().joined {
+        stop.set(caller);
+    }
+}
+
+/// The same where the guest has asked for the end of its stream.
+fn ends_stream<P: Proxy>(caller: &mut Caller<'_, State<P>>, result: Result<(), Status>) -> u32 {
+    if result.is_ok() {
+        let state = caller.data_mut();
+        state.ends_stream = state.current().map(|current| current.id);
+        interrupt(caller);
+    }
+    code(result)
 }
 
 /// As in Higress (`higress-group/proxy-wasm-go-sdk`, `abi_hostcalls.go`).
@@ -78,8 +94,18 @@ fn inject_response_body<P: Proxy>(
     code(run())
 }
 
+/// It holds until the callback ends.
 fn set_effective_context<P: Proxy>(mut caller: Caller<'_, State<P>>, id: u32) -> u32 {
-    code(caller.data_mut().set_effective(ContextId::new(id)))
+    let result = caller.data_mut().set_effective(ContextId::new(id));
+    interrupt(&mut caller);
+    code(result)
+}
+
+/// What follows comes behind the callback.
+fn done<P: Proxy>(mut caller: Caller<'_, State<P>>) -> u32 {
+    let result = caller.data_mut().done();
+    interrupt(&mut caller);
+    code(result)
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -107,5 +133,6 @@ fn send_local_response<P: Proxy>(
             grpc_status: (grpc_status != u32::MAX).then_some(grpc_status),
         })
     };
-    code(run())
+    let result = run();
+    ends_stream(&mut caller, result)
 }

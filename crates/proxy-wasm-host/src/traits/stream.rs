@@ -17,8 +17,7 @@ pub struct LocalResponse<'a> {
     pub grpc_status: Option<u32>,
 }
 
-/// What one HTTP stream of the host proxy offers to a guest: a cheap handle, cloned on every
-/// callback.
+/// What one HTTP stream of the host proxy offers to a guest.
 ///
 /// Methods are called while the guest runs. What resumes, ends or replaces the stream
 /// (`continue_stream`, `close_stream`, `send_local_response`) must only be recorded and acted on

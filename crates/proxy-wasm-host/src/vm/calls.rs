@@ -197,6 +197,7 @@ impl<P: Proxy> Vm<P> {
         function: u32,
         arguments: &[u8],
     ) -> Result<(), CallError> {
+        self.create_announced(id)?;
         let result = self.deliver(
             id,
             FOREIGN_FUNCTION,

@@ -7,6 +7,7 @@ use crate::callbacks::{CONTEXT_CREATE, Callback, DELETE, DONE, LOG};
 use crate::context::{ContextKind, Phase};
 use crate::error::CallError;
 use crate::ids::ContextId;
+use crate::joined::Ended;
 use crate::traits::Proxy;
 
 impl<P: Proxy> Vm<P> {
@@ -46,15 +47,38 @@ impl<P: Proxy> Vm<P> {
             return Ok(());
         }
         let log = log && stream;
-        match self.call(id, DONE, id.get()) {
-            Ok(Some(0)) if self.state().await_done(id, log) => Ok(()),
+        let done = self
+            .create_announced(id)
+            .and_then(|()| self.call_done(id, log));
+        match done {
+            Ok(Ended::Waits) if self.state().await_done(id, log) => Ok(()),
             // Too many wait already, or this one does not.
-            Ok(_) => self.log_and_delete(id, log),
+            Ok(Ended::Waits | Ended::Done) => self.log_and_delete(id, log),
+            Ok(Ended::Logged) => self.log_and_delete(id, false),
+            Ok(Ended::Deleted) => {
+                self.state().remove_context(id);
+                Ok(())
+            }
             Err(error) => {
                 self.state().remove_context(id);
                 Err(error)
             }
         }
+    }
+
+    /// `proxy_on_done`, and as much of the rest as can be made at the same time.
+    fn call_done(&mut self, id: ContextId, log: bool) -> Result<Ended, CallError> {
+        if let Some(end) = &self.joined.end
+            && !self.proxy().times_callbacks()
+        {
+            let ended = self.guest.enter_joined(id, end, (id.get(), log.into()))?;
+            self.finish_done();
+            return Ok(Ended::of(ended));
+        }
+        Ok(match self.call(id, DONE, id.get())? {
+            Some(0) => Ended::Waits,
+            _ => Ended::Done,
+        })
     }
 
     /// What comes after `proxy_on_done`; the context is gone then, whatever happens.

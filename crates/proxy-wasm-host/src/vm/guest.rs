@@ -10,6 +10,7 @@ use wasm_runtime::{Engine, Guard};
 use crate::config::VmConfig;
 use crate::error::CallError;
 use crate::ids::ContextId;
+use crate::joined::Joint;
 use crate::program::Program;
 use crate::state::State;
 use crate::traits::Proxy;
@@ -65,14 +66,29 @@ fn run<P: Proxy, R>(
     callback: &'static str,
     call: impl FnOnce(&mut Store<State<P>>) -> Result<R, Error>,
 ) -> Result<R, CallError> {
+    let result = run_noted(store, call);
+    result.map_err(|error| trap(store, callback, &error))
+}
+
+/// The same, with the error as it comes.
+#[inline]
+fn run_noted<P: Proxy, R>(
+    store: &mut Store<State<P>>,
+    call: impl FnOnce(&mut Store<State<P>>) -> Result<R, Error>,
+) -> Result<R, Error> {
     let result = Guard::call(store, State::guard, call);
     if store.data().guard.notes_end() {
         store.data_mut().end_call();
     }
-    result.map_err(|error| CallError::Trap {
+    result
+}
+
+#[cold]
+fn trap<P: Proxy>(store: &Store<State<P>>, callback: &'static str, error: &Error) -> CallError {
+    CallError::Trap {
         callback,
-        reason: store.data().guard.reason(&error),
-    })
+        reason: store.data().guard.reason(error),
+    }
 }
 
 /// The instance, and whether it may still be called.
@@ -121,5 +137,31 @@ impl<P: Proxy> Guest<P> {
         }
         self.poisoned = result.is_err();
         result
+    }
+
+    /// The same for several callbacks at once, which are not timed.
+    pub fn enter_joined<A: WasmParams, R: WasmResults>(
+        &mut self,
+        id: ContextId,
+        joint: &Joint<A, R>,
+        arguments: A,
+    ) -> Result<R, CallError> {
+        self.check()?;
+        let state = self.store.data_mut();
+        if !state.begin(id) {
+            return Err(CallError::UnknownContext);
+        }
+        state.joined = Some(joint.stop());
+        let result = run_noted(&mut self.store, |store| {
+            joint.function.call(store, arguments)
+        });
+        let state = self.store.data_mut();
+        state.end();
+        state.joined = None;
+        result.map_err(|error| {
+            self.poisoned = true;
+            let callback = joint.callback(&mut self.store);
+            trap(&self.store, callback, &error)
+        })
     }
 }

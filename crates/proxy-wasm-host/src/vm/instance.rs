@@ -11,6 +11,8 @@ use crate::callbacks::{Callbacks, Exports};
 use crate::config::VmConfig;
 use crate::error::StartError;
 use crate::exports::exports;
+use crate::ids::ContextId;
+use crate::joined::Joined;
 use crate::program::Program;
 use crate::state::State;
 use crate::traits::Proxy;
@@ -23,6 +25,9 @@ pub struct Vm<P: Proxy> {
     pub(super) guest: Guest<P>,
     pub(super) instance: Instance,
     pub(super) exports: Exports,
+    pub(super) joined: Joined,
+    /// Streams, and their root contexts, whose `proxy_on_context_create` comes with their first callback.
+    pub(super) uncreated: Vec<(ContextId, ContextId)>,
     pub(super) program: Program,
     /// It was started from a snapshot, and can be taken back to it.
     pub(super) rewind: Option<Rewind>,
@@ -59,8 +64,12 @@ impl<P: Proxy> Vm<P> {
         guest::start(&instance, &mut store)?;
         store.data_mut().guard.set_starting(false);
 
+        let exports = exports(&mut store, &instance);
+        let joined = Joined::start(&program.inner.joined, &runtime, &mut store, &exports)?;
         Ok(Vm {
-            exports: exports(&mut store, &instance),
+            exports,
+            joined,
+            uncreated: Vec::new(),
             guest: Guest::new(store),
             instance,
             program: program.clone(),
@@ -104,6 +113,12 @@ impl<P: Proxy> Vm<P> {
     /// Is it to be told of any calls?
     pub fn has_calls(&self) -> bool {
         self.guest.store.data().calls.len() > 0
+    }
+
+    /// Is a context to be told of any calls?
+    pub fn has_calls_of(&self, context: ContextId) -> bool {
+        let calls = &self.guest.store.data().calls;
+        calls.len() > 0 && !calls.of_context(context).is_empty()
     }
 
     /// Number of stream contexts, including those that wait for `proxy_done`.

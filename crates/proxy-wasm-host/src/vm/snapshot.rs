@@ -11,10 +11,11 @@ use wasm_runtime::{Engine, Initial};
 use super::guest::{self, Guest};
 use super::instance::Vm;
 use crate::config::VmConfig;
-use crate::context::{Contexts, Roots};
+use crate::contexts::Roots;
 use crate::declared::Declared;
 use crate::error::{LoadError, StartError};
 use crate::exports::Places;
+use crate::joined::Joined;
 use crate::pending::{Calls, LastCalls};
 use crate::program::Program;
 use crate::state::{Allocator, State};
@@ -79,8 +80,12 @@ impl<P: Proxy> Snapshot<P> {
         store.data_mut().memory = instance.get_memory(&mut store, "memory");
         note_memory(&mut store);
         let initial = self.program.inner.initial.as_ref();
+        let exports = self.places.exports(&mut store, &instance);
+        let joined = &self.program.inner.joined;
         Ok(Vm {
-            exports: self.places.exports(&mut store, &instance),
+            joined: Joined::start(joined, &self.runtime, &mut store, &exports)?,
+            exports,
+            uncreated: Vec::new(),
             guest: Guest::new(store),
             instance,
             program: self.program.clone(),
@@ -95,11 +100,13 @@ impl<P: Proxy> Snapshot<P> {
             Some(rewind) if !vm.guest.poisoned && self.state.has(rewind) => rewind,
             _ => return false,
         };
+        vm.uncreated.clear();
         let store = &mut vm.guest.store;
         let old = store.data_mut();
         let mut state = State::new(proxy, old.abi, old.config.clone(), old.guard.clone());
-        self.apply(&mut state);
         // What stands for parts of the instance, and room for what comes: nothing that the guest can see.
+        mem::swap(&mut state.contexts, &mut old.contexts);
+        self.apply(&mut state);
         state.memory = old.memory;
         state.allocator = mem::replace(&mut old.allocator, Allocator::Unknown);
         state.scratch = mem::take(&mut old.scratch);
@@ -110,7 +117,7 @@ impl<P: Proxy> Snapshot<P> {
     }
 
     fn apply(&self, state: &mut State<P>) {
-        state.contexts = Contexts::of_roots(&self.roots);
+        state.contexts.reset(&self.roots);
         state.declared = self.declared.clone();
         state.denials = self.denials.clone();
         state.calls = Calls::behind(self.calls);

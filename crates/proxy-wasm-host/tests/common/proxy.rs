@@ -29,6 +29,8 @@ struct ProxyData {
     events: RefCell<Vec<String>>,
     /// May calls outlive their streams?
     detach: Cell<bool>,
+    /// Are callbacks timed?
+    timed: Cell<bool>,
     data: RefCell<HashMap<Vec<u8>, Shared>>,
     queues: RefCell<Vec<Queue>>,
     metrics: RefCell<Vec<(MetricType, Vec<u8>, u64)>>,
@@ -43,6 +45,7 @@ impl Default for MockProxy {
                 ticks: RefCell::default(),
                 events: RefCell::default(),
                 detach: Cell::new(false),
+                timed: Cell::new(false),
                 data: RefCell::default(),
                 queues: RefCell::default(),
                 metrics: RefCell::default(),
@@ -84,6 +87,10 @@ impl MockProxy {
         self.inner.detach.set(detach);
     }
 
+    pub fn set_timed(&self, timed: bool) {
+        self.inner.timed.set(timed);
+    }
+
     fn event(&self, event: String) {
         self.inner.events.borrow_mut().push(event);
     }
@@ -112,6 +119,14 @@ fn known(upstream: &[u8], unknown: Status) -> Result<(), Status> {
 
 impl Proxy for MockProxy {
     type Stream = MockStream;
+
+    fn times_callbacks(&self) -> bool {
+        self.inner.timed.get()
+    }
+
+    fn callback_ended(&self, callback: &'static str, _took: Duration) {
+        self.event(format!("timed {callback}"));
+    }
 
     fn log_enabled(&self, _stream: Option<&MockStream>, level: LogLevel) -> bool {
         level >= self.inner.level.get()

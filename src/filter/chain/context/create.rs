@@ -8,22 +8,25 @@ use crate::filter::chain::chains::Chains;
 use crate::filter::chain::context::Context;
 use crate::filter::chain::context::store::{attach, find};
 use crate::filter::chain::ended;
+use crate::filter::chain::filter::FilterList;
 use crate::filter::chain::stage::{RequestStage, ResponseStage};
 use crate::nginx::guard::module;
 use crate::nginx::request::Request;
 
 /// Makes a context in every filter's instance. `None` when one without which the request must
 /// not go on cannot be had or fails; the log says why.
-pub fn create(request: Request, chain: &Rc<Chain>) -> Option<Rc<Context>> {
+///
+/// `headers_follow`: the request's header callbacks are made next, and a guest can be told of its context together with them.
+pub fn create(request: Request, chain: &Rc<Chain>, headers_follow: bool) -> Option<Rc<Context>> {
     let chains = Chains::of(request)?;
-    let context = Context::new(request, chain, chains.handlers);
+    let context = Context::new(request, chain, chains.handlers, None);
     attach(request, &context)?;
     if !request.is_main() {
         ended::watch(request)?;
     }
     let filters = match chains.guests() {
-        Some(guests) => guests.contexts(&context, request),
-        None => Vec::new(),
+        Some(guests) => guests.contexts(&context, request, headers_follow),
+        None => FilterList::new(),
     };
     let complete = filters.len() == chain.filters.len();
     context.set_filters(filters);
@@ -47,7 +50,7 @@ pub fn create_for_clone(request: Request) -> Result<Option<Rc<Context>>, ()> {
     let Some(chain) = LocConf::of(request).chain() else {
         return Ok(None);
     };
-    let context = create(request, chain).ok_or(())?;
+    let context = create(request, chain, false).ok_or(())?;
     request.range_as_main();
     context.incoming.stage.set(RequestStage::Done);
     context.incoming.reached.set(context.filters().len());

@@ -5,6 +5,7 @@ use proxy_wasm_host::CallError;
 use crate::conf::main::MainConf;
 use crate::conf::policy::OnFailure;
 use crate::filter::chain::context::Context;
+use crate::filter::chain::filter::Filter;
 use crate::filter::chain::guest::{Failure, Guest};
 use crate::nginx::log::Level;
 use crate::nginx::request::Request;
@@ -12,10 +13,13 @@ use crate::nginx::request::Request;
 impl Context {
     /// The name of a filter's module in the configuration.
     pub fn filter_name(&self, index: usize) -> &str {
+        if let Some(guest) = self.filters().get(index).and_then(Filter::guest) {
+            return guest.name();
+        }
         let conf = self.request().and_then(MainConf::of);
         let id = self.chain.filters.get(index).copied();
         match (conf, id) {
-            (Some(conf), Some(id)) => &conf.module_of(id).name,
+            (Some(conf), Some(id)) if id < conf.filters.len() => &conf.module_of(id).name,
             _ => "",
         }
     }

@@ -11,8 +11,16 @@ use crate::filter::chain::response;
 use crate::nginx::pool;
 use crate::nginx::request::Request;
 
-/// Stores the context in the request, to be dropped with its pool.
+/// Stores the context in the request, to be dropped with its pool, and in the module's slot.
 pub fn attach(request: Request, context: &Rc<Context>) -> Option<()> {
+    keep(request, context)?;
+    let data = Rc::as_ptr(context).cast_mut();
+    request.set_module_ctx(crate::nginx::guard::module(), data);
+    Some(())
+}
+
+/// Stores the context in the request, to be dropped with its pool. `None` when memory is out.
+pub fn keep(request: Request, context: &Rc<Context>) -> Option<()> {
     let data = Rc::into_raw(context.clone());
     // SAFETY: `release` takes this reference back when the pool goes, once.
     unsafe {
@@ -21,7 +29,6 @@ pub fn attach(request: Request, context: &Rc<Context>) -> Option<()> {
             return None;
         }
     }
-    request.set_module_ctx(crate::nginx::guard::module(), data.cast_mut());
     Some(())
 }
 
@@ -46,7 +53,7 @@ unsafe extern "C" fn release(data: *mut c_void) {
     });
 }
 
-/// The request's context that has not ended, found again where nginx has cleared the module's
+/// The request's context that has not ended and that nginx's phases make the callbacks of, found again where nginx has cleared the module's
 /// slot.
 pub fn find(request: Request) -> Option<Rc<Context>> {
     let data: *const Context = request.module_ctx(crate::nginx::guard::module());
@@ -61,13 +68,22 @@ pub fn find(request: Request) -> Option<Rc<Context>> {
     if !request.contexts_were_cleared() {
         return None;
     }
-    let context = all(request.pool()).find(|context| context.request() == Some(request))?;
+    let mut contexts = all(request.pool()).filter(|context| context.driver.is_none());
+    let context = contexts.find(|context| context.request() == Some(request))?;
     request.set_module_ctx(
         crate::nginx::guard::module(),
         Rc::as_ptr(&context).cast_mut(),
     );
     context.route.moved.set(true);
     Some(context)
+}
+
+/// Looks at the context in the module's slot, which may have ended; `None`: there is none.
+#[inline]
+pub fn look_at<R>(request: Request, look: impl FnOnce(&Context) -> R) -> Option<R> {
+    let data: *const Context = request.module_ctx(crate::nginx::guard::module());
+    // SAFETY: the slot holds what `attach` put there, and the pool its reference.
+    unsafe { data.as_ref() }.map(look)
 }
 
 /// Ends the contexts of a request before it gets others, or none.

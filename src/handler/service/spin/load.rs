@@ -158,7 +158,7 @@ impl Reader<'_> {
             .map_err(|error| format!("cannot read \"{}\": {error}", path.display()))?;
         cache::open_default(cf, main);
         let program = Program::compile(main.engine()?, &bytes);
-        cache::tell(cf, main, &name);
+        cache::tell(cf.log(), main, &name);
         let program = program.map_err(|error| format!("\"{}\": {error}", path.display()))?;
         let env = component.environment.iter();
         let env: Vec<_> = env
