@@ -8,6 +8,7 @@ mod failures;
 mod hello;
 mod limits;
 mod load;
+mod messages;
 mod outgoing;
 mod requests;
 mod speed;
