@@ -58,7 +58,7 @@ fn give_up(subscriber: &Subscriber) {
     }
     if left > 0 {
         let line = format_args!("{left} messages dropped: the worker quits");
-        subscriber.tell(Level::Error, line);
+        subscriber.note(Level::Error, line);
     }
 }
 

@@ -52,7 +52,7 @@ async fn run(subscriber: &Subscriber) {
         let after = RETRY * 1u32.checked_shl(failures).unwrap_or(LONGEST).min(LONGEST);
         failures = failures.saturating_add(1);
         let seconds = after.as_secs();
-        subscriber.tell(
+        subscriber.note(
             Level::Error,
             format_args!("{failure}; tried again in {seconds} s"),
         );
@@ -68,10 +68,10 @@ async fn session(subscriber: &Subscriber, lost: &mut Option<Instant>) -> Failure
         Err(failure) => return failure,
     };
     match lost.take() {
-        None => subscriber.tell(Level::Info, format_args!("subscribed")),
+        None => subscriber.note(Level::Info, format_args!("subscribed")),
         Some(since) => {
             let seconds = since.elapsed().as_secs();
-            subscriber.tell(
+            subscriber.note(
                 Level::Notice,
                 format_args!("subscribed again, {seconds} s after it was lost"),
             );

@@ -97,7 +97,7 @@ impl Subscriber {
 
     /// Messages were dropped.
     pub fn tell_dropped(&self, dropped: u64) {
-        self.tell(
+        self.note(
             Level::Error,
             format_args!("{dropped} messages dropped: as many wait as queue= says, or as the module's calls may hold"),
         );
@@ -109,13 +109,20 @@ impl Subscriber {
         }
     }
 
-    /// Writes a line about it to the log, as far as there may be one of the module.
+    /// Writes a line about a message to the log, as far as there may be one of the module.
     pub fn tell(&self, level: Level, line: Arguments<'_>) {
+        if self.log.enabled(level) && self.origin.caller.rate.allows_line() {
+            self.note(level, line);
+        }
+    }
+
+    /// Writes a line about the subscription to the log, of which there are few.
+    pub fn note(&self, level: Level, line: Arguments<'_>) {
         let line = line.to_string();
         let (name, server) = (&self.name, &self.service.target);
         let line = printable(line.as_bytes());
         let line = format_args!("[wasm] {name}: subscription to {server}: {line}");
-        self.origin.write_line(level, line);
+        self.log.write(level, line);
     }
 }
 
