@@ -33,6 +33,12 @@ class Way:
     isolation: str = "request"
     serve: tuple | None = None
 
+    @property
+    def suffix(self):
+        """Of its log's name. That of `wasmtime serve` is its guests' as well, who complain of clients that leave at the end of a load: so
+        it is none that must be empty."""
+        return "log" if self.serve is None else "out"
+
 
 WAYS = {way.name: way for way in (
     Way("component", "nginx, this module"),

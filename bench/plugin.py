@@ -37,6 +37,8 @@ class Way:
     isolation: str = "worker"
     workers: int = 1
     how: str | None = None
+    # Of its log's name.
+    suffix: str = "log"
 
 
 HANDLER = "wasm_handler {work} function={function};"

@@ -28,7 +28,7 @@ class Server:
     def __init__(self, stage, work, way, command, slow):
         self.work, self.way, self.port = work, way, next(stage.ports)
         self.name = f"{way.name}-{work.name}"
-        self.log = os.path.join(stage.work, f"{self.name}.log")
+        self.log = os.path.join(stage.work, f"{self.name}.{way.suffix}")
         words, self.is_nginx = command(stage, self, slow)
         self.path = work.path.format(slow=SLOW if self.is_nginx else f"127.0.0.1:{slow}")
         with open(self.log, "a") as log:
