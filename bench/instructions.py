@@ -40,14 +40,15 @@ class Counted(Proxy):
         super().run(["valgrind", "--tool=callgrind", "--trace-children=yes", f"--callgrind-out-file={self.out}.%p", *command])
 
     def count(self, case):
-        """Instructions of the worker for each request."""
+        """Instructions of the worker for each request: without the allocator's insides, and all."""
         client.warm(case, WARM)
         self.control("--zero")
         client.warm(case, COUNTED)
         self.control("--dump")
         newest = max(glob.glob(f"{self.out}.{self.pid}.*"), key=lambda name: int(name.rpartition(".")[2]))
         counts = callgrind.instructions(newest)
-        return sum(count for name, count in counts.items() if not HEAP.match(name)) / COUNTED
+        every = sum(counts.values()) / COUNTED
+        return every - sum(count for name, count in counts.items() if HEAP.match(name)) / COUNTED, every
 
     def control(self, what):
         subprocess.run(["callgrind_control", what, str(self.pid)], check=True, timeout=60,
@@ -66,22 +67,23 @@ def measure(stage):
     finally:
         proxy.stop()
         upstream.stop()
-    return {name: round(count - counts["hello"]) for name, count in counts.items() if name != "hello"}
+    bare = counts.pop("hello")
+    return [{name: round(count[which] - bare[which]) for name, count in counts.items()} for which in (0, 1)]
 
 
-def compare(counts, record):
+def compare(counts, every, record):
     """The lines of a table, and whether all is well."""
     lines, well = [], True
     for name, count in counts.items():
         before = record.get(name)
         if before is None:
-            lines.append(f"{name} {count:7}  not on record")
+            lines.append(f"{name} {count:7}  not on record; with the allocator {every[name]}")
             continue
         change = count / before - 1
         over = change > TOLERANCE
         well = well and not over
         note = "  TOO MANY" if over else "  fewer: record them with RECORD=yes" if change < -TOLERANCE else ""
-        lines.append(f"{name} {count:7}  on record {before:7}  {change:+6.1%}{note}")
+        lines.append(f"{name} {count:7}  on record {before:7}  {change:+6.1%}; with the allocator {every[name]}{note}")
     return lines, well
 
 
@@ -92,13 +94,13 @@ def main():
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
     stage = Stage(options.work, options.filters, {"nginx": options.nginx}, {"wasm": options.module}, None)
-    counts = measure(stage)
+    counts, every = measure(stage)
     if options.record:
         with open(RECORD, "w") as file:
             json.dump(counts, file, indent=4)
             file.write("\n")
     with open(RECORD) as file:
-        lines, well = compare(counts, json.load(file))
+        lines, well = compare(counts, every, json.load(file))
     print("instructions of a filter per request:", *lines, sep="\n")
     if not well:
         print(f"error: more than {TOLERANCE:.0%} above bench/instructions.json. If that is what the change is worth:\n"

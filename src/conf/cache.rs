@@ -74,14 +74,14 @@ fn beside(other: &[u8]) -> Vec<u8> {
     [&other[..parent], NAME].concat()
 }
 
-/// Logs what there is to tell of a module that was compiled.
-pub fn tell(log: Log, conf: &MainConf, module: &str) {
+/// Logs what there is to tell of a module that was compiled; what is wrong with the cache at this level.
+pub fn tell(log: Log, level: Level, conf: &MainConf, module: &str) {
     let Ok(engine) = conf.engine() else {
         return;
     };
     for warning in engine.take_cache_warnings() {
         log.write(
-            Level::Warn,
+            level,
             format_args!("[wasm] {module}: wasm_cache: {warning}"),
         );
     }

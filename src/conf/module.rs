@@ -15,6 +15,7 @@ use crate::conf::main::{MainConf, ModuleConf};
 use crate::conf::parameters::Parameters;
 use crate::conf::policy::{HeaderStop, Isolation};
 use crate::nginx::conf::{Answer, Cf, Mistake, Place, read_directive};
+use crate::nginx::log::Level;
 
 pub unsafe extern "C" fn wasm_module(
     cf: *mut ngx_conf_t,
@@ -73,7 +74,7 @@ fn read(cf: Cf<'_>, conf: &mut MainConf) -> Result<(), Mistake> {
             Kind::Component => component(engine, &bytes, &parameters),
         })
         .map_err(at);
-    cache::tell(cf.log(), conf, name);
+    cache::tell(cf.log(), Level::Warn, conf, name);
     let module = module_conf(name, guest?, parameters, cf.place());
     conf.modules.push(module);
     Ok(())

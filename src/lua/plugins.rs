@@ -65,7 +65,12 @@ impl Plugin {
         parameters: &[Vec<u8>],
     ) -> Result<Rc<Plugin>, String> {
         let conf = main.conf.load(name, bytes, parameters);
-        cache::tell(log(), &main.conf, name);
+        // Workers may neither read nor write there.
+        let level = match place {
+            Place::Worker => Level::Info,
+            Place::Elsewhere => Level::Warn,
+        };
+        cache::tell(log(), level, &main.conf, name);
         let conf = conf?;
         let plugin = Rc::new(Plugin {
             main,

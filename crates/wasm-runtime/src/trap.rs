@@ -8,7 +8,7 @@ use crate::error::push_words;
 const MAX_NAME: usize = 128;
 
 /// The name of a module that the host calls the guest through. That it stands behind a guest's frames is not told.
-pub const BETWEEN: &str = "host";
+pub const BETWEEN: &str = "proxy-wasm-host";
 
 /// Why a call into a guest failed: the cause, then the guest's frames, innermost first, joined
 /// by `<`.

@@ -1,5 +1,5 @@
 ;; Makes proxy_on_context_create and proxy_on_request_headers. The first result: have the headers been told?
-(module $host
+(module $proxy-wasm-host
   (import "guest" "create" (func $create (param i32 i32)))
   (import "guest" "headers" (func $headers (param i32 i32 i32) (result i32)))
   (global $at (export "at") (mut i32) (i32.const 0))

@@ -1,5 +1,5 @@
 ;; Makes proxy_on_done, proxy_on_log if wanted, and proxy_on_delete. The result says how far it has come.
-(module $host
+(module $proxy-wasm-host
   (import "guest" "done" (func $done (param i32) (result i32)))
   (import "guest" "log" (func $log (param i32)))
   (import "guest" "delete" (func $delete (param i32)))

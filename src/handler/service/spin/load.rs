@@ -18,6 +18,7 @@ use crate::conf::service::{Dir, ServiceOptions};
 use crate::conf::spin::{SpinAnswer, SpinConf};
 use crate::conf::subscription::SubscriptionConf;
 use crate::nginx::conf::{Cf, Mistake};
+use crate::nginx::log::Level;
 
 /// What `wasm_spin` says.
 pub struct SpinDirective {
@@ -158,7 +159,7 @@ impl Reader<'_> {
             .map_err(|error| format!("cannot read \"{}\": {error}", path.display()))?;
         cache::open_default(cf, main);
         let program = Program::compile(main.engine()?, &bytes);
-        cache::tell(cf.log(), main, &name);
+        cache::tell(cf.log(), Level::Warn, main, &name);
         let program = program.map_err(|error| format!("\"{}\": {error}", path.display()))?;
         let env = component.environment.iter();
         let env: Vec<_> = env
