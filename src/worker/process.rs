@@ -175,7 +175,7 @@ pub struct Process {
     /// See [`variable::of_requests`].
     request_variables: OnceCell<Vec<usize>>,
     /// What the rooms above keep, one of each type.
-    rooms: [OnceCell<Box<dyn Any>>; 4],
+    rooms: [OnceCell<Box<dyn Any>>; 8],
 }
 
 /// What a process keeps for a module, whatever kind of guest it has.

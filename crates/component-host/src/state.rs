@@ -116,6 +116,13 @@ impl Wasi {
     }
 }
 
+impl Drop for Wasi {
+    /// A guest may be ended in the middle of a line.
+    fn drop(&mut self) {
+        self.stdio.end();
+    }
+}
+
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let State {

@@ -92,6 +92,7 @@ async fn run(service: &Rc<Service>, exchange: Exchange, lines: Lines) -> Result<
         call: Some(call),
         failure: None,
         place: Some(place),
+        answered: false,
     };
     let sent = {
         let mut reply = pin!(reply(&exchange, answer));
@@ -106,6 +107,7 @@ async fn run(service: &Rc<Service>, exchange: Exchange, lines: Lines) -> Result<
         .await
     };
     let rc = sent.map_err(|failed| guest.explain(failed))?;
+    guest.answered = true;
     // Most guests come to their end then, while the request is there for their last lines.
     for _ in 0..TURNS {
         if guest.call.is_none() {
@@ -175,6 +177,24 @@ struct Guest {
     call: Option<Call>,
     failure: Option<GuestFailure>,
     place: Option<Place>,
+    /// nginx has all of its response: the end of the request is not its own.
+    answered: bool,
+}
+
+impl Drop for Guest {
+    /// Clients may leave as soon as they have the response, and the request ends then.
+    fn drop(&mut self) {
+        if self.answered && self.call.is_some() {
+            let rest = Guest {
+                service: self.service.clone(),
+                call: self.call.take(),
+                failure: self.failure.take(),
+                place: self.place.take(),
+                answered: false,
+            };
+            rest.go_on();
+        }
+    }
 }
 
 impl Guest {
@@ -204,6 +224,7 @@ impl Guest {
 
     /// The response is complete, and the guest may go on for a while.
     fn go_on(mut self) {
+        self.answered = false;
         let service = self.service.clone();
         if self.call.is_some() {
             service.linger(async move {
