@@ -244,3 +244,17 @@ twice: 1 2 1 2
 all: 1 2 3 4
 all3: shared
 --- no_error_log eval: $::clean
+
+
+
+=== TEST 10: a guest goes on behind its response, though its client has left
+--- http_config eval: $::components
+--- config eval: $::locations
+--- client eval
+sub { rows(short('/3/linger?300', ''), log_has(qr/\[wasm\] lab3: behind the response$/m) ? 'goes on' : 'nothing') }
+--- client_out
+200 answered
+goes on
+--- guests
+lab3: behind the response
+--- no_error_log eval: $::clean

@@ -41,6 +41,14 @@ impl Guest for Lab {
                 wasip3::clocks::monotonic_clock::wait_for(time * 1_000_000).await;
                 text("slept".to_owned())
             }
+            "/linger" => {
+                let time: u64 = argument.parse().unwrap_or(0);
+                wit_bindgen::spawn_local(async move {
+                    wasip3::clocks::monotonic_clock::wait_for(time * 1_000_000).await;
+                    println!("behind the response");
+                });
+                text("answered".to_owned())
+            }
             "/spin" => common::spin(),
             "/spin-late" => late(|| common::spin()),
             "/flood" => flood(),
