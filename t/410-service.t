@@ -255,6 +255,4 @@ sub { rows(short('/3/linger?300', ''), log_has(qr/\[wasm\] lab3: behind the resp
 --- client_out
 200 answered
 goes on
---- guests
-lab3: behind the response
 --- no_error_log eval: $::clean
