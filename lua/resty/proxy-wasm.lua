@@ -212,6 +212,19 @@ local function set_request_body(plugin_ctx, r)
 end
 
 
+-- The request that a plugin context is to see.
+local function request_of(plugin_ctx)
+    if not ffi_istype(plugin_ctx_type, plugin_ctx) then
+        return nil, "bad plugin ctx"
+    end
+    local r = get_request()
+    if not r then
+        return nil, "bad request"
+    end
+    return r
+end
+
+
 -- What becomes of a callback of the request.
 local function finish(plugin_ctx, r, rc, err)
     if rc == WAIT then
@@ -238,12 +251,9 @@ end
 
 
 function _M.on_http_request_headers(plugin_ctx)
-    if not ffi_istype(plugin_ctx_type, plugin_ctx) then
-        return nil, "bad plugin ctx"
-    end
-    local r = get_request()
+    local r, reason = request_of(plugin_ctx)
     if not r then
-        return nil, "bad request"
+        return nil, reason
     end
 
     local rc = wasm.request_headers(plugin_ctx, r)
@@ -255,12 +265,9 @@ end
 
 
 function _M.on_http_request_body(plugin_ctx, body, end_of_body)
-    if not ffi_istype(plugin_ctx_type, plugin_ctx) then
-        return nil, "bad plugin ctx"
-    end
-    local r = get_request()
+    local r, reason = request_of(plugin_ctx)
     if not r then
-        return nil, "bad request"
+        return nil, reason
     end
 
     body = body or ""
@@ -270,12 +277,9 @@ end
 
 
 function _M.on_http_response_headers(plugin_ctx)
-    if not ffi_istype(plugin_ctx_type, plugin_ctx) then
-        return nil, "bad plugin ctx"
-    end
-    local r = get_request()
+    local r, reason = request_of(plugin_ctx)
     if not r then
-        return nil, "bad request"
+        return nil, reason
     end
 
     local rc = wasm.response_headers(plugin_ctx, r)
@@ -290,12 +294,9 @@ end
 
 
 function _M.on_http_response_body(plugin_ctx)
-    if not ffi_istype(plugin_ctx_type, plugin_ctx) then
-        return nil, "bad plugin ctx"
-    end
-    local r = get_request()
+    local r, reason = request_of(plugin_ctx)
     if not r then
-        return nil, "bad request"
+        return nil, reason
     end
 
     local body = ngx.arg[1] or ""

@@ -124,10 +124,6 @@ impl<T: GuestState> Guest<T> {
         self.store.data_mut()
     }
 
-    pub fn code(&self) -> &Code {
-        &self.code
-    }
-
     /// Bytes of the guest's memory.
     pub fn memory_bytes(&self) -> usize {
         let memory = self.memory.as_ref();
