@@ -123,7 +123,6 @@ async fn run(service: &Rc<Service>, exchange: Exchange, lines: Lines) -> Result<
     if let Some(failure) = guest.failure.take() {
         service.report(exchange.request.log(), &failure.to_string());
     }
-    guest.go_on();
     Ok(rc)
 }
 
@@ -182,13 +181,13 @@ struct Guest {
 }
 
 impl Drop for Guest {
-    /// Clients may leave as soon as they have the response, and the request ends then.
+    /// The request ends: as it should, or as the client leaves, which it may do as soon as it has the response.
     fn drop(&mut self) {
         if self.answered && self.call.is_some() {
             let rest = Guest {
                 service: self.service.clone(),
                 call: self.call.take(),
-                failure: self.failure.take(),
+                failure: None,
                 place: self.place.take(),
                 answered: false,
             };
@@ -224,28 +223,25 @@ impl Guest {
 
     /// The response is complete, and the guest may go on for a while.
     fn go_on(mut self) {
-        self.answered = false;
         let service = self.service.clone();
-        if self.call.is_some() {
-            service.linger(async move {
-                let rest = poll_fn(|context| {
-                    self.poll(context);
-                    match &self.call {
-                        Some(_) => Poll::Pending,
-                        None => Poll::Ready(()),
-                    }
-                });
-                let ended = timeout(LINGERS, rest).await;
-                let log = crate::nginx::log::Log::of_cycle();
-                match (ended, self.failure.take()) {
-                    (None, _) => self
-                        .service
-                        .report(log, "ended a minute behind its response"),
-                    (_, Some(failure)) => self.service.report(log, &failure.to_string()),
-                    _ => {}
+        service.linger(async move {
+            let rest = poll_fn(|context| {
+                self.poll(context);
+                match &self.call {
+                    Some(_) => Poll::Pending,
+                    None => Poll::Ready(()),
                 }
             });
-        }
+            let ended = timeout(LINGERS, rest).await;
+            let log = crate::nginx::log::Log::of_cycle();
+            match (ended, self.failure.take()) {
+                (None, _) => self
+                    .service
+                    .report(log, "ended a minute behind its response"),
+                (_, Some(failure)) => self.service.report(log, &failure.to_string()),
+                _ => {}
+            }
+        });
     }
 }
 
